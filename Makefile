@@ -1,0 +1,81 @@
+# Needs Python 3.11 or newer and make (3.81, macOS's, will do). Each target first sets up what it
+# needs, once: the pinned tools in .venv and the third-party modules in lib/. After that no
+# target uses the network.
+#
+#   make test PYTEST="-k relay -x"     arguments for pytest
+#   make run PYTHON=python3.12         the Python that .venv is made with
+
+PYTHON ?= python3
+PYTEST ?=
+RUN ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+LIB := lib/umqtt/simple.py
+
+# A virtual environment does not survive being moved, nor its Python being removed: then it is
+# made anew.
+$(shell [ "`cat .venv/.made-in 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c '' 2>/dev/null \
+	|| rm -f .venv/.made-in)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format types bench clean
+
+help: ## What can be made here
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{printf "%-14s %s\n", $$1, $$2}'
+
+setup: $(READY) $(LIB) ## Only the set-up that every other target does first
+	@:
+
+run: setup ## The platform stand-in and a simulated thermostat on it (Ctrl-C ends it)
+	@exec $(BIN)/csipio run $(RUN)
+
+test: setup ## All tests; PYTEST="..." passes arguments to pytest
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY) ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## Let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup ## Type check of the firmware against the ESP32 port's stubs
+	$(BIN)/mypy
+
+bench: setup ## Measure the firmware against its budgets
+	@exec $(BIN)/csipio bench
+
+clean: ## Remove all that was set up or built
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find lib -mindepth 1 ! -name README.md -delete
+	find firmware tools tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/.made-in:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed; \"$(PYTHON)\" is `$(PYTHON) --version 2>&1`." >&2; \
+		echo "Install one and name it, for example: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "\"$(PYTHON)\" cannot make virtual environments (modules venv and ensurepip)." >&2; \
+		echo "On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making .venv; this takes a minute, once."
+	@$(PYTHON) -m venv --clear .venv
+	@echo "$(CURDIR)" > $@
+
+$(READY): .venv/.made-in requirements.txt requirements-board.txt \
+		requirements-stubs.txt pyproject.toml
+	@echo "Installing the pinned tools into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes -r requirements-board.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	@rm -rf .venv/typings
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--target .venv/typings -r requirements-stubs.txt
+	@touch $@
+
+$(LIB): tools/vendor.py $(READY)
+	@$(BIN)/python -m tools.vendor
+	@touch $@
