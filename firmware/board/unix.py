@@ -1,0 +1,105 @@
+"""A simulated board, for MicroPython's unix port: what each name of a board promises.
+
+The computer is connected already, so there is no Wi-Fi to join; a relay is an entry of `outputs`,
+where the `room` driver finds the heat that it has to simulate.
+"""
+
+import hashlib
+import os
+import sys
+
+from firmware import uptime
+from firmware.log import Log
+
+_log = Log("board")
+
+# Every output made so far, by its pin: the simulated hardware's side of the relays.
+outputs = {}
+
+
+def unique_id() -> bytes:
+    """Six bytes that tell this device from every other one, the same after each start.
+
+    A simulated device is its directory, so they are made from the directory's path.
+    """
+    return hashlib.sha256(os.getcwd().encode()).digest()[:6]
+
+
+def reset_cause() -> str:
+    """Why the board started: power-on, watchdog, soft, deep-sleep, hard or unknown."""
+    return "power-on"
+
+
+def restart() -> None:
+    """Starts the board anew; does not return. Here the process ends: starting is the host's."""
+    sys.exit(0)
+
+
+def watchdog(timeout_ms: int) -> "Watchdog":
+    """Starts the watchdog, which nothing stops but a restart."""
+    return Watchdog(timeout_ms)
+
+
+class Watchdog:
+    """Restarts the board once `feed` has not been called for `timeout_ms` milliseconds.
+
+    A process cannot be cut short from inside, so here a feeding that comes too late is an error
+    in the log: a board would have restarted.
+    """
+
+    def __init__(self, timeout_ms: int):
+        self._timeout_ms = timeout_ms
+        self._fed_ms = uptime.ms()
+
+    def feed(self) -> None:
+        now_ms = uptime.ms()
+        late_ms = now_ms - self._fed_ms
+        self._fed_ms = now_ms
+        if late_ms > self._timeout_ms:
+            _log.error("the watchdog was not fed for %d ms: a board would have restarted", late_ms)
+
+
+class Output:
+    """A pin that switches a relay; off from the moment it is made, without a glitch.
+
+    active: the level, "high" or "low", that switches the relay on.
+    """
+
+    def __init__(self, pin: int, active: str):
+        self.on = False
+        self._active = active
+        outputs[pin] = self
+
+    def set(self, on: bool) -> None:
+        self.on = on
+
+    @property
+    def level(self) -> int:
+        """The simulated pin's voltage: 1 is high, 0 is low."""
+        return int(self.on == (self._active == "high"))
+
+
+class Wifi:
+    """The way to the network. networks: a list of {"ssid": …, "password": …}."""
+
+    def __init__(self, networks: list):
+        self._networks = networks
+
+    async def connect(self) -> None:
+        """Joins one of the networks; returns at once when joined. Raises OSError, with words."""
+
+    def connected(self) -> bool:
+        """Whether the board has an address; may stay True for minutes after a network died."""
+        return True
+
+    def disconnect(self) -> None:
+        """Leaves the network, so that the next `connect` begins from nothing."""
+
+    def rssi(self) -> "int | None":
+        """The signal's strength in dBm, or None where there is none."""
+        return None
+
+
+def onewire(pin: int):
+    """The 1-Wire bus on a pin. Raises OSError, with words, where there is none."""
+    raise OSError("the unix port has no 1-Wire bus; use the driver `room` or `counter` here")

@@ -1,0 +1,1 @@
+"""The regulation: readings and commands in, the relay out. Knows no network."""

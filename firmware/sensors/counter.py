@@ -1,0 +1,77 @@
+"""A counter: each reading is the next integer, and is on file before anybody has it.
+
+The file holds every reading ever taken, a line each, so a test can compare it with what reached
+the platform. A restart goes on after the file's last whole line. A line that a kill cut short was
+nobody's reading yet: its number is the first one taken after the restart, and completes the line.
+
+Only one sensor may use a file, and only on the unix port: it would wear a board's flash out.
+"""
+
+import os
+
+from firmware.sensors import Sensor, SensorError
+
+MEASURES = "how often it was read"
+KEYS = (("file", "text", (1, 128), "", "counter.txt", "where each reading is appended as a line"),)
+
+_TAIL = 64  # bytes from the file's end that hold its last whole line, and a torn one
+
+
+class Driver(Sensor):
+    def __init__(self, spec: dict):
+        self._path = spec["file"]
+        try:
+            self._next, torn = _resume(self._path)
+            self._file = open(self._path, "ab")  # noqa: SIM115 kept for life
+        except OSError as error:
+            raise SensorError("cannot use %s: %s" % (self._path, error))
+        # The line of the next reading, counted on in place: a reading allocates nothing.
+        self._line = bytearray(b"%d\n" % self._next)
+        self._written = len(torn)  # bytes of it that are on file
+        if not self._line.startswith(torn):
+            raise SensorError("%s is not a counter's file; move it" % self._path)
+
+    def value(self) -> int:
+        line = self._line
+        try:
+            self._written += self._file.write(
+                memoryview(line)[self._written :] if self._written else line
+            )
+            self._file.flush()
+        except OSError as error:
+            raise SensorError("cannot append to %s: %s" % (self._path, error))
+        if self._written < len(line):
+            raise SensorError("%s took only a part of a line; is the disk full?" % self._path)
+        self._written = 0
+        self._line = _count_on(line)
+        self._next += 1
+        return self._next - 1
+
+
+def _count_on(line):
+    """The line of the next integer, in the same bytes as long as it needs no further digit."""
+    digit = len(line) - 2
+    while line[digit] == ord("9"):
+        line[digit] = ord("0")
+        if digit == 0:
+            return bytearray(b"1" + line)
+        digit -= 1
+    line[digit] += 1
+    return line
+
+
+def _resume(path):
+    """The number that follows the file's last whole line, and the bytes of a torn one after it."""
+    try:
+        size = os.stat(path)[6]
+    except OSError:
+        return 0, b""
+    with open(path, "rb") as file:
+        file.seek(max(0, size - _TAIL))
+        lines = file.read(_TAIL).split(b"\n")
+    if len(lines) < 2:
+        return 0, lines[-1]
+    try:
+        return int(lines[-2]) + 1, lines[-1]
+    except ValueError:
+        raise SensorError("%s is not a counter's file; move it" % path)

@@ -1,0 +1,87 @@
+"""DS18B20, DS18S20 and DS1822 thermometers on a 1-Wire bus, several to a pin if need be.
+
+On the modules `onewire` and `ds18x20` that ESP32 firmware has frozen in. A conversion at the full
+12 bits takes up to 750 ms (DS18B20 data sheet, "AC electrical characteristics": tCONV), in which
+the loop goes on. The sensors must be powered by their VDD pin: one that feeds on the data line
+(parasite power) would need the bus for itself meanwhile.
+"""
+
+from firmware.board import board
+from firmware.sensors import Sensor, SensorError
+
+MEASURES = "temperature, °C"
+KEYS = (
+    ("pin", "whole number", (0, 48), "", ..., "the bus's data pin, pulled up with 4.7 kΩ"),
+    (
+        "rom",
+        "text or null",
+        (16, 16),
+        "",
+        None,
+        "the sensor's address in hexadecimal; null for the only one on its pin",
+    ),
+)
+
+_CONVERSION_MS = 750
+_CONVERT_T = 0x44  # data sheet, "DS18B20 function commands"
+_POWER_ON_C = 85.0  # what the scratchpad holds until the first conversion has ended
+
+
+class Driver(Sensor):
+    def __init__(self, spec: dict):
+        self._where = "the sensor on pin %d" % spec["pin"]
+        self._named = _address(spec["rom"])
+        self._rom = self._named
+        try:
+            import ds18x20
+
+            self._chip = ds18x20.DS18X20(board.onewire(spec["pin"]))
+        except (ImportError, OSError) as error:
+            raise SensorError("no 1-Wire bus: %s" % error)
+
+    def start(self) -> int:
+        bus = self._chip.ow
+        try:
+            if self._rom is None:
+                self._rom = self._only_one()
+            bus.reset(True)
+            bus.select_rom(self._rom)
+            bus.writebyte(_CONVERT_T)
+        except SensorError:
+            raise
+        except Exception as error:  # the frozen modules raise nothing narrower
+            raise SensorError("%s does not answer: %s; check its wires" % (self._where, error))
+        return _CONVERSION_MS
+
+    def value(self) -> float:
+        try:
+            temp_c = self._chip.read_temp(self._rom)
+        except Exception as error:  # a CRC error is a plain Exception in the frozen module
+            # Another sensor may have been put in its place: look which one is there.
+            self._rom = self._named
+            raise SensorError("%s was misread: %s; check its wires" % (self._where, error))
+        if not any(self._chip.buf):
+            # Nine zeros pass the CRC, and are what a bus shorted to ground reads.
+            raise SensorError("%s reads only zeros; is its bus shorted?" % self._where)
+        if temp_c == _POWER_ON_C:
+            raise SensorError("%s has just lost its power (85.0 °C); check it" % self._where)
+        return temp_c
+
+    def _only_one(self):
+        """Looked for at each start until found, so a sensor may be plugged in later."""
+        roms = self._chip.scan()
+        if not roms:
+            raise SensorError("%s does not answer; check its wires" % self._where)
+        if len(roms) > 1:
+            names = ", ".join(["".join(["%02x" % byte for byte in rom]) for rom in roms])
+            raise SensorError("%s is one of %s: name it as `rom`" % (self._where, names))
+        return roms[0]
+
+
+def _address(rom):
+    if rom is None:
+        return None
+    try:
+        return bytearray([int(rom[i : i + 2], 16) for i in range(0, 16, 2)])
+    except ValueError:
+        raise SensorError("rom: expected 16 hexadecimal digits, got %s" % rom)

@@ -1,0 +1,49 @@
+"""A heated room, simulated: the temperature that a thermometer on its wall would show.
+
+The room cools towards the outside and is warmed by every relay output of the simulated board that
+is on (firmware/board/unix.py): it names no pin of its own. With the outside at T_out and the
+heater lifting the room by H in the end, its temperature follows Newton's law of cooling
+
+    T(t + dt) = T_end + (T(t) − T_end) · exp(−dt / tau),   T_end = T_out + H (heater on) or T_out
+
+which is exact for any dt as long as the relay keeps its state; a reading assumes that the state it
+finds has been kept since the last one.
+"""
+
+import math
+
+from firmware import uptime
+from firmware.board import board
+from firmware.sensors import Sensor, SensorError
+
+MEASURES = "temperature, °C"
+KEYS = (
+    ("start", "number", (-40, 60), "°C", 18, "the room's temperature at the start"),
+    ("outside", "number", (-40, 40), "°C", 5, "what it cools down to"),
+    ("heater", "number", (1, 100), "K", 25, "how far above outside the heater can lift it"),
+    ("tau_s", "number", (1, 1000000), "seconds", 10800, "time in which 63 % of a step is done"),
+    ("speed", "number", (1, 3600), "", 60, "simulated seconds in a real one"),
+)
+
+
+class Driver(Sensor):
+    def __init__(self, spec: dict):
+        if not hasattr(board, "outputs"):
+            raise SensorError("the simulated room needs the unix port's simulated board")
+        self._temp_c = spec["start"]
+        self._outside_c = spec["outside"]
+        self._heater_k = spec["heater"]
+        self._tau_ms = 1000 * spec["tau_s"] / spec["speed"]
+        self._last_ms = uptime.ms()
+
+    def value(self) -> float:
+        now_ms = uptime.ms()
+        end_c = self._outside_c + (self._heater_k if _heated() else 0)
+        decay = math.exp((self._last_ms - now_ms) / self._tau_ms)
+        self._last_ms = now_ms
+        self._temp_c = end_c + (self._temp_c - end_c) * decay
+        return self._temp_c
+
+
+def _heated():
+    return any(output.on for output in board.outputs.values())
