@@ -8,3 +8,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 """The root of the repository."""
+
+
+class ToolError(Exception):
+    """Something that the person at the keyboard can mend; the text says what, and how.
+
+    `csipio` prints the text alone, without a traceback, and exits with 2.
+    """

@@ -1,9 +1,13 @@
 """The command line `csipio`: what can be said, with its help. What is done is in the other rooms,
-imported only by the command that needs it, so that each starts quickly."""
+each imported only by the command that needs it."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from tools import ToolError
 
 app = typer.Typer(
     name="csipio",
@@ -11,16 +15,71 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
 )
 
 
-@app.callback()
-def _csipio() -> None:
-    """Develop, test and install the Csipio thermostat firmware."""
+@app.command()
+def run(
+    port: Annotated[int, typer.Option(help="TCP port of the page.", min=0, max=65535)] = 8080,
+) -> None:
+    """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both."""
+    from tools import run
+
+    run.main(port)
+
+
+@app.command()
+def platform(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Keeps its data here; without it, in a temporary folder."),
+    ] = None,
+    mqtt: Annotated[int, typer.Option(help="Port of MQTT over TCP; 0 picks a free one.")] = 0,
+    mqtts: Annotated[int, typer.Option(help="Port of MQTT over TLS.")] = 0,
+    ws: Annotated[int, typer.Option(help="Port of MQTT over WebSocket.")] = 0,
+    https: Annotated[int, typer.Option(help="Port of the HTTPS API.")] = 0,
+) -> None:
+    """The platform stand-in alone: a broker and an HTTPS API on this machine.
+
+    When it is ready it prints one line of JSON: its ports, its CA file and credentials.
+    """
+    from tools import platform
+
+    platform.main(folder, mqtt, mqtts, ws, https)
+
+
+@app.command()
+def device(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The device's file system; holds config.json.")
+    ],
+    heap: Annotated[
+        str | None, typer.Option(help="Size of MicroPython's heap, such as 128K.")
+    ] = None,
+) -> None:
+    """The firmware under MicroPython's unix port. Ctrl-C stops it as at a REPL.
+
+    All that it keeps is under DIR; its log goes to standard output. $MICROPYTHON names another
+    interpreter.
+    """
+    from tools import device
+
+    device.run(folder, heap)
+
+
+@app.command()
+def build() -> None:
+    """Compile the firmware to bytecode, into build/device. The other commands do it themselves."""
+    from tools import build
+
+    typer.echo(build.build())
 
 
 def main() -> None:
+    """The console script. A mistake that the user can mend is told without a traceback."""
     try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)
+        app(prog_name="csipio")
+    except ToolError as error:
+        print(f"csipio: {error}", file=sys.stderr)
+        sys.exit(2)

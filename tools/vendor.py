@@ -15,7 +15,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from tools import ROOT
+from tools import ROOT, ToolError
 
 DISTRIBUTION = "micropython-umqtt.simple"
 VERSION = "1.3.4"
@@ -27,7 +27,7 @@ FILES = {"umqtt/simple.py": "umqtt/simple.py"}
 _DEFAULT_INDEX = "https://pypi.org/simple"
 
 
-class VendorError(Exception):
+class VendorError(ToolError):
     """The modules could not be fetched or are not the expected ones; the text says what to do."""
 
 

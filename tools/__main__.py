@@ -1,0 +1,5 @@
+"""`python -m tools` is `csipio`."""
+
+from tools.cli import main
+
+main()
