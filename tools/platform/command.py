@@ -1,0 +1,53 @@
+"""`csipio platform`: the stand-in alone, until it is told to stop."""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from .control import ControlError
+from .service import Platform
+
+_QUIET = ("aiohttp", "amqtt", "asyncio", "transitions", "websockets")
+
+
+def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> None:
+    """Run until SIGINT or SIGTERM. Without a `directory` everything is in a temporary one.
+
+    Port 0 is a free one. When all listen, one JSON line goes to standard output
+    (`Platform.info`); the log goes to standard error. Exits with 1 and a line that says why if it
+    cannot start.
+    """
+    log_to_stderr()
+    try:
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            asyncio.run(serve(directory, mqtt, mqtts, ws, https))
+            return
+        with tempfile.TemporaryDirectory(prefix="csipio-platform-") as temporary:
+            asyncio.run(serve(Path(temporary), mqtt, mqtts, ws, https))
+    except (OSError, ControlError) as error:
+        sys.exit(f"platform: {error}")
+
+
+async def serve(directory: Path, mqtt: int, mqtts: int, ws: int, https: int) -> None:
+    """Run in the current event loop's main thread until SIGINT or SIGTERM."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, told.set)
+    async with Platform(directory, mqtt, mqtts, ws, https) as platform:
+        print(json.dumps(platform.info), flush=True)
+        await told.wait()
+
+
+def log_to_stderr() -> None:
+    """One line an event on standard error; of the libraries underneath only what breaks them."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,97 @@
+"""SQLite: the time series, the journal of every write, and the device's log.
+
+`points` holds one value for a property and a millisecond: a later write of the same overwrites.
+`writes` holds every accepted point as it came in, by which transport and with which kind of key.
+`log` holds why points and publishes were refused. Values are kept as JSON text.
+
+A method that writes has committed when it returns. The database is in WAL mode with
+`synchronous=NORMAL`: what was committed survives the end of this process, however it ends.
+"""
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS points (
+    device TEXT, prop TEXT, t_ms INTEGER, value TEXT, PRIMARY KEY (device, prop, t_ms)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS writes (
+    id INTEGER PRIMARY KEY, received_ms INTEGER, transport TEXT, key TEXT,
+    device TEXT, prop TEXT, t_ms INTEGER, value TEXT
+);
+CREATE TABLE IF NOT EXISTS log (
+    id INTEGER PRIMARY KEY, received_ms INTEGER, device TEXT, text TEXT
+);
+"""
+_WRITES = ("received_ms", "transport", "key", "device", "prop", "t_ms", "value")
+_LOCK_WAIT_S = 1.0  # someone else may be looking into the file with a tool of his own
+
+
+class Store:
+    """One database file. All times are UTC milliseconds. Not for use by several threads."""
+
+    def __init__(self, path: Path):
+        self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def write(self, device: str, transport: str, key: str, points: list[tuple]) -> None:
+        """Commit `points`, each `(prop, t_ms, value)`, together. Raises sqlite3.Error."""
+        now = now_ms()
+        rows = [(device, prop, t_ms, json.dumps(value)) for prop, t_ms, value in points]
+        with self._db:
+            self._db.executemany("INSERT OR REPLACE INTO points VALUES (?, ?, ?, ?)", rows)
+            self._db.executemany(
+                "INSERT INTO writes VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)",
+                [(now, transport, key, *row) for row in rows],
+            )
+
+    def note(self, device: str, text: str) -> None:
+        """Add a line to the device's log."""
+        with self._db:
+            self._db.execute("INSERT INTO log VALUES (NULL, ?, ?, ?)", (now_ms(), device, text))
+
+    def points(self, device: str, prop: str | None = None) -> list[tuple[str, int, object]]:
+        """The time series as `(prop, t_ms, value)`, sorted by time; of one property if given."""
+        rows = self._db.execute(
+            "SELECT prop, t_ms, value FROM points WHERE device = ? AND (? IS NULL OR prop = ?)"
+            " ORDER BY t_ms, prop",
+            (device, prop, prop),
+        )
+        return [(name, t_ms, json.loads(value)) for name, t_ms, value in rows]
+
+    def count(self, device: str, prop: str) -> int:
+        """How many points the time series of `prop` has."""
+        query = "SELECT count(*) FROM points WHERE device = ? AND prop = ?"
+        return self._db.execute(query, (device, prop)).fetchone()[0]
+
+    def latest(self, device: str, prop: str) -> tuple[int, object] | None:
+        """`(t_ms, value)` of the most recent point by its own time, or None."""
+        query = "SELECT t_ms, value FROM points WHERE device = ? AND prop = ?"
+        row = self._db.execute(query + " ORDER BY t_ms DESC LIMIT 1", (device, prop)).fetchone()
+        return (row[0], json.loads(row[1])) if row else None
+
+    def writes(self, after: int = 0) -> list[dict]:
+        """The journal in the order of arrival, without its first `after` rows."""
+        rows = self._db.execute(
+            f"SELECT {', '.join(_WRITES)} FROM writes WHERE id > ? ORDER BY id", (after,)
+        )
+        entries = [dict(zip(_WRITES, row, strict=True)) for row in rows]
+        for entry in entries:
+            entry["value"] = json.loads(entry["value"])
+        return entries
+
+    def log(self) -> list[str]:
+        """The lines of the device's log, oldest first."""
+        return [text for (text,) in self._db.execute("SELECT text FROM log ORDER BY id")]
+
+
+def now_ms() -> int:
+    """The platform's clock: UTC milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
