@@ -28,7 +28,7 @@ _HERE = Path(__file__).parent
 _RUNNER = _HERE / "_runner.py"
 _TIMEOUT_S = 60
 # After a timeout: how long MicroPython may take to say where it was.
-_LAST_WORDS_S = 2
+_LAST_WORDS_S = 1
 
 
 class DeviceTestFailure(Exception):
@@ -62,8 +62,9 @@ class DeviceFile(pytest.File):
         for node in tree.body:
             if isinstance(node, functions) and node.name.startswith("test"):
                 if node.args.args:
+                    where = f"{self.shown}:{node.lineno}"
                     raise self.CollectError(
-                        f"{self.shown}:{node.lineno}: {node.name}: a device test takes no arguments"
+                        f"{where}: {node.name}: device tests take no arguments"
                     )
                 yield DeviceTest.from_parent(self, name=node.name, node=node)
 
@@ -108,7 +109,9 @@ class DeviceTest(pytest.Item):
         if result["outcome"] == "skipped":
             raise pytest.skip.Exception(result["text"], _use_item_location=True)
         if result["outcome"] == "failed":
-            raise DeviceTestFailure(_readable(result["text"], file))
+            text = _readable(result["text"], file)
+            # The exception itself comes first as well: it is what pytest's summary shows.
+            raise DeviceTestFailure(f"{text.splitlines()[-1]}\n\n{text}")
 
     def repr_failure(self, excinfo):
         if isinstance(excinfo.value, DeviceTestFailure | micropython.MicroPythonError):
@@ -120,6 +123,7 @@ class Process:
     """MicroPython running _runner.py for one file. What it prints is printed here."""
 
     def __init__(self, file):
+        self._file = file
         self._token = f"\n{secrets.token_hex(16)} ".encode()
         self._received = b""
         self._folder = tempfile.TemporaryDirectory()
@@ -151,7 +155,8 @@ class Process:
         except Gone:
             raise DeviceTestFailure(f"MicroPython {self._fate()} in this test") from None
         where = result["text"] if result and result["outcome"] == "failed" else ""
-        raise DeviceTestFailure(f"no end after {timeout_s} s; interrupted\n{where}".rstrip())
+        text = f"no end after {timeout_s} s; interrupted\n{_readable(where, self._file)}"
+        raise DeviceTestFailure(text.rstrip())
 
     def stop(self):
         self._process.stdin.close()
