@@ -33,11 +33,12 @@ class Driver(Sensor):
         self._named = _address(spec["rom"])
         self._rom = self._named
         try:
+            bus = board.onewire(spec["pin"])
             import ds18x20
 
-            self._chip = ds18x20.DS18X20(board.onewire(spec["pin"]))
+            self._chip = ds18x20.DS18X20(bus)
         except (ImportError, OSError) as error:
-            raise SensorError("no 1-Wire bus: %s" % error)
+            raise SensorError("%s cannot be used: %s" % (self._where, error))
 
     def start(self) -> int:
         bus = self._chip.ow

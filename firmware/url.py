@@ -1,0 +1,43 @@
+"""Addresses as people write them: `mqtts://mqtt.csip.io:8883`, `https://api.csip.io/v3`."""
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443}
+_HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
+
+
+def parse_url(url: str) -> tuple:
+    """(scheme, host, port, path) of a URL; the path has no slash at its end, so it may be "".
+
+    Raises ValueError that says what is wrong, and does not repeat a password from the URL.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        raise ValueError("it has no scheme")
+    scheme = scheme.lower()
+    if scheme not in _PORTS:
+        raise ValueError("its scheme is unknown")
+    if "@" in rest:
+        raise ValueError("a name or password has no place in it")
+    address, slash, path = rest.partition("/")
+    host, port = parse_host(address, _PORTS[scheme])
+    path = (slash + path).rstrip("/")
+    if path and scheme.startswith("mqtt"):
+        raise ValueError("it takes no path")
+    for character in path:
+        if not "!" <= character < "\x7f" or character in "?#":
+            raise ValueError("its path has a character that it must not have")
+    return scheme, host, port, path
+
+
+def parse_host(address: str, default_port: int) -> tuple:
+    """(host, port) of `host` or `host:port`. Raises ValueError that says what is wrong."""
+    host, colon, port = address.partition(":")
+    if not 0 < len(host) < 254:
+        raise ValueError("it has no host")
+    for character in host.lower():
+        if character not in _HOST:
+            raise ValueError("its host has a character that no host has")
+    if not colon:
+        return host, default_port
+    if not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
+        raise ValueError("its port is not a number from 1 to 65535")
+    return host, int(port)
