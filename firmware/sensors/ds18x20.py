@@ -6,6 +6,8 @@ the loop goes on. The sensors must be powered by their VDD pin: one that feeds o
 (parasite power) would need the bus for itself meanwhile.
 """
 
+from binascii import hexlify, unhexlify
+
 from firmware.board import board
 from firmware.sensors import Sensor, SensorError
 
@@ -74,7 +76,7 @@ class Driver(Sensor):
         if not roms:
             raise SensorError("%s does not answer; check its wires" % self._where)
         if len(roms) > 1:
-            names = ", ".join(["".join(["%02x" % byte for byte in rom]) for rom in roms])
+            names = ", ".join([hexlify(rom).decode() for rom in roms])
             raise SensorError("%s is one of %s: name it as `rom`" % (self._where, names))
         return roms[0]
 
@@ -83,6 +85,6 @@ def _address(rom):
     if rom is None:
         return None
     try:
-        return bytearray([int(rom[i : i + 2], 16) for i in range(0, 16, 2)])
+        return unhexlify(rom)
     except ValueError:
         raise SensorError("rom: expected 16 hexadecimal digits, got %s" % rom)

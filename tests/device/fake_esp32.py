@@ -1,0 +1,149 @@
+"""The parts of an ESP32 that no computer has, as strict as the real ones.
+
+`install()` puts stand-ins for `machine`, `network` and `onewire` into sys.modules; a use that the
+real ones refuse, they refuse as well, and what a relay would feel, they record.
+"""
+
+import sys
+import time
+
+
+class Pin:
+    """A pin whose latch is 0 at power-on, as an ESP32's; `driven` holds what a relay felt."""
+
+    IN = 1
+    OUT = 3
+    driven = {}  # noqa: RUF012 the pins of the one machine
+
+    def __init__(self, pin, mode=-1, value=None):
+        self._driven = Pin.driven.setdefault(pin, [])
+        self._latch = 0
+        self._mode = mode
+        if value is not None:
+            self._latch = value  # the real one does this before it sets the mode
+        if mode == Pin.OUT:
+            self._driven.append(self._latch)
+
+    def value(self, level):
+        self._latch = level
+        if self._mode == Pin.OUT:
+            self._driven.append(level)
+
+
+class WDT:
+    def __init__(self, timeout):
+        self.timeout = timeout
+        self.fed = 0
+
+    def feed(self):
+        self.fed += 1
+
+
+class Machine:
+    Pin = Pin
+    WDT = WDT
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+    cause = 1
+    resets = 0
+
+    @staticmethod
+    def unique_id():
+        return b"\x24\x6f\x28\x01\x02\x03"
+
+    @staticmethod
+    def reset_cause():
+        return Machine.cause
+
+    @staticmethod
+    def reset():
+        Machine.resets += 1
+
+
+class WLAN:
+    """A station interface and the air around it: `air` is {ssid: (password, dBm, polls)}.
+
+    polls: how often isconnected must be asked before it says yes; dBm None: a hidden network.
+    """
+
+    air = {}  # noqa: RUF012 there is one air
+    scan_ms = 0
+    scan_error = None
+    stuck = 0  # how many times connect raises although nothing is under way
+
+    def __init__(self, interface):
+        if interface != Network.STA_IF:
+            raise ValueError("invalid WLAN interface identifier")
+        self.history = []
+        self.on = False
+        self._idle()
+        WLAN.last = self
+
+    def _idle(self):
+        self.ssid = None
+        self.polls = 0
+        self.joined = False
+
+    def active(self, on):
+        self.history.append("on" if on else "off")
+        self.on = on
+        self._idle()
+
+    def connect(self, ssid, password):
+        if not self.on or (self.ssid is not None and not self.joined) or WLAN.stuck:
+            WLAN.stuck = max(0, WLAN.stuck - 1)
+            raise OSError("Wifi Internal State Error")
+        self.history.append(ssid)
+        self._idle()
+        self.ssid = ssid
+        self.password = password
+
+    def scan(self):
+        if not self.on:
+            raise OSError("STA must be active")
+        self.history.append("scan")
+        time.sleep_ms(WLAN.scan_ms)
+        if WLAN.scan_error:
+            raise OSError(WLAN.scan_error)
+        return [
+            (ssid.encode(), b"bssid.", 6, dbm, 3, False)
+            for ssid, (_, dbm, _) in WLAN.air.items()
+            if dbm is not None
+        ] + [(b"neighbour", b"bssid.", 1, -40, 3, False)]
+
+    def isconnected(self):
+        if self.ssid in WLAN.air:
+            password, _, polls = WLAN.air[self.ssid]
+            self.polls += 1
+            self.joined = self.password == password and self.polls > polls
+        return self.joined
+
+    def status(self, what=None):
+        if what == "rssi":
+            if not self.joined:
+                raise OSError("Wifi Not Connected")
+            return WLAN.air[self.ssid][1]
+        if self.ssid not in WLAN.air:
+            return Network.STAT_NO_AP_FOUND
+        if WLAN.air[self.ssid][0] != self.password:
+            return Network.STAT_WRONG_PASSWORD
+        return Network.STAT_CONNECTING
+
+
+class Network:
+    STA_IF = 0
+    STAT_CONNECTING, STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD = 1001, 201, 202
+    WLAN = WLAN
+
+
+class OneWireModule:
+    class OneWire:
+        def __init__(self, pin):
+            if not isinstance(pin, Pin):
+                raise TypeError("expected a Pin")
+            self.pin = pin
+
+
+def install():
+    sys.modules["machine"] = Machine
+    sys.modules["network"] = Network
+    sys.modules["onewire"] = OneWireModule
