@@ -1,0 +1,213 @@
+"""MQTT 3.1.1 over a stream: umqtt.simple writes and reads the packets, the input and output are ours.
+
+umqtt believes that it has a blocking socket. It gets a `_Wire`: what it writes is collected there
+and sent by us, and what it reads is one packet that has been received whole and whose size has been
+checked. So it can neither block nor lose its place in the stream.
+"""
+
+import asyncio
+import struct
+
+from micropython import const
+from umqtt.simple import MQTTClient
+
+from firmware import uptime
+from firmware.link import LinkError
+
+# A command is the raw value of one property; the largest that this device understands is an object
+# of a few hundred bytes. Larger packets are passed over without being stored.
+MAX_PACKET = const(4096)
+
+_CONNACK = const(0x20)
+_PUBLISH = const(0x30)
+PUBACK = const(0x40)
+SUBACK = const(0x90)
+PINGRESP = const(0xD0)
+
+# Payloads from here on are sent from where they are; smaller pieces are copied, since umqtt uses
+# its packet buffer again at once.
+_LARGE = const(64)
+_CHUNK = const(64)
+
+# MQTT 3.1.1, table 3.1
+_CONNACK_WORDS = {
+    1: "the broker does not speak MQTT 3.1.1",
+    2: "the broker does not accept device.id as client id",
+    3: "the broker is not available",
+    4: "the broker refused device.key_id and device.key_secret",
+    5: "the broker refused device.key_id and device.key_secret for this device.id",
+}
+_CREDENTIALS = (2, 4, 5)
+
+
+class _AnswerWanted(Exception):
+    """umqtt has written its packet and would now wait for the acknowledgement."""
+
+
+class _Wire:
+    """The socket that umqtt.simple sees."""
+
+    def __init__(self):
+        self.out = []
+        self._packet = None
+        self._at = 0
+
+    def write(self, data, size=-1):
+        if len(data) >= _LARGE:
+            self.out.append(data)
+        else:
+            self.out.append(bytes(data if size < 0 else data[:size]))
+
+    def hand_over(self, packet):
+        """Let umqtt read this one packet."""
+        self._packet = packet
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        if self._packet is None:
+            raise _AnswerWanted
+        at = self._at
+        self._at = at + size
+        if self._at > len(self._packet):
+            raise LinkError("the broker sent a malformed packet")
+        return bytes(self._packet[at : self._at])
+
+    def setblocking(self, flag):
+        """umqtt calls it; there is nothing to do."""
+
+
+class Session:
+    """One connection to the broker, from CONNECT on. Its owner calls `receive` again and again."""
+
+    def __init__(self, stream, client_id: bytes, on_message):
+        """`on_message(topic, payload)`, both bytes, is called from `receive`; it may not raise."""
+        self._stream = stream
+        self._wire = _Wire()
+        self._client = MQTTClient(client_id, None)
+        self._client.sock = self._wire
+        self._client.set_callback(on_message)
+        self._client_id = client_id
+        self._header = bytearray(2)
+        self._sending = asyncio.Lock()
+        self.sent_ms = uptime.ms()  # when something was last sent, for the keep-alive
+        self.skipped = 0  # packets passed over because of their size
+
+    async def connect(self, user: bytes, password: bytes, keepalive_s: int):
+        """Send CONNECT and wait for CONNACK. The one packet that umqtt can't write by itself."""
+        body = b"\0\4MQTT\4\xc2" + struct.pack("!H", keepalive_s)
+        for field in (self._client_id, user, password):
+            body += struct.pack("!H", len(field)) + field
+        if len(body) > 127:
+            head = bytes((0x10, len(body) & 0x7F | 0x80, len(body) >> 7))
+        else:
+            head = bytes((0x10, len(body)))
+        await self._stream.write(head + body)
+        self.sent_ms = uptime.ms()
+        kind, packet = await self._packet()
+        if kind != _CONNACK or packet is None or len(packet) != 4:
+            raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
+        code = packet[3]
+        if code:
+            text = _CONNACK_WORDS.get(code) or "the broker refused the connection (code %d)" % code
+            raise LinkError(text, refused=code in _CREDENTIALS)
+
+    def subscribe(self, topic: bytes, pid: int):
+        """Write a SUBSCRIBE with QoS 1; `flush` sends it."""
+        self._client.pid = pid - 1
+        try:
+            self._client.subscribe(topic, 1)
+        except _AnswerWanted:
+            pass
+
+    def publish(self, topic: bytes, payload, pid: int):
+        """Write a PUBLISH with QoS 1; `flush` sends it, and until then the payload must stay."""
+        # umqtt would count on past 65,535, and then wait for ever for an id that can't be said.
+        self._client.pid = pid - 1
+        self._wire.hand_over(None)
+        try:
+            self._client.publish(topic, payload, False, 1)
+        except _AnswerWanted:
+            pass
+
+    def ping(self):
+        self._client.ping()
+
+    async def flush(self):
+        """Send what was written."""
+        # Both who publishes and who answers the broker come here; packets may not be mixed.
+        async with self._sending:
+            out = self._wire.out
+            while out:
+                await self._stream.write(out.pop(0))
+                self.sent_ms = uptime.ms()
+
+    async def receive(self) -> tuple:
+        """Wait for a packet; return its type and packet id, 0 where it has none."""
+        kind, packet = await self._packet()
+        if packet is None:
+            return kind, 0
+        if kind == _PUBLISH:
+            self._wire.hand_over(packet)
+            try:
+                self._client.wait_msg()
+            except AssertionError:
+                raise LinkError("the broker sent a message with QoS 2, which was not asked for")
+            finally:
+                self._wire.hand_over(None)
+            # umqtt has written the PUBACK.
+            await self.flush()
+        elif kind in (PUBACK, SUBACK):
+            if len(packet) < 4:
+                raise LinkError("the broker sent a malformed packet")
+            if kind == SUBACK and packet[4:] == b"\x80":
+                raise LinkError("the broker refused the subscription to this device's commands")
+            return kind, packet[2] << 8 | packet[3]
+        return kind, 0
+
+    async def _packet(self) -> tuple:
+        """Receive one whole packet: (type, bytes from the first on), or (type, None) if skipped."""
+        header = memoryview(self._header)
+        await self._stream.read_exactly(header)
+        first = header[0]
+        size = header[1] & 0x7F
+        shift = 7
+        prefix = [first, header[1]]
+        while prefix[-1] & 0x80:
+            if shift > 21:
+                raise LinkError("the broker sent a malformed packet")
+            await self._stream.read_exactly(header[:1])
+            prefix.append(header[0])
+            size |= (header[0] & 0x7F) << shift
+            shift += 7
+        if size > MAX_PACKET:
+            await self._skip(first, size)
+            return first & 0xF0, None
+        packet = bytearray(len(prefix) + size)
+        for i, byte in enumerate(prefix):
+            packet[i] = byte
+        await self._stream.read_exactly(memoryview(packet)[len(prefix) :])
+        return first & 0xF0, packet
+
+    async def _skip(self, first: int, size: int):
+        """Read past a packet that is too large, and acknowledge it, so that it does not return."""
+        self.skipped += 1
+        if first & 0xF0 != _PUBLISH:
+            raise LinkError("the broker sent a malformed packet")
+        number = memoryview(bytearray(2))
+        await self._stream.read_exactly(number)
+        topic = number[0] << 8 | number[1]
+        size -= 2
+        chunk = memoryview(bytearray(_CHUNK))
+        if first & 6:
+            if topic + 2 > size:
+                raise LinkError("the broker sent a malformed packet")
+            await self._discard(chunk, topic)
+            await self._stream.read_exactly(number)
+            self._wire.write(b"\x40\x02" + bytes(number))
+            size -= topic + 2
+        await self._discard(chunk, size)
+        await self.flush()
+
+    async def _discard(self, chunk, size: int):
+        while size:
+            size -= await self._stream.read_into(chunk[: min(size, len(chunk))])
