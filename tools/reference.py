@@ -1,0 +1,146 @@
+"""The README's tables of configuration and commands, made from the firmware's own.
+
+    python -m tools.reference --check README.md
+    python -m tools.reference --write README.md
+
+The text between `<!-- configuration:begin -->` and `<!-- configuration:end -->`, and the same for
+`commands`, is compared or replaced. The firmware's tables are MicroPython's to import, so it is
+MicroPython that prints them, a JSON line a row, with what is expected in the words of the
+firmware's own error messages.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from tools import ROOT, ToolError, micropython
+
+# Runs inside MicroPython.
+_PRINT_ROWS = """
+import json
+from firmware import schema, sensors, validate, values
+from firmware.control import commands
+
+def show(table, prefix, rows):
+    for key, kind, limits, unit, default, meaning in rows:
+        name = prefix + key
+        row = {"table": table, "name": name, "kind": kind, "meaning": meaning}
+        row["expected"] = validate.expected(kind, limits, unit)
+        row["required"] = default is ...
+        row["default"] = None if default is ... else default
+        print(json.dumps(row))
+        if kind == "section":
+            show(table, name + ".", limits)
+        elif kind in ("sections", "sensors"):
+            show(table, name + "[].", limits[1])
+
+show("configuration", "", schema.SCHEMA)
+for driver in sensors.DRIVERS:
+    module = sensors.driver(driver)
+    print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
+    show("driver " + driver, "sensors[].", module.KEYS)
+for name, kind, limits, unit, put, in_force, meaning in commands.COMMANDS:
+    row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
+    row["expected"] = values.expected(kind, limits, unit)
+    print(json.dumps(row))
+"""
+
+
+def rows() -> list[dict]:
+    """The rows of all tables, in the firmware's order."""
+    done = subprocess.run(
+        micropython.command("-c", _PRINT_ROWS),
+        env=micropython.environment([ROOT]),
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise ToolError(f"the firmware's tables cannot be printed:\n{done.stdout}{done.stderr}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def configuration(table: list[dict]) -> str:
+    """The reference of config.json: its sections, and the keys of each driver."""
+    parts = [_keys([row for row in table if row["table"] == "configuration"])]
+    for driver in [row for row in table if row["table"] == "driver"]:
+        keys = [row for row in table if row["table"] == f"driver {driver['name']}"]
+        parts.append(f"Driver `{driver['name']}` ({driver['meaning']}):\n\n{_keys(keys)}")
+    return "\n".join(parts)
+
+
+def commands(table: list[dict]) -> str:
+    """The properties that take commands."""
+    lines = ["| property | expected | meaning |", "|---|---|---|"]
+    for row in table:
+        if row["table"] == "commands":
+            lines.append(f"| `{row['name']}` | {_cell(row['expected'])} | {row['meaning']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _keys(table):
+    lines = ["| key | expected | default | meaning |", "|---|---|---|---|"]
+    for row in table:
+        if row["required"]:
+            default = "required"
+        elif row["kind"] == "section":
+            default = "none" if row["default"] is None else ""
+        else:
+            default = f"`{json.dumps(row['default'])}`"
+        name = f"`{row['name']}`"
+        if row["kind"] in ("section", "sections", "sensors"):
+            name = f"**{name}**"
+        lines.append(f"| {name} | {_cell(row['expected'])} | {default} | {row['meaning']} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text):
+    """A table's cell: quoted choices as code, as everywhere in the README."""
+    words = [f"`{word}`" if word.startswith('"') else word for word in text.split(" ")]
+    return " ".join(words).replace("|", "\\|")
+
+
+def renewed(text: str) -> str:
+    """A README's text with the tables as they are now. Raises ToolError without their places."""
+    table = rows()
+    for name, content in (("configuration", configuration(table)), ("commands", commands(table))):
+        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+        before, found_begin, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not (found_begin and found_end):
+            raise ToolError(f"there is no {begin.strip()} … {end} to put the table into")
+        text = f"{before}{begin}\n{content}\n{end}{after}"
+    return text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The exit status: 0, or 1 if --check finds the tables out of date."""
+    parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--check", metavar="FILE", type=Path, help="fail if a table is out of date")
+    what.add_argument("--write", metavar="FILE", type=Path, help="bring the tables up to date")
+    chosen = parser.parse_args(arguments)
+    path = chosen.check or chosen.write
+    try:
+        text = path.read_text(encoding="utf-8")
+        new = renewed(text)
+    except (OSError, ToolError) as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    if new == text:
+        return 0
+    if chosen.check:
+        print(
+            f"{path}: its tables are not the firmware's; "
+            f"bring them up to date with: python -m tools.reference --write {path}",
+            file=sys.stderr,
+        )
+        return 1
+    path.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
