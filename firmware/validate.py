@@ -122,10 +122,9 @@ def _object(problems, name, value, rows, strict=True):
 def _sensor(problems, name, value, rows):
     """A sensor's entry: its driver says which further keys it has."""
     driver = value.get("driver") if type(value) is dict else None
-    known = driver in sensors.DRIVERS
-    if known:
-        rows = rows + sensors.driver(driver).KEYS
-    return _object(problems, name, value, rows, strict=known)
+    if type(driver) is str and driver in sensors.DRIVERS:
+        return _object(problems, name, value, rows + sensors.driver(driver).KEYS)
+    return _object(problems, name, value, rows, strict=False)
 
 
 def _cross_check(problems, settings):

@@ -28,7 +28,8 @@ KEYS = (
 
 class Driver(Sensor):
     def __init__(self, spec: dict):
-        if not hasattr(board, "outputs"):
+        self._outputs = getattr(board, "outputs", None)
+        if self._outputs is None:
             raise SensorError("the simulated room needs the unix port's simulated board")
         self._temp_c = spec["start"]
         self._outside_c = spec["outside"]
@@ -38,12 +39,9 @@ class Driver(Sensor):
 
     def value(self) -> float:
         now_ms = uptime.ms()
-        end_c = self._outside_c + (self._heater_k if _heated() else 0)
+        heated = any(output.on for output in self._outputs.values())
+        end_c = self._outside_c + (self._heater_k if heated else 0)
         decay = math.exp((self._last_ms - now_ms) / self._tau_ms)
         self._last_ms = now_ms
         self._temp_c = end_c + (self._temp_c - end_c) * decay
         return self._temp_c
-
-
-def _heated():
-    return any(output.on for output in board.outputs.values())

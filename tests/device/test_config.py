@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import sys
 
 from firmware import config, schema, validate
@@ -406,6 +407,32 @@ def test_nesting_cannot_break_it():
     for text in ("[" * 16000, '{"a":' * 3000, '{"mqtt":%s%s}' % ("[" * 8000, "]" * 8000)):
         settings, problems = load_text(text)
         assert settings is None and len(problems) in (1, 2), problems
+
+
+def test_no_mutation_of_the_example_breaks_it():
+    """Bytes changed in the text, and values of any type at any place; settings or problems."""
+    values = (None, True, -1, 1e999, 10**40, "", "x" * 50, "°/+#", [], [[]], {}, {"a": 1}, [{}])
+    random.seed(11)
+    for round_ in range(600):
+        if round_ % 2:
+            text = bytearray(EXAMPLE)
+            for _ in range(random.randint(1, 3)):
+                text[random.randint(0, len(text) - 1)] = random.getrandbits(8)
+        else:
+            place = json.loads(EXAMPLE)
+            text = place
+            while True:
+                keys = list(place) if type(place) is dict else list(range(len(place)))
+                key = random.choice(keys)
+                if type(place[key]) not in (dict, list) or not place[key] or round_ % 6 == 0:
+                    place[key] = random.choice(values)
+                    break
+                place = place[key]
+            text = json.dumps(text).replace("inf", "1e999")
+        with open("config.json", "wb") as file:
+            file.write(text)
+        settings, problems = config.load("config.json")
+        assert (settings is None) == bool(problems), text
 
 
 def test_good_settings_are_kept_for_later():
