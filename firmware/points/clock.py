@@ -1,0 +1,82 @@
+"""UTC in milliseconds, built on the uptime counter, so that no step of it can disorder readings.
+
+The clock is the uptime plus an offset. The offset is unknown until somebody who knows the time
+says so (`link.sntp`, or the operating system); until then readings carry the uptime alone, and are
+dated afterwards.
+"""
+
+import time
+
+from firmware import uptime
+from firmware.log import Log
+
+# Corrections below a second are spread out: 1 ms in 32, so that the distance of two readings is
+# never wrong by more than 3 %. Larger ones are a clock that was wrong: it is set.
+_STEP_MS = 1000
+_SLEW_SHIFT = 5
+
+_DAY_S = 86400
+# time.gmtime's epoch is 1970 on some ports and 2000 on others.
+UNIX_EPOCH_S = 10957 * _DAY_S if time.gmtime(0)[0] == 2000 else 0
+
+
+class Clock:
+    """Milliseconds since 1970, once they are known."""
+
+    def __init__(self, uptime_ms=uptime.ms):
+        self.uptime_ms = uptime_ms
+        self.known = False
+        self.first_offset = 0  # dates what was read before the clock was known
+        self._offset = 0
+        self._owed = 0  # correction still to be slewed in
+        self._slewed_at = 0
+        self._log = Log("clock")
+
+    def now(self) -> int:
+        """Milliseconds since 1970 when `known`, else of uptime."""
+        up = self.uptime_ms()
+        if self._owed:
+            self._slew(up)
+        return up + self._offset
+
+    def set(self, utc_ms: int, at_ms: int):
+        """Somebody says that it was `utc_ms` when the uptime was `at_ms`."""
+        offset = utc_ms - at_ms
+        if not self.known:
+            self.known = True
+            self.first_offset = self._offset = offset
+            self._log.info("it is %s", iso(utc_ms))
+            return
+        error = offset - self._offset
+        if -_STEP_MS < error < _STEP_MS:
+            self._owed = error
+            self._slewed_at = self.uptime_ms()
+        else:
+            self._owed = 0
+            self._offset = offset
+            self._log.warning("stepped by %d ms: it is %s", error, iso(utc_ms))
+
+    def _slew(self, up: int):
+        step = (up - self._slewed_at) >> _SLEW_SHIFT
+        if not step:
+            return
+        self._slewed_at = up
+        if self._owed > 0:
+            step = min(step, self._owed)
+            self._offset += step
+            self._owed -= step
+        else:
+            step = min(step, -self._owed)
+            self._offset -= step
+            self._owed += step
+
+
+def system_ms() -> int:
+    """The operating system's clock, in ms since 1970."""
+    return time.time_ns() // 1000000 + UNIX_EPOCH_S * 1000
+
+
+def iso(t: int) -> str:
+    """ISO 8601 of milliseconds since 1970, as the platform's Data Feed wants it."""
+    y, mo, d, h, mi, s = time.gmtime(t // 1000 - UNIX_EPOCH_S)[:6]
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (y, mo, d, h, mi, s, t % 1000)

@@ -1,0 +1,228 @@
+"""Data Feed JSON, written straight from the ring into a buffer that is allocated once.
+
+The digits are written by integer arithmetic: no dictionary, string or float is made for a point.
+That is faster, leaves no garbage, and prints 20.1 as 20.1 on a port whose floats have 7 digits.
+"""
+
+import struct
+from array import array
+
+from micropython import const
+
+from firmware.points.clock import iso
+
+# As in firmware.points.ring; constants of this module are inlined, those of another one are not.
+_INTEGER = const(0x40)
+_TEXT = const(0x80)
+_BASE = const(0xC0)
+_PROPERTY = const(0x3F)
+
+_HOUR_MS = const(3600000)
+_HOUR_SIZE = const(14)  # of 2026-11-22T14:
+_HEAD_SIZE = const(20)
+_TIME_FORMAT = "<20sHBHBBH7s"  # head, minute, `:`, second, `.`, hundreds, the rest of the ms, end
+_TIME_END = b'Z","v":'
+_TIME_SIZE = const(36)
+# The longest number: a sign, ten digits, a point, six decimals; and the longest `{"tt":...,"v":`.
+_VALUE_SIZE = const(18)
+_PREFIX_SIZE = const(36)
+
+# Two digits at a time: the characters of 00 to 99, as struct's H writes them.
+_PAIRS = array("H", [48 + n // 10 | 48 + n % 10 << 8 for n in range(100)])
+
+
+class Property:
+    """What a point is a point of: its name on the platform, and how its numbers are printed."""
+
+    def __init__(self, name: str, decimals: int = 0):
+        self.name = name.encode()
+        self.decimals = decimals
+        self.scale = 10**decimals
+        # From here on a float32 no longer holds the last decimal, with a bit to spare.
+        self.exact_below = float((1 << 23) // self.scale)
+        self.suffix = b',"prop":"' + self.name + b'"},'
+        self.suffix_size = len(self.suffix)
+        self.suffix_format = "%ds" % self.suffix_size
+
+
+class Feed:
+    """Encodes points of a ring as one Data Feed document."""
+
+    def __init__(self, properties: list, compact: bool, size: int):
+        """`properties`: list of Property, as the ring counts them. `size`: longest feed, bytes."""
+        self.buffer = bytearray(size)
+        self._view = memoryview(self.buffer)
+        self._properties = properties
+        self._compact = compact
+        self._time_head = bytearray(b'{"t":"0000-00-00T00:')
+        self._hour = 1 << 62  # ms since 1970 of the hour that stands there
+
+    def encode(self, ring, cursor, end_seq: int, offset_ms: int):
+        """Encode the points from the cursor on, and leave it after the last one that fitted.
+
+        `end_seq`: the sequence number to stop before. `offset_ms`: what turns the uptime of an
+        undated point into milliseconds since 1970. Returns a memoryview of the document, valid
+        until the next call; None when there is no point, or not even one fits.
+        """
+        i = ring.next_point(cursor)
+        if i < 0:
+            return None
+        end_seq = min(end_seq, ring.tail.seq)
+        compact = self._compact
+        shift_ms = cursor.base + (offset_ms if cursor.cycle >= 0 else 0)
+        first_ms = shift_ms + ring.times[i]
+        shared = self._shared_property(ring, cursor, end_seq) if compact else None
+        at = start = self._put(0, self._head(first_ms, shared))
+        # Keep room for the end of the document, in which `]` takes the place of the last comma.
+        limit = len(self.buffer) - 1 - _PREFIX_SIZE - _VALUE_SIZE
+        # This loop is the hottest of the firmware: what it needs is local, and it calls little.
+        buf = self.buffer
+        pack = struct.pack_into
+        pairs = _PAIRS
+        kinds = ring.kinds
+        times = ring.times
+        values = ring.values
+        properties = self._properties
+        slots = ring.slots
+        time_head = self._time_head
+        hour = self._hour
+        while cursor.seq < end_seq:
+            i = cursor.pos % slots
+            kind = kinds[i]
+            if kind >= _BASE:
+                if ring.next_point(cursor) < 0:
+                    break
+                shift_ms = cursor.base + (offset_ms if cursor.cycle >= 0 else 0)
+                continue
+            prop = properties[kind & _PROPERTY]
+            if at + prop.suffix_size > limit:
+                break
+            t = shift_ms + times[i]
+            value = values[i]
+            if kind >= _TEXT and at + prop.suffix_size + value > limit:
+                break
+            if compact:
+                at = self._put_relative(at, t - first_ms)
+            else:
+                ms = t - hour
+                if not 0 <= ms < _HOUR_MS:
+                    hour = self._start_hour(t)
+                    ms = t - hour
+                second = ms // 1000
+                ms %= 1000
+                pack(
+                    _TIME_FORMAT,
+                    buf,
+                    at,
+                    time_head,
+                    pairs[second // 60],
+                    0x3A,
+                    pairs[second % 60],
+                    0x2E,
+                    48 + ms // 100,
+                    pairs[ms % 100],
+                    _TIME_END,
+                )
+                at += _TIME_SIZE
+            if kind >= _TEXT:
+                at = self._put(at, ring.text(cursor.pos))
+                cursor.pos += (value + 3) // 4
+            elif kind >= _INTEGER:
+                negative = value >> 31
+                at = _put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
+            else:
+                # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a
+                # whole number of the last decimal, rounded half up; 2**-39 and less is 0.
+                shift = 150 - (value >> 23 & 0xFF)
+                n = (value & 0x7FFFFF | 0x800000) * prop.scale
+                if 0 < shift < 63:
+                    n = n + (1 << shift - 1) >> shift
+                else:
+                    n = n << -shift if shift <= 0 else 0
+                if 1000 <= n < 10000 and prop.decimals == 2 and value < 0x80000000:
+                    # A room's temperature, without a loop.
+                    pack("<HBH", buf, at, pairs[n // 100], 0x2E, pairs[n % 100])
+                    at += 5
+                else:
+                    at = _put_number(buf, at, value >> 31, n, prop.decimals)
+            if shared is None:
+                pack(prop.suffix_format, buf, at, prop.suffix)
+                at += prop.suffix_size
+            else:
+                pack("2s", buf, at, b"},")
+                at += 2
+            cursor.pos += 1
+            cursor.seq += 1
+        if at == start:
+            return None
+        self._put(at - 1, b"]}")
+        return self._view[: at + 1]
+
+    def _head(self, base: int, shared) -> bytes:
+        if not self._compact:
+            return b'{"dps":['
+        if shared is None:
+            return b'{"t":"%s","dps":[' % iso(base)
+        return b'{"t":"%s","prop":"%s","dps":[' % (iso(base), str(shared.name, "utf-8"))
+
+    def _shared_property(self, ring, cursor, end_seq: int):
+        """The property that all these points are of, or None."""
+        first = ring.kinds[cursor.pos % ring.slots] & _PROPERTY
+        scout = type(cursor)()
+        scout.go(cursor)
+        while scout.seq < end_seq:
+            i = ring.next_point(scout)
+            if i < 0:
+                break
+            if ring.kinds[i] & _PROPERTY != first:
+                return None
+            ring.skip_point(scout, i)
+        return self._properties[first]
+
+    def _start_hour(self, t: int) -> int:
+        """Put the hour of `t` into the head of a point; return when it began."""
+        self._hour = t - t % _HOUR_MS
+        self._time_head[_HEAD_SIZE - _HOUR_SIZE :] = iso(self._hour)[:_HOUR_SIZE].encode()
+        return self._hour
+
+    def _put_relative(self, at: int, ms: int) -> int:
+        if not ms:
+            return self._put(at, b'{"v":')
+        at = self._put(at, b'{"tt":')
+        at = _put_number(self.buffer, at, ms < 0, abs(ms), 0)
+        return self._put(at, b',"v":')
+
+    def _put(self, at: int, data: bytes) -> int:
+        end = at + len(data)
+        self.buffer[at:end] = data
+        return end
+
+
+def _put_number(buf, at: int, negative, n: int, decimals: int) -> int:
+    """Write `n` / 10**decimals at `at`, digit by digit; return where it ends."""
+    if negative and n:
+        buf[at] = 0x2D
+        at += 1
+    end = at + 1
+    power = 10
+    whole = n
+    if decimals:
+        whole //= 10**decimals
+        end += decimals + 1
+    while power <= whole:
+        power *= 10
+        end += 1
+    k = end - 1
+    if decimals:
+        point = k - decimals
+        while k > point:
+            buf[k] = 48 + n % 10
+            n //= 10
+            k -= 1
+        buf[k] = 0x2E
+        k -= 1
+    while k >= at:
+        buf[k] = 48 + n % 10
+        n //= 10
+        k -= 1
+    return end

@@ -1,0 +1,166 @@
+"""Points in RAM: nine bytes each, all allocated once.
+
+A slot is three columns: a byte that says what it holds, and two 32-bit words. Columns instead of
+packed records, because indexing an array allocates nothing and unpacking a record does.
+
+| slot | kind byte | word `times` | word `values` |
+|---|---|---|---|
+| number | FLOAT or INTEGER, and the property | ms after the time base | float32, or int32 |
+| text | TEXT and the property | ms after the time base | length in bytes |
+| more text | MORE | unused | four of its bytes |
+| time base | BASE or BASE + 1 (not dated yet) | low 32 bits of ms | high 16 bits of ms, power cycle |
+
+Times are relative to the last time base before them, so that a millisecond of this century fits
+into 32 bits; a new base is written when one no longer does (49.7 days), or when the clock
+becomes known.
+"""
+
+import struct
+import uctypes
+from array import array
+
+from micropython import const
+
+FLOAT = const(0x00)
+INTEGER = const(0x40)
+TEXT = const(0x80)
+BASE = const(0xC0)
+MORE = const(0xFF)
+KIND = const(0xC0)
+PROPERTY = const(0x3F)
+
+MAX_PROPERTIES = const(63)
+# A property of type string holds 1 KiB on the platform; longer values have no place in a thermostat.
+MAX_TEXT = const(1024)
+
+_WORD = const(0xFFFFFFFF)
+
+
+class Cursor:
+    """A place in a ring: the next slot, and the time base in force there."""
+
+    def __init__(self):
+        self.pos = 0
+        self.seq = 0  # points before this place, since the ring was made
+        self.base = 0  # ms: since 1970 when dated, else of the power cycle's uptime
+        self.cycle = -1  # power cycle of an undated base; -1 when dated
+
+    def go(self, other):
+        self.pos = other.pos
+        self.seq = other.seq
+        self.base = other.base
+        self.cycle = other.cycle
+
+
+class Ring:
+    """A first-in, first-out buffer of points; when it is full the oldest go, and are counted."""
+
+    def __init__(self, slots: int):
+        """`slots`: numbers held; a text takes one and a quarter of its bytes, a time base one."""
+        self.slots = slots
+        self.kinds = bytearray(slots)
+        self.times = array("I", bytes(4 * slots))
+        self.values = array("I", bytes(4 * slots))
+        # The same memory as `values`: floats and text are put there as bytes.
+        self.raw = uctypes.bytearray_at(uctypes.addressof(self.values), 4 * slots)
+        self.head = Cursor()  # the oldest point
+        self.tail = Cursor()  # where the next one goes
+        self.tail.cycle = -2  # no base written yet
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        """Points held."""
+        return self.tail.seq - self.head.seq
+
+    def append_float(self, prop: int, t: int, cycle: int, value: float):
+        """Append a number. Allocates nothing.
+
+        `t`: ms since 1970, or of uptime for an undated point; `cycle`: -1 for a dated point, else
+        the number of the power cycle whose uptime `t` is.
+        """
+        i = self._claim(FLOAT | prop, t, cycle, 1)
+        struct.pack_into("<f", self.raw, 4 * i, value)
+
+    def append_int(self, prop: int, t: int, cycle: int, value: int):
+        """Append a whole number of at most 32 bits with its sign. Allocates nothing."""
+        self.values[self._claim(INTEGER | prop, t, cycle, 1)] = value & _WORD
+
+    def append_text(self, prop: int, t: int, cycle: int, text: bytes):
+        """Append a value in JSON's own notation.
+
+        Raises ValueError above MAX_TEXT bytes, or when it is longer than the whole ring.
+        """
+        size = len(text)
+        more = (size + 3) // 4
+        # Two more slots: its own and that of a time base.
+        if size > MAX_TEXT or more + 2 > self.slots:
+            raise ValueError("a value of %d bytes is too long to be buffered" % size)
+        i = self._claim(TEXT | prop, t, cycle, 1 + more)
+        self.values[i] = size
+        for k in range(more):
+            i = (i + 1) % self.slots
+            self.kinds[i] = MORE
+            chunk = text[4 * k : 4 * k + 4]
+            self.raw[4 * i : 4 * i + len(chunk)] = chunk
+
+    def text(self, pos: int) -> bytes:
+        """The value of the text whose first slot is at `pos`."""
+        i = pos % self.slots
+        size = self.values[i]
+        first = 4 * (i + 1) % (4 * self.slots)
+        run = min(size, 4 * self.slots - first)
+        return bytes(self.raw[first : first + run]) + bytes(self.raw[: size - run])
+
+    def next_point(self, cursor: Cursor) -> int:
+        """Move the cursor past any time bases; return the slot of the point there, or -1."""
+        while cursor.pos < self.tail.pos:
+            i = cursor.pos % self.slots
+            kind = self.kinds[i]
+            if kind < BASE:
+                return i
+            high = self.values[i]
+            cursor.base = self.times[i] | (high & 0xFFFF) << 32
+            cursor.cycle = high >> 16 if kind & 1 else -1
+            cursor.pos += 1
+        return -1
+
+    def skip_point(self, cursor: Cursor, i: int):
+        """Move the cursor past the point in slot `i`, where next_point found it."""
+        cursor.seq += 1
+        cursor.pos += 1
+        if self.kinds[i] & KIND == TEXT:
+            cursor.pos += (self.values[i] + 3) // 4
+
+    def free_to(self, cursor: Cursor):
+        """Give up every point before the cursor."""
+        self.head.go(cursor)
+
+    def _claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
+        """Make room for a point of so many slots, date its first and return the index of that."""
+        tail = self.tail
+        offset = t - tail.base
+        fresh = cycle != tail.cycle or not 0 <= offset <= _WORD
+        needed = slots + 1 if fresh else slots
+        while tail.pos + needed - self.head.pos > self.slots:
+            self._drop_oldest()
+        if fresh:
+            i = tail.pos % self.slots
+            self.kinds[i] = BASE if cycle < 0 else BASE + 1
+            self.times[i] = t & _WORD
+            self.values[i] = t >> 32 & 0xFFFF | (max(cycle, 0) & 0xFFFF) << 16
+            tail.base = t
+            tail.cycle = cycle
+            tail.pos += 1
+            offset = 0
+        i = tail.pos % self.slots
+        self.kinds[i] = kind
+        self.times[i] = offset
+        tail.pos += slots
+        tail.seq += 1
+        return i
+
+    def _drop_oldest(self):
+        i = self.next_point(self.head)
+        if i >= 0:
+            self.skip_point(self.head, i)
+            self.dropped += 1
