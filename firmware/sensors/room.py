@@ -28,9 +28,9 @@ KEYS = (
 
 class Driver(Sensor):
     def __init__(self, spec: dict):
-        self._outputs = getattr(board, "outputs", None)
-        if self._outputs is None:
+        if not hasattr(board, "outputs"):
             raise SensorError("the simulated room needs the unix port's simulated board")
+        self._outputs = board.outputs
         self._temp_c = spec["start"]
         self._outside_c = spec["outside"]
         self._heater_k = spec["heater"]

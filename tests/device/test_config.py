@@ -415,7 +415,7 @@ def test_no_mutation_of_the_example_breaks_it():
     random.seed(11)
     for round_ in range(600):
         if round_ % 2:
-            text = bytearray(EXAMPLE)
+            text = bytearray(EXAMPLE.encode())
             for _ in range(random.randint(1, 3)):
                 text[random.randint(0, len(text) - 1)] = random.getrandbits(8)
         else:
