@@ -219,6 +219,7 @@ async def test_the_loop_goes_on_during_a_scan():
             last = now
 
     task = asyncio.create_task(regulate())
+    await asyncio.sleep_ms(5)
     await made.connect()
     task.cancel()
     assert "scan" in WLAN.last.history
