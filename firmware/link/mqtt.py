@@ -132,6 +132,11 @@ class Session:
     def ping(self):
         self._client.ping()
 
+    @property
+    def unsent(self) -> bool:
+        """Is there anything for `flush` to do?"""
+        return bool(self._wire.out)
+
     async def flush(self):
         """Send what was written."""
         # Both who publishes and who answers the broker come here; packets may not be mixed.

@@ -4,6 +4,7 @@ The server's two timestamps lie between our sending and our receiving; the middl
 to be the middle of ours, which is right to half of the difference between the two ways.
 """
 
+import asyncio
 import errno
 import os
 import socket
@@ -12,7 +13,10 @@ import struct
 from micropython import const
 
 from firmware.link import LinkError
-from firmware.link.stream import close, readable
+from firmware.link.stream import close, readable, within
+from firmware.log import Log
+from firmware.points.clock import system_ms
+from firmware.url import parse_host
 
 # RFC 4330, section 4: the NTP era begins in 1900, and the next one in 2036. Seconds whose highest
 # bit is not set belong to the next one.
@@ -20,6 +24,44 @@ _UNIX_S = 2208988800
 _ERA_S = 1 << 32
 _MODE_CLIENT = const(0x23)  # version 4
 _MODE_SERVER = const(4)
+
+_PORT = const(123)
+_ANSWER_MS = const(5000)
+# RFC 4330, section 10: never ask more often than once in 15 s.
+_FIRST_PAUSE_S = const(15)
+# An ESP32's crystal drifts by up to 40 ms in an hour.
+_EVERY_S = const(3600)
+
+
+async def keep(clock, hosts: list):
+    """Task: keep the clock right, by the first server that answers; never returns.
+
+    `hosts`: `host` or `host:port`; none means that the operating system's clock is right.
+    """
+    log = Log("time")
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        if not hosts:
+            clock.set(system_ms(), clock.uptime_ms())
+            await asyncio.sleep(_EVERY_S)
+            continue
+        for entry in hosts:
+            host, port = parse_host(entry, _PORT)
+            try:
+                utc_ms, at_ms = await within(
+                    _ANSWER_MS, "the answer of the time server %s" % host,
+                    query(host, port, clock.uptime_ms),
+                )
+            except LinkError as error:
+                log.warning("%s", error)
+                continue
+            clock.set(utc_ms, at_ms)
+            pause_s = _EVERY_S
+            break
+        else:
+            log.warning("no time yet; next try in %d s", pause_s)
+        await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, _EVERY_S)
 
 
 async def query(host: str, port: int, uptime_ms) -> tuple:

@@ -1,0 +1,28 @@
+"""What the device tells of itself: properties that it sends every `health.every_s`."""
+
+import gc
+
+from firmware import VERSION, uptime
+from firmware.board import board
+
+# Property, and how its value is found: from the queue, the uplink and the Wi-Fi, in this order.
+REPORT = (
+    ("uptime", lambda queue, uplink, wifi: uptime.ms() // 1000),
+    ("freeheap", lambda queue, uplink, wifi: gc.mem_free()),
+    ("waiting", lambda queue, uplink, wifi: len(queue)),
+    ("dropped", lambda queue, uplink, wifi: queue.dropped),
+    ("rejected", lambda queue, uplink, wifi: uplink.rejected),
+    ("transport", lambda queue, uplink, wifi: uplink.transport),
+    ("reconnections", lambda queue, uplink, wifi: uplink.reconnections),
+    ("rssi", lambda queue, uplink, wifi: wifi.rssi()),
+    ("resetcause", lambda queue, uplink, wifi: board.reset_cause()),
+    ("firmware", lambda queue, uplink, wifi: VERSION),
+)
+
+
+def report(put, queue, uplink, wifi):
+    """Hand the present value of each property to `put(name, value)`; None is not sent."""
+    for name, find in REPORT:
+        value = find(queue, uplink, wifi)
+        if value is not None:
+            put(name, value)

@@ -1,0 +1,60 @@
+"""How soon to try again, and how fast to send. Times are milliseconds of the uptime."""
+
+import os
+
+from micropython import const
+
+_FIRST_MS = const(1000)
+_LONGEST_MS = const(300000)
+
+
+class Backoff:
+    """Exponential back-off with full jitter, so that a thousand devices do not return together.
+
+    The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (the scheme of
+    Marc Brooker, "Exponential Backoff And Jitter").
+    """
+
+    def __init__(self):
+        self._failures = 0
+        self.at_ms = 0  # when to try again
+
+    def failed(self, now_ms: int, floor_ms: int = 0) -> int:
+        """Note a failure; return the delay in ms, at least `floor_ms`."""
+        ceiling = min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS)
+        self._failures += 1
+        draw = int.from_bytes(os.urandom(3), "little") % (ceiling + 1)
+        delay = max(draw, floor_ms)
+        self.at_ms = now_ms + delay
+        return delay
+
+    def succeeded(self):
+        self._failures = 0
+        self.at_ms = 0
+
+
+class Pace:
+    """At most so many feeds a minute, evenly spaced; half as many each time that is too fast."""
+
+    _SLOWEST = const(64)
+
+    def __init__(self, per_minute: int):
+        self._gap_ms = 60000 // per_minute
+        self._slowness = 1
+        self._next_ms = 0
+
+    def ready(self, now_ms: int) -> bool:
+        return now_ms >= self._next_ms
+
+    def sent(self, now_ms: int):
+        self._next_ms = now_ms + self._gap_ms * self._slowness
+
+    def too_fast(self, now_ms: int, wait_ms: int):
+        """The platform answered 429; be silent for `wait_ms`, and slower from then on."""
+        self._slowness = min(self._slowness * 2, self._SLOWEST)
+        self._next_ms = now_ms + wait_ms
+
+    def accepted(self):
+        """A feed was taken: a step back towards the configured pace."""
+        if self._slowness > 1:
+            self._slowness -= 1
