@@ -1,5 +1,6 @@
-"""Runs before main.py on a board: nothing to do but to leave room for an error's traceback."""
+"""Runs before main.py. TLS needs RAM outside of MicroPython's heap on an ESP32: the heap is kept
+small by collecting its garbage early and often, from the first import on."""
 
-import micropython
+import gc
 
-micropython.alloc_emergency_exception_buf(100)
+gc.threshold(16384)

@@ -26,15 +26,12 @@ _REGULATE_MS = const(1000)
 _RESTART_MS = const(5000)  # before a task that died is started again
 _WATCHDOG_MS = const(30000)
 _CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
-# TLS needs memory outside of the heap on an ESP32: the heap is kept small by collecting often.
-_COLLECT_BYTES = const(16384)
 
 _log = Log("app")
 
 
 def run():
     """Run the firmware until it is interrupted. Whatever ends it, the relay goes off first."""
-    gc.threshold(_COLLECT_BYTES)
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
