@@ -10,7 +10,9 @@ PYTEST ?=
 RUN ?=
 
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := .venv/.ready
+STUBS := .venv/typings/.ready
 LIB := lib/umqtt/simple.py
 
 # A virtual environment does not survive being moved, nor its Python being removed: then it is
@@ -24,7 +26,7 @@ $(shell [ "`cat .venv/.made-in 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c
 help: ## What can be made here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{printf "%-14s %s\n", $$1, $$2}'
 
-setup: $(READY) $(LIB) ## Only the set-up that every other target does first
+setup: $(READY) $(STUBS) $(LIB) ## Only the set-up that every other target does first
 	@:
 
 run: setup ## The platform stand-in and a simulated thermostat on it (Ctrl-C ends it)
@@ -63,17 +65,17 @@ clean: ## Remove all that was set up or built
 	@$(PYTHON) -m venv --clear .venv
 	@echo "$(CURDIR)" > $@
 
-$(READY): .venv/.made-in requirements.txt requirements-board.txt \
-		requirements-stubs.txt pyproject.toml
+$(READY): .venv/.made-in requirements.txt requirements-board.txt
 	@echo "Installing the pinned tools into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--require-hashes -r requirements-board.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes -r requirements-board.txt
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Apart from what CPython imports: some of these have the names of its own packages.
+$(STUBS): .venv/.made-in requirements-stubs.txt
 	@rm -rf .venv/typings
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--target .venv/typings -r requirements-stubs.txt
+	@$(PIP) --target .venv/typings -r requirements-stubs.txt
 	@touch $@
 
 $(LIB): tools/vendor.py $(READY)
