@@ -15,13 +15,13 @@ from . import state
 from .control import Control
 from .feed import FeedError, Point, parse_feed, parse_json
 from .ingest import CLIENT, DEVICE, Ingest, Receipt, Refused
-from .ports import HOST
+from .ports import Listener
 from .store import Store, now_ms
 
 log = logging.getLogger(__name__)
 
 _BODY_BYTES = 1024 * 1024
-_KEY = web.AppKey("key", str)  # on a request: which kind of key it came with
+_KEY = web.RequestKey("key", str)  # which kind of key a request came with
 
 
 class Api:
@@ -36,6 +36,7 @@ class Api:
         self._port = port
         self._tls = tls
         self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Listen. Raises OSError."""
@@ -47,14 +48,11 @@ class Api:
         app.router.add_post(device + "/properties", self._post_feed)
         app.router.add_post(device + "/properties/{prop}", self._post_property)
         app.router.add_post(device + "/methods/{name}", self._post_method)
+        listener = Listener(self._port)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        try:
-            await web.TCPSite(runner, HOST, self._port, ssl_context=self._tls).start()
-        except OSError:
-            await runner.cleanup()
-            raise
-        self._runner = runner
+        await web.SockSite(runner, listener, ssl_context=self._tls).start()
+        self._runner, self._listener = runner, listener
 
     async def stop(self) -> None:
         """Stop listening and cut the connections."""
@@ -63,9 +61,7 @@ class Api:
         runner, self._runner = self._runner, None
         for site in list(runner.sites):
             await site.stop()
-        for connection in runner.server.connections:
-            if connection.transport is not None:
-                connection.transport.abort()
+        self._listener.cut()
         await runner.cleanup()
 
     @web.middleware

@@ -46,9 +46,12 @@ from amqtt.mqtt.protocol.handler import ProtocolHandler
 from amqtt.session import ApplicationMessage, Session
 from websockets.exceptions import ConnectionClosed
 
-from .ports import HOST
+from .ports import Listener
 
 log = logging.getLogger(__name__)
+# What a stranger may do to a listener is no error of the broker's; what matters is logged here.
+for _name in ("amqtt", "websockets"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 
 _CONNECT_WITHIN_S = 10
 _PACKET_WITHIN_S = 60  # the platform's documented timeout
@@ -88,64 +91,56 @@ class DeviceBroker(Broker):
         self.gate = gate
         self._ports = ports
         self._tls = tls
-        self._writers: set[_StreamWriter | _WebSocketWriter] = set()
-        self._closing = False
+        self._listeners: dict[str, Listener] = {}
 
     # -- listeners and connections
 
     async def _start_listeners(self) -> None:
-        try:
+        # All are bound before one listens, so a port that is taken leaves nothing running.
+        with contextlib.ExitStack() as undo:
             for name in ("mqtt", "mqtts", "ws"):
-                self.listeners_config[name] = self.listeners_config["default"]
-                self._servers[name] = Server(name, await self._listen(name))
-        except OSError:
-            for server in self._servers.values():
-                server.instance.close()
-            raise
+                self._listeners[name] = undo.enter_context(Listener(self._ports[name]))
+            undo.pop_all()
+        for name, listener in self._listeners.items():
+            self.listeners_config[name] = self.listeners_config["default"]
+            self._servers[name] = Server(name, await self._listen(name, listener))
 
-    async def _listen(self, name: str) -> asyncio.Server | websockets.asyncio.server.Server:
-        port = self._ports[name]
+    async def _listen(
+        self, name: str, listener: Listener
+    ) -> asyncio.Server | websockets.asyncio.server.Server:
         if name == "ws":
             return await websockets.asyncio.server.serve(
                 self._websocket_connected,
-                HOST,
-                port,
+                sock=listener,
                 subprotocols=[websockets.Subprotocol("mqtt")],
                 max_size=_PACKET_BYTES,
                 close_timeout=_CLOSE_WITHIN_S,
-                logger=logging.getLogger("websockets.server"),
             )
         tls = self._tls if name == "mqtts" else None
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await self._serve(name, StreamReaderAdapter(reader), _StreamWriter(writer))
 
-        return await asyncio.start_server(connected, HOST, port, reuse_address=True, ssl=tls)
+        return await asyncio.start_server(connected, sock=listener, ssl=tls)
 
-    async def _websocket_connected(self, socket: websockets.asyncio.server.ServerConnection):
+    async def _websocket_connected(
+        self, socket: websockets.asyncio.server.ServerConnection
+    ) -> None:
         await self._serve("ws", _WebSocketReader(socket), _WebSocketWriter(socket))
 
     async def _serve(self, name: str, reader: ReaderAdapter, writer: WriterAdapter) -> None:
-        self._writers.add(writer)
         try:
-            if not self._closing:
-                await self._client_connected(name, reader, writer)
+            await self._client_connected(name, reader, writer)
         except OSError as error:
             log.info("connection lost: %s", error)
         finally:
-            self._writers.discard(writer)
-            writer.abort()
-
-    def cut(self) -> None:
-        """End every connection at once, without a goodbye."""
-        for writer in self._writers:
             writer.abort()
 
     async def shutdown(self) -> None:
-        self._closing = True
-        for server in self._servers.values():
-            server.instance.close()
-        self.cut()
+        """Stop listening and cut the connections."""
+        for name, listener in self._listeners.items():
+            self._servers[name].instance.close()
+            listener.cut()
         await super().shutdown()
 
     # -- sessions: never kept, and taken over only by who has the key
@@ -159,9 +154,11 @@ class DeviceBroker(Broker):
                 _CONNECT_WITHIN_S,
             )
         except Exception as error:  # amqtt's parser raises whatever a stranger's bytes lead to
+            log.info("no valid CONNECT from %s:%d: %r", address, port, error)
             raise AMQTTError(f"no valid CONNECT from {address}:{port}: {error}") from error
         code = self.gate.admit(session.client_id, session.username, session.password)
         if code != CONNECTION_ACCEPTED:
+            log.warning("refused %r with return code %d", session.client_id, code)
             await ConnackPacket.build(0, code).to_stream(writer)
             await writer.close()
             raise AMQTTError(f"refused {session.client_id} with return code {code}")
@@ -173,6 +170,7 @@ class DeviceBroker(Broker):
         session.clean_session, session.parent = True, 0
         session.will_flag = False
         session.delivered_message_queue = _Intake(self.gate, session.client_id)
+        log.info("%s connected from %s:%d", session.client_id, address, port)
         return handler, session
 
     async def _authenticate(self, session: Session, listener: object) -> bool:

@@ -8,18 +8,19 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools import ToolError
+
 from .control import ControlError
 from .service import Platform
 
-_QUIET = ("aiohttp", "amqtt", "asyncio", "transitions", "websockets")
+_QUIET = ("aiohttp", "transitions")
 
 
 def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> None:
     """Run until SIGINT or SIGTERM. Without a `directory` everything is in a temporary one.
 
     Port 0 is a free one. When all listen, one JSON line goes to standard output
-    (`Platform.info`); the log goes to standard error. Exits with 1 and a line that says why if it
-    cannot start.
+    (`Platform.info`); the log goes to standard error. Raises ToolError if it cannot start.
     """
     log_to_stderr()
     try:
@@ -30,7 +31,7 @@ def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> 
         with tempfile.TemporaryDirectory(prefix="csipio-platform-") as temporary:
             asyncio.run(serve(Path(temporary), mqtt, mqtts, ws, https))
     except (OSError, ControlError) as error:
-        sys.exit(f"platform: {error}")
+        raise ToolError(str(error)) from error
 
 
 async def serve(directory: Path, mqtt: int, mqtts: int, ws: int, https: int) -> None:

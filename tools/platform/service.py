@@ -233,7 +233,8 @@ class Platform:
             await broker.start()
         except BrokerError as error:
             cause = error.__cause__ or error
-            raise OSError(f"cannot listen for mqtt, mqtts and ws: {cause}") from error
+            message = f"cannot listen for mqtt, mqtts and ws: {cause}; port 0 takes a free one"
+            raise OSError(message) from error
         self._broker = broker
         log.info("mqtt is up on %(mqtt)d, %(mqtts)d (TLS) and %(ws)d (WebSocket)", self._ports)
 
@@ -242,7 +243,8 @@ class Platform:
             try:
                 await self._api.start()
             except OSError as error:
-                raise OSError(f"cannot listen for https: {error}") from error
+                message = f"cannot listen for https: {error}; port 0 takes a free one"
+                raise OSError(message) from error
         else:
             await self._api.stop()
         self._https_up = up
