@@ -47,14 +47,20 @@ def test_the_exit_code_is_the_firmwares(folder, root):
     assert process.returncode == 7
 
 
-@pytest.mark.parametrize(
-    "wait", ["while True:\n        pass", "import asyncio\n    asyncio.run(asyncio.sleep(60))"]
-)
+@pytest.mark.parametrize("wait", ["asyncio.run(main())", "while True: pass"])
 def test_sigint_is_a_keyboard_interrupt_there(folder, root, wait):
-    (root / "main.py").write_text(
-        f"import sys\ntry:\n    print('waiting')\n    {wait}\n"
-        "except KeyboardInterrupt:\n    print('relay off')\n    sys.exit(5)\n"
-    )
+    (root / "main.py").write_text(f"""
+import asyncio, sys
+async def main():
+    while True:
+        await asyncio.sleep(60)
+try:
+    print('waiting')
+    {wait}
+except KeyboardInterrupt:
+    print('relay off')
+    sys.exit(5)
+""")
     process = start(folder, root)
     assert process.stdout.readline() == "boot\n"
     assert process.stdout.readline() == "waiting\n"
