@@ -20,9 +20,13 @@ app = typer.Typer(
 )
 
 
+def _port(what: str):
+    return typer.Option(help=f"Port of {what}.", min=0, max=65535)
+
+
 @app.command()
 def run(
-    port: Annotated[int, typer.Option(help="TCP port of the page.", min=0, max=65535)] = 8080,
+    port: Annotated[int, _port("the page")] = 8080,
 ) -> None:
     """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both."""
     from tools import run
@@ -36,10 +40,10 @@ def platform(
         Path | None,
         typer.Option("--dir", help="Keeps its data here; without it, in a temporary folder."),
     ] = None,
-    mqtt: Annotated[int, typer.Option(help="Port of MQTT over TCP; 0 picks a free one.")] = 0,
-    mqtts: Annotated[int, typer.Option(help="Port of MQTT over TLS.")] = 0,
-    ws: Annotated[int, typer.Option(help="Port of MQTT over WebSocket.")] = 0,
-    https: Annotated[int, typer.Option(help="Port of the HTTPS API.")] = 0,
+    mqtt: Annotated[int, _port("MQTT over TCP; 0 picks a free one")] = 0,
+    mqtts: Annotated[int, _port("MQTT over TLS")] = 0,
+    ws: Annotated[int, _port("MQTT over WebSocket")] = 0,
+    https: Annotated[int, _port("the HTTPS API")] = 0,
 ) -> None:
     """The platform stand-in alone: a broker and an HTTPS API on this machine.
 
@@ -97,6 +101,14 @@ def deploy(
     from tools import deploy
 
     deploy.deploy(port, config, source, reset)
+
+
+@app.command()
+def bench() -> None:
+    """Measure the firmware against its budgets."""
+    from tools import bench
+
+    bench.main()
 
 
 def main() -> None:

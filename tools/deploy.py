@@ -75,10 +75,15 @@ def deploy(
         plan = _bring_up_to_date(board, files, source, console)
         if config is None and not board.hashes([CONFIG]):
             console.print(f"There is no {CONFIG} on the board yet: give one with --config FILE.")
-    finally:
+        if reset and not board.is_unix_port:
+            board.reset()
+            console.print("The board restarts.")
+    except BaseException:
         if reset and not board.is_unix_port:
             with contextlib.suppress(BoardError):
                 board.reset()
+        raise
+    finally:
         board.close()
     return plan
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tty
 
 import pytest
@@ -306,6 +307,53 @@ def test_something_else_at_the_port_is_told(root, tmp_path, monkeypatch, program
         pytest.raises(BoardError, match=expected),
     ):
         deploy(name, root=root)
+
+
+@pytest.fixture
+def like_esp32(disk, monkeypatch):
+    """Makes the unix port pass for an ESP32, but for the soft reset, which would end it.
+
+    Its `machine` notes what is done to it, a line each, in the file that this returns.
+    """
+    notes = disk / "machine.txt"
+    (disk / "machine.py").write_text(
+        "def note(text):\n"
+        "    with open('machine.txt', 'a') as file:\n"
+        "        file.write(text + '\\n')\n"
+        "def WDT(timeout):\n"
+        "    note('watchdog %d' % timeout)\n"
+        "def reset():\n"
+        "    note('reset')\n"
+    )
+    enter, evaluate = Board._enter, Board._eval
+    monkeypatch.setattr(Board, "_enter", lambda self, soft_reset=False: enter(self))
+    monkeypatch.setattr(
+        Board,
+        "_eval",
+        lambda self, text: "esp32" if "platform" in text else evaluate(self, text),
+    )
+    return notes
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_the_watchdog_is_held_off_and_the_board_restarted(unix_port, root, like_esp32):
+    deploy(unix_port, root=root)
+    wait_for(lambda: like_esp32.read_text() == "watchdog 600000\nreset\n")
+    deploy(unix_port, root=root, reset=False)
+    assert like_esp32.read_text() == "watchdog 600000\nreset\nwatchdog 600000\n"
+
+
+def test_the_board_is_restarted_after_a_failure_too(unix_port, root, like_esp32, monkeypatch):
+    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    with pytest.raises(DeployError):
+        deploy(unix_port, root=root)
+    wait_for(lambda: like_esp32.read_text() == "watchdog 600000\nreset\n")
 
 
 def test_the_command_line_says_what_is_wrong_and_exits_with_2(capsys, monkeypatch):
