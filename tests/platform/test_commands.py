@@ -74,11 +74,12 @@ def test_command_to_an_absent_device_is_lost_but_its_value_is_kept(platform, inf
     eventually(lambda: not platform.connected)
     assert api.post(DEVICE, {"setpoint": 23}, "client").body == {"accepted": 1, "rejected": 0}
     with Mqtt(info, clean_session=False) as device:
+        api.post(DEVICE, {"setpoint": 24}, "client")  # nor is the subscription kept
         device.subscribe(device.into + "properties/#")
         api.post(DEVICE, {"mode": "heat"}, "client")
         eventually(lambda: device.messages)
         assert values(device) == [("mode", b'"heat"')]
-    assert api.get("/data/devices/_this_").body == {"setpoint": 23, "mode": "heat"}
+    assert api.get("/data/devices/_this_").body == {"setpoint": 24, "mode": "heat"}
 
 
 @needs_mosquitto

@@ -1,4 +1,4 @@
-"""The HTTPS API under `/v3`, on aiohttp. Every answer, errors included, has a JSON body."""
+"""The HTTPS API under `/v3`, on aiohttp. Every answer to what is HTTP at all has a JSON body."""
 
 import base64
 import binascii

@@ -162,13 +162,12 @@ class DeviceBroker(Broker):
             await ConnackPacket.build(0, code).to_stream(writer)
             await writer.close()
             raise AMQTTError(f"refused {session.client_id} with return code {code}")
+        # The platform keeps nothing for a device that is away, neither commands nor
+        # subscriptions, whatever its CONNECT asked for; and it has one connection at a time.
         if (before := self._sessions.get(session.client_id)) is not None:
             before[1].writer.abort()
             await self._cleanup_session(session.client_id)
-        # The platform keeps nothing for a device that is away: neither commands nor
-        # subscriptions. And it has no documented use for a last will.
-        session.clean_session, session.parent = True, 0
-        session.will_flag = False
+        session.will_flag = False  # the platform has no documented use for a last will
         session.delivered_message_queue = _Intake(self.gate, session.client_id)
         log.info("%s connected from %s:%d", session.client_id, address, port)
         return handler, session
@@ -184,8 +183,6 @@ class DeviceBroker(Broker):
     ) -> None:
         await super()._handle_disconnect(session, handler, waiter)
         log.info("%s disconnected", session.client_id)
-        if self._sessions.get(session.client_id, (None, None))[1] is handler:
-            await self._cleanup_session(session.client_id)
 
     def connected(self, client_id: str) -> bool:
         """Whether the client has a session now."""

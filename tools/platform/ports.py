@@ -15,19 +15,25 @@ _BELOW_EPHEMERAL = range(20000, 32000)  # Linux hands out 32768 and up, macOS an
 _TRIES = 100
 
 
-def choose(port: int) -> int:
-    """`port` itself, or for 0 a free one. Raises OSError when none is found."""
-    if port:
-        return port
-    for candidate in random.sample(_BELOW_EPHEMERAL, _TRIES):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, candidate))
-            except OSError:
-                continue
-            return candidate
-    raise OSError(f"no free port found between {_BELOW_EPHEMERAL[0]} and {_BELOW_EPHEMERAL[-1]}")
+def choose(wanted: dict[str, int]) -> dict[str, int]:
+    """The wanted ports by name, with a free one in place of each 0, all different.
+
+    Raises OSError when too few are found.
+    """
+    candidates = random.sample(_BELOW_EPHEMERAL, _TRIES)
+    free = (port for port in candidates if port not in wanted.values() and _is_free(port))
+    try:
+        return {name: port or next(free) for name, port in wanted.items()}
+    except StopIteration:
+        raise OSError(f"found no free ports in {_BELOW_EPHEMERAL}") from None
+
+
+def _is_free(port: int) -> bool:
+    try:
+        Listener(port).close()
+    except OSError:
+        return False
+    return True
 
 
 class Listener(socket.socket):

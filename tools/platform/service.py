@@ -35,7 +35,7 @@ class Platform:
     ):
         self._directory = Path(directory).resolve()
         wanted = {"mqtt": mqtt, "mqtts": mqtts, "ws": ws, "https": https}
-        self._ports = {name: ports.choose(port) for name, port in wanted.items()}
+        self._ports = ports.choose(wanted)
         self._stopped: set[str] = set()  # by stop_mqtt and stop_https, besides the control file
         self._change = asyncio.Lock()
         self._broker: DeviceBroker | None = None

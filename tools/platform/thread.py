@@ -91,6 +91,14 @@ class PlatformThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_ANSWER_WITHIN_S)
 
     def _end(self) -> None:
+        self._wait(_cancel_the_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_the_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
