@@ -1,0 +1,119 @@
+"""`csipio device` in a test: its folder, its configuration, its log."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tools import ROOT
+
+# Long enough for a loaded machine; what is waited for usually takes a fraction of it.
+PATIENCE_S = 30
+
+
+def wait(condition: Callable[[], object], what: str, seconds: float = PATIENCE_S):
+    """Return the first true answer of `condition`, asked ten times a second."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+class Device:
+    """A simulated thermostat. `config` is written to its config.json at each start."""
+
+    def __init__(self, folder: Path, info: dict):
+        self.folder = folder
+        (folder / "certs").mkdir(parents=True)
+        shutil.copy(info["ca"], folder / "certs/ca.pem")
+        self.config = {
+            "device": info["device"],
+            "mqtt": {"url": f"mqtts://localhost:{info['mqtts']}"},
+            "https": {"url": info["api"]},
+            "time": {"ntp": []},
+            "feed": {"max_age_s": 0.5, "per_minute": 600},
+            "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.5, "speed": 1}],
+            "thermostat": {
+                "sensor": "temperature",
+                "relay": {"pin": 26},
+                "min_on_s": 0,
+                "min_off_s": 0,
+            },
+            "health": {"every_s": 1},
+        }
+        self.log: list[str] = []
+        self._process: subprocess.Popen | None = None
+
+    def count(self, every_s: float = 0.1) -> None:
+        """Add a sensor each of whose readings is known, from counter.txt."""
+        self.config["sensors"].append(
+            {
+                "prop": "counter",
+                "driver": "counter",
+                "file": "counter.txt",
+                "every_s": every_s,
+                "decimals": 0,
+            }
+        )
+
+    @property
+    def counted(self) -> list[int]:
+        """Every reading that the counter ever gave."""
+        return [int(line) for line in (self.folder / "counter.txt").read_text().split()]
+
+    def start(self, heap: str | None = None) -> None:
+        (self.folder / "config.json").write_text(json.dumps(self.config))
+        self.start_as_it_is(heap)
+
+    def start_as_it_is(self, heap: str | None = None) -> None:
+        """Start with whatever config.json holds."""
+        command = [sys.executable, "-m", "tools", "device", str(self.folder)]
+        if heap:
+            command += ["--heap", heap]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
+
+    def _collect(self, process) -> None:
+        for line in process.stdout:
+            self.log.append(line.rstrip("\n"))
+        process.stdout.close()
+
+    def wait_log(self, pattern: str, seconds: float = PATIENCE_S) -> str:
+        """Wait for a line of the log in which the regular expression is found; return it."""
+        try:
+            return wait(
+                lambda: next((line for line in self.log if re.search(pattern, line)), None),
+                f"the log's line {pattern!r}",
+                seconds,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the log is\n" + "\n".join(self.log)) from None
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def interrupt(self) -> int:
+        """Stop it as Ctrl-C at the REPL would; return its exit code."""
+        self._process.send_signal(signal.SIGINT)
+        return self._process.wait(PATIENCE_S)
+
+    def kill(self) -> None:
+        """Cut its power."""
+        self._process.kill()
+        self._process.wait(PATIENCE_S)
+
+    def stop(self) -> None:
+        if self.running:
+            self.kill()
