@@ -4,6 +4,9 @@ The file holds every reading ever taken, a line each, so a test can compare it w
 the platform. A restart goes on after the file's last whole line. A line that a kill cut short was
 nobody's reading yet: its number is the first one taken after the restart, and completes the line.
 
+A line is with the operating system when `write` returns: the unix port buffers nothing, and its
+`flush` would be an fsync, which waits for the disk.
+
 Only one sensor may use a file, and only on the unix port: it would wear a board's flash out.
 """
 
@@ -37,7 +40,6 @@ class Driver(Sensor):
             self._written += self._file.write(
                 memoryview(line)[self._written :] if self._written else line
             )
-            self._file.flush()
         except OSError as error:
             raise SensorError("cannot append to %s: %s" % (self._path, error))
         if self._written < len(line):
