@@ -78,9 +78,9 @@ class App:
             output = board.Output(regulated["relay"]["pin"], regulated["relay"]["active"])
             self._relay = Relay(output, regulated["min_on_s"], regulated["min_off_s"])
         self._thermostat = Thermostat(regulated) if regulated else None
-        self._temp_c = None
+        self._temp_c: int | float | None = None
         self._temp_ms = 0
-        self._relay_told = None
+        self._relay_told: bool | None = None
 
         self._sensors = settings["sensors"]
         self._regulated_by = regulated["sensor"] if regulated else None
@@ -142,7 +142,7 @@ class App:
     async def _sample(self, spec: dict):
         """Read one sensor on its grid: the n-th reading is due n periods after the first one."""
         log = Log(spec["prop"])
-        sensor = sensors.create(spec)
+        sensor = None
         index = self._index[spec["prop"]]
         regulates = spec["prop"] == self._regulated_by
         every_ms = int(1000 * spec["every_s"])
@@ -150,6 +150,8 @@ class App:
         due = uptime.ms()
         while True:
             try:
+                if sensor is None:
+                    sensor = sensors.create(spec)
                 wait_ms = sensor.start()
                 if wait_ms:
                     await asyncio.sleep_ms(wait_ms)
@@ -186,14 +188,16 @@ class App:
     def _decide(self, now: int):
         age_s = (now - self._temp_ms) / 1000
         relay = self._relay
-        if self._thermostat.trusts(self._temp_c, age_s):
+        trusted = self._thermostat.trusts(self._temp_c, age_s)
+        if trusted:
             relay.request(self._thermostat.decide(self._temp_c, age_s, relay.on), now)
         else:
             relay.off()
         if relay.on != self._relay_told:
             self._relay_told = relay.on
             self._put("relay", relay.on)
-            _log.info("relay %s at %s", "on" if relay.on else "off", self._temp_c)
+            why = "%.1f °C" % self._temp_c if trusted else "no reading to trust"
+            _log.info("relay %s: %s", "on" if relay.on else "off", why)
 
     async def _report(self):
         while True:

@@ -16,6 +16,7 @@ from firmware.url import parse_url
 # Receipts and states are a few hundred bytes. More than this is nothing that we asked for.
 MAX_BODY = const(8192)
 _MAX_HEAD = const(4096)
+_MAX_HEADERS = const(64)  # each takes far more RAM than its bytes
 _CHUNK = const(128)
 
 
@@ -49,7 +50,7 @@ class Http:
         self._buffer = bytearray()
 
     async def post(self, url, data=b"", headers=None, auth=None, timeout=10) -> Response:
-        """POST `data` (bytes-like); the timeout, in seconds, is for everything together.
+        """POST `data` (str or bytes-like); the timeout, in seconds, is for everything together.
 
         `auth`: (user, password) for basic authentication. Raises LinkError.
         """
@@ -61,6 +62,8 @@ class Http:
     async def request(self, method, url, data, headers, auth, timeout) -> Response:
         scheme, host, port, path = parse_url(url)
         peer = (scheme, host, port)
+        if isinstance(data, str):
+            data = data.encode()
         head = ["%s %s HTTP/1.1\r\nHost: %s:%d\r\n" % (method, path or "/", host, port)]
         if auth:
             credentials = binascii.b2a_base64(("%s:%s" % auth).encode()).strip().decode()
@@ -112,7 +115,8 @@ class Http:
         while 100 <= status < 200:
             status, headers = await self._head()
         content = await self._body(status, headers)
-        if headers.get("connection", "").lower() == "close":
+        # What follows an answer would be taken for the next one.
+        if "close" in headers.get("connection", "").lower() or self._buffer:
             self.close()
         return Response(status, headers, content)
 
@@ -121,13 +125,17 @@ class Http:
         words = line.split(None, 2)
         if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
             raise LinkError("what answers is no HTTP server; is https.url right?")
-        headers = {}
+        # The older version's connections end with the answer.
+        headers = {"connection": "close"} if words[0] == b"HTTP/1.0" else {}
         size = len(line)
         while True:
             line = await self._line()
             size += len(line)
-            if size > _MAX_HEAD:
-                raise LinkError("the answer's head is longer than %d bytes" % _MAX_HEAD)
+            if size > _MAX_HEAD or len(headers) > _MAX_HEADERS:
+                raise LinkError(
+                    "the answer's head has more than %d bytes or %d lines"
+                    % (_MAX_HEAD, _MAX_HEADERS)
+                )
             if not line:
                 return int(words[1]), headers
             name, _, value = line.partition(b":")
@@ -160,7 +168,8 @@ class Http:
             if size < 0 or len(body) + size > MAX_BODY:
                 raise LinkError("the answer is longer than %d bytes" % MAX_BODY)
             body += await self._take(size)
-            await self._line()
+            if await self._line():
+                raise LinkError("the answer's chunks are malformed")
 
     async def _to_the_end(self) -> bytes:
         while True:

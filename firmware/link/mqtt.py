@@ -1,8 +1,8 @@
-"""MQTT 3.1.1 over a stream: umqtt.simple writes and reads the packets, the input and output are ours.
+"""MQTT 3.1.1 over a stream: the packets are umqtt.simple's, the input and output are ours.
 
 umqtt believes that it has a blocking socket. It gets a `_Wire`: what it writes is collected there
-and sent by us, and what it reads is one packet that has been received whole and whose size has been
-checked. So it can neither block nor lose its place in the stream.
+and sent by us, and what it reads is one packet that has been received whole and whose size has
+been checked. So it can neither block nor lose its place in the stream.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from umqtt.simple import MQTTClient
 
 from firmware import uptime
 from firmware.link import LinkError
+from firmware.log import Log
 
 # A command is the raw value of one property; the largest that this device understands is an object
 # of a few hundred bytes. Larger packets are passed over without being stored.
@@ -25,8 +26,10 @@ SUBACK = const(0x90)
 PINGRESP = const(0xD0)
 
 # Payloads from here on are sent from where they are; smaller pieces are copied, since umqtt uses
-# its packet buffer again at once.
+# its packet buffer again at once. They are joined as far as this: each write is a TLS record, which
+# costs some 25 bytes.
 _LARGE = const(64)
+_PIECE = const(512)
 _CHUNK = const(64)
 
 # MQTT 3.1.1, table 3.1
@@ -55,8 +58,12 @@ class _Wire:
     def write(self, data, size=-1):
         if len(data) >= _LARGE:
             self.out.append(data)
+            return
+        data = bytes(data if size < 0 else data[:size])
+        if self.out and len(self.out[-1]) + len(data) <= _PIECE and type(self.out[-1]) is bytes:
+            self.out[-1] += data
         else:
-            self.out.append(bytes(data if size < 0 else data[:size]))
+            self.out.append(data)
 
     def hand_over(self, packet):
         """Let umqtt read this one packet."""
@@ -80,12 +87,16 @@ class Session:
     """One connection to the broker, from CONNECT on. Its owner calls `receive` again and again."""
 
     def __init__(self, stream, client_id: bytes, on_message):
-        """`on_message(topic, payload)`, both bytes, is called from `receive`; it may not raise."""
+        """`on_message(topic, payload)`, both bytes, is called from `receive`.
+
+        What it raises is logged, and the message acknowledged: it would come back for ever.
+        """
         self._stream = stream
         self._wire = _Wire()
         self._client = MQTTClient(client_id, None)
         self._client.sock = self._wire
-        self._client.set_callback(on_message)
+        self._client.set_callback(self._deliver)
+        self._on_message = on_message
         self._client_id = client_id
         self._header = bytearray(2)
         self._sending = asyncio.Lock()
@@ -152,11 +163,12 @@ class Session:
         if packet is None:
             return kind, 0
         if kind == _PUBLISH:
+            # umqtt notices it after the delivery, by an assert, which may be compiled away.
+            if packet[0] & 4:
+                raise LinkError("the broker sent a message with QoS 2, which was not asked for")
             self._wire.hand_over(packet)
             try:
                 self._client.wait_msg()
-            except AssertionError:
-                raise LinkError("the broker sent a message with QoS 2, which was not asked for")
             finally:
                 self._wire.hand_over(None)
             # umqtt has written the PUBACK.
@@ -167,10 +179,18 @@ class Session:
             if kind == SUBACK and packet[4:] == b"\x80":
                 raise LinkError("the broker refused the subscription to this device's commands")
             return kind, packet[2] << 8 | packet[3]
+        elif kind != PINGRESP:
+            raise LinkError("the broker sent a packet that nobody asked for")
         return kind, 0
 
+    def _deliver(self, topic: bytes, payload: bytes):
+        try:
+            self._on_message(topic, payload)
+        except Exception as error:  # whatever it is, the session and the acknowledgement go on
+            Log("link").error("a message was lost: %s: %s", type(error).__name__, error)
+
     async def _packet(self) -> tuple:
-        """Receive one whole packet: (type, bytes from the first on), or (type, None) if skipped."""
+        """Receive a whole packet: (type, all its bytes), or (type, None) if it was skipped."""
         header = memoryview(self._header)
         await self._stream.read_exactly(header)
         first = header[0]
@@ -196,14 +216,14 @@ class Session:
     async def _skip(self, first: int, size: int):
         """Read past a packet that is too large, and acknowledge it, so that it does not return."""
         self.skipped += 1
-        if first & 0xF0 != _PUBLISH:
+        if first & 0xF0 != _PUBLISH or first & 4:
             raise LinkError("the broker sent a malformed packet")
         number = memoryview(bytearray(2))
         await self._stream.read_exactly(number)
         topic = number[0] << 8 | number[1]
         size -= 2
         chunk = memoryview(bytearray(_CHUNK))
-        if first & 6:
+        if first & 2:
             if topic + 2 > size:
                 raise LinkError("the broker sent a malformed packet")
             await self._discard(chunk, topic)

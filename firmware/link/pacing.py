@@ -6,13 +6,14 @@ from micropython import const
 
 _FIRST_MS = const(1000)
 _LONGEST_MS = const(300000)
+_SLOWEST = const(64)
 
 
 class Backoff:
     """Exponential back-off with full jitter, so that a thousand devices do not return together.
 
-    The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (the scheme of
-    Marc Brooker, "Exponential Backoff And Jitter").
+    The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (Marc
+    Brooker, "Exponential Backoff And Jitter").
     """
 
     def __init__(self):
@@ -36,8 +37,6 @@ class Backoff:
 class Pace:
     """At most so many feeds a minute, evenly spaced; half as many each time that is too fast."""
 
-    _SLOWEST = const(64)
-
     def __init__(self, per_minute: int):
         self._gap_ms = 60000 // per_minute
         self._slowness = 1
@@ -51,7 +50,7 @@ class Pace:
 
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""
-        self._slowness = min(self._slowness * 2, self._SLOWEST)
+        self._slowness = min(self._slowness * 2, _SLOWEST)
         self._next_ms = now_ms + wait_ms
 
     def accepted(self):

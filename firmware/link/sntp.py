@@ -1,7 +1,7 @@
 """The time from an SNTP server (RFC 4330), to the millisecond.
 
-The server's two timestamps lie between our sending and our receiving; the middle of theirs is taken
-to be the middle of ours, which is right to half of the difference between the two ways.
+The server's two timestamps lie between our sending and our receiving; the middle of theirs is
+taken to be the middle of ours, which is right to half of the difference between the two ways.
 """
 
 import asyncio
@@ -49,7 +49,8 @@ async def keep(clock, hosts: list):
             host, port = parse_host(entry, _PORT)
             try:
                 utc_ms, at_ms = await within(
-                    _ANSWER_MS, "the answer of the time server %s" % host,
+                    _ANSWER_MS,
+                    "the answer of the time server %s" % host,
                     query(host, port, clock.uptime_ms),
                 )
             except LinkError as error:
@@ -101,16 +102,19 @@ def decode(packet: bytes, cookie: bytes):
     """Milliseconds since 1970 half-way between receiving and answering; None if it is no answer.
 
     RFC 4330, section 5: the server's mode, a stratum of 1 to 15 (0 is a refusal), clocks that are
-    in step, our own timestamp (here a random cookie) sent back.
+    in step, our own timestamp (here a random cookie) sent back, timestamps that belong together.
     """
     if len(packet) < 48 or packet[24:32] != cookie:
         return None
     if packet[0] & 7 != _MODE_SERVER or packet[0] >> 6 == 3 or not 1 <= packet[1] <= 15:
         return None
     got_s, got_f, sent_s, sent_f = struct.unpack_from("!4I", packet, 32)
-    if not sent_s:
+    if not got_s or not sent_s:
         return None
-    return (_ms(got_s, got_f) + _ms(sent_s, sent_f)) // 2
+    got = _ms(got_s, got_f)
+    sent = _ms(sent_s, sent_f)
+    # It cannot have kept the question for longer than we waited.
+    return (got + sent) // 2 if 0 <= sent - got <= _ANSWER_MS else None
 
 
 def _ms(seconds: int, fraction: int) -> int:

@@ -10,7 +10,8 @@ import errno
 import os
 import socket
 import ssl
-from asyncio import core
+import time
+from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
@@ -23,6 +24,9 @@ from firmware.link import LinkError
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
+
+# A peer that sends faster than we read never lets us wait: others get their turn all the same.
+_TURN_MS = const(10)
 
 _WORDS = {
     errno.ECONNREFUSED: "the connection was refused; is the service running, the port right?",
@@ -57,18 +61,16 @@ class Trust:
     def __init__(self, path: str, verify: bool):
         self._path = path
         self._verify = verify
-        self._context = None
+        self._context: Any = None
 
     def wrap(self, sock, host: str):
         """The socket with TLS on it; the handshake happens in the first write."""
         if self._context is None:
             self._context = self._load()
-        return self._context.wrap_socket(
-            sock, server_hostname=host, do_handshake_on_connect=False
-        )
+        return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
     def _load(self):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if not self._verify:
             context.verify_mode = ssl.CERT_NONE
             return context
@@ -109,6 +111,8 @@ def _certificates(path: str):
                 text = None
             elif text is not None:
                 text.append(line)
+        if text is not None:
+            raise ValueError("it ends inside a certificate")
         if not found:
             raise ValueError("no BEGIN CERTIFICATE line in it")
 
@@ -119,6 +123,7 @@ class Stream:
     def __init__(self, sock, tls: bool):
         self._sock = sock
         self._tls = tls
+        self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
     async def read_into(self, view) -> int:
         """Read at least one byte into the buffer; return how many. Raises LinkError at the end."""
@@ -127,11 +132,16 @@ class Stream:
                 n = self._sock.readinto(view)
             except (OSError, ValueError) as e:
                 raise LinkError(words(e))
-            if n:
-                return n
-            if n is not None:
+            if n == 0:
                 raise LinkError("the connection was closed by the other side")
-            await readable(self._sock)
+            if n is None:
+                await readable(self._sock)
+                self._turn_ms = time.ticks_ms()
+                continue
+            if time.ticks_diff(time.ticks_ms(), self._turn_ms) >= _TURN_MS:
+                await asyncio.sleep_ms(0)
+                self._turn_ms = time.ticks_ms()
+            return n
 
     async def read_exactly(self, view):
         """Fill the whole buffer (a memoryview)."""

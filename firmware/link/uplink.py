@@ -64,11 +64,13 @@ class Uplink:
         self._mqtt_backoff = Backoff()
         self._https_backoff = Backoff()
         self._down_since = uptime.ms()  # MQTT; None while it is up
-        self._feed_points = None  # how many points a feed may have; None: what the queue takes
+        self._feed_points: int | None = (
+            None  # how many points a feed may have; None: what the queue takes
+        )
         self._pid = 0
         self._waiting = {}  # packet id: (batch, when it was sent)
-        self._ping_ms = None  # when an unanswered PINGREQ was sent
-        self._failure = None  # why the session's reader ended
+        self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
+        self._failure: Exception | None = None  # why the session's reader ended
         if not settings["tls"]["verify"]:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
         self.transport = "none"
@@ -251,8 +253,8 @@ class Uplink:
             if rejected:
                 self.rejected += rejected
                 self._log.warning(
-                    "HTTPS: the platform rejected %d of %d points; its log of this device says why,"
-                    " while its status is debug",
+                    "HTTPS: the platform rejected %d of %d points; its log of this device says"
+                    " why, while its status is debug",
                     rejected,
                     len(batch),
                 )
@@ -277,7 +279,9 @@ class Uplink:
         if len(batch) > 1:
             self._feed_points = len(batch) // 2
             self._log.warning(
-                "HTTPS: a feed of %d points was refused (%d); trying half of it", len(batch), status
+                "HTTPS: a feed of %d points was refused (%d); trying half of it",
+                len(batch),
+                status,
             )
         else:
             self._queue.set_aside(batch)
