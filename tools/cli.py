@@ -26,9 +26,12 @@ def _port(what: str):
 
 @app.command()
 def run(
-    port: Annotated[int, _port("the page")] = 8080,
+    port: Annotated[int, _port("the HTTPS API; 0 picks a free one")] = 0,
 ) -> None:
-    """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both."""
+    """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both.
+
+    Once a second it prints what the platform has received; and, first, what to try meanwhile.
+    """
     from tools import run
 
     run.main(port)
