@@ -16,8 +16,14 @@ _STEP_MS = 1000
 _SLEW_SHIFT = 5
 
 _DAY_S = 86400
-# time.gmtime's epoch is 1970 on some ports and 2000 on others.
-UNIX_EPOCH_S = 10957 * _DAY_S if time.gmtime(0)[0] == 2000 else 0
+
+
+def epoch_s(gmtime) -> int:
+    """Where a port's `gmtime` counts from, 1970 or 2000, in seconds since 1970."""
+    return 10957 * _DAY_S if gmtime(0)[0] == 2000 else 0
+
+
+UNIX_EPOCH_S = epoch_s(time.gmtime)
 
 
 class Clock:
@@ -60,7 +66,7 @@ class Clock:
         step = (up - self._slewed_at) >> _SLEW_SHIFT
         if not step:
             return
-        self._slewed_at = up
+        self._slewed_at += step << _SLEW_SHIFT  # what is left of 32 ms counts the next time
         if self._owed > 0:
             step = min(step, self._owed)
             self._offset += step

@@ -23,9 +23,19 @@ _HEAD_SIZE = const(20)
 _TIME_FORMAT = "<20sHBHBBH7s"  # head, minute, `:`, second, `.`, hundreds, the rest of the ms, end
 _TIME_END = b'Z","v":'
 _TIME_SIZE = const(36)
+_TT = b'{"tt":'
+_TT_LIMIT = const(10000000)
+_TT_FORMAT = "<BHHH5s"  # seven digits, end
+_TT_END = b',"v":'
+_V_FORMAT = "HBH"  # of 21.37: two digits, `.`, two digits
+_SHARED_FORMAT = _TT_FORMAT + _V_FORMAT + "2s"
 # The longest number: a sign, ten digits, a point, six decimals; and the longest `{"tt":...,"v":`.
 _VALUE_SIZE = const(18)
 _PREFIX_SIZE = const(36)
+
+# The bits of 10.0 and of the first float32 above 99.99: those of positive floats order as they do.
+_TEN = const(0x41200000)
+_HUNDRED = const(0x42C7FAE2)
 
 # Two digits at a time: the characters of 00 to 99, as struct's H writes them.
 _PAIRS = array("H", [48 + n // 10 | 48 + n % 10 << 8 for n in range(100)])
@@ -40,9 +50,12 @@ class Property:
         self.scale = 10**decimals
         # From here on a float32 no longer holds the last decimal, with a bit to spare.
         self.exact_below = float((1 << 23) // self.scale)
+        self.exact_above = -self.exact_below
         self.suffix = b',"prop":"' + self.name + b'"},'
         self.suffix_size = len(self.suffix)
-        self.suffix_format = "%ds" % self.suffix_size
+        # Of a whole point, without and with a time of its own.
+        self.plain_format = _TIME_FORMAT + _V_FORMAT + "%ds" % self.suffix_size
+        self.relative_format = _TT_FORMAT + _V_FORMAT + "%ds" % self.suffix_size
 
 
 class Feed:
@@ -75,41 +88,118 @@ class Feed:
         at = start = self._put(0, self._head(first_ms, shared))
         # Keep room for the end of the document, in which `]` takes the place of the last comma.
         limit = len(self.buffer) - 1 - _PREFIX_SIZE - _VALUE_SIZE
-        # This loop is the hottest of the firmware: what it needs is local, and it calls little.
+        # This loop is the hottest of the firmware: what it needs is local, and most points (two
+        # decimals, 10 to 99.99) are written by one call.
         buf = self.buffer
         pack = struct.pack_into
         pairs = _PAIRS
         kinds = ring.kinds
         times = ring.times
         values = ring.values
-        properties = self._properties
         slots = ring.slots
         time_head = self._time_head
         hour = self._hour
-        while cursor.seq < end_seq:
-            i = cursor.pos % slots
+        digits = 1
+        ten = 10  # to the power of digits
+        current = _BASE  # kind of the point before
+        pos = cursor.pos
+        seq = cursor.seq
+        while seq < end_seq:
+            i = pos % slots
             kind = kinds[i]
-            if kind >= _BASE:
-                if ring.next_point(cursor) < 0:
-                    break
-                shift_ms = cursor.base + (offset_ms if cursor.cycle >= 0 else 0)
-                continue
-            prop = properties[kind & _PROPERTY]
-            if at + prop.suffix_size > limit:
+            if kind != current:
+                if kind >= _BASE:
+                    cursor.pos = pos
+                    cursor.seq = seq
+                    if ring.next_point(cursor) < 0:
+                        break
+                    pos = cursor.pos
+                    seq = cursor.seq
+                    shift_ms = cursor.base + (offset_ms if cursor.cycle >= 0 else 0)
+                    continue
+                current = kind
+                prop = self._properties[kind & _PROPERTY]
+                suffix = b"},"
+                size = 2
+                form = _SHARED_FORMAT
+                if shared is None:
+                    suffix = prop.suffix
+                    size = prop.suffix_size
+                    form = prop.relative_format if compact else prop.plain_format
+                room = limit - size
+                quick = kind < _INTEGER and prop.decimals == 2
+            if at > room:
                 break
-            t = shift_ms + times[i]
             value = values[i]
-            if kind >= _TEXT and at + prop.suffix_size + value > limit:
-                break
+            ms = shift_ms + times[i] - first_ms
             if compact:
-                at = self._put_relative(at, t - first_ms)
+                if quick and _TEN <= value < _HUNDRED and 0 < ms < _TT_LIMIT:
+                    shift = 150 - (value >> 23)
+                    n = (value & 0x7FFFFF | 0x800000) * 100 + (1 << shift - 1) >> shift
+                    while ms >= ten:
+                        ten *= 10
+                        digits += 1
+                    while ms * 10 < ten:
+                        ten //= 10
+                        digits -= 1
+                    # Seven digits, the leading zeros of which the head then covers.
+                    k = ms // 100
+                    pack(
+                        form,
+                        buf,
+                        at + digits - 1,
+                        48 + k // 10000,
+                        pairs[k // 100 % 100],
+                        pairs[k % 100],
+                        pairs[ms % 100],
+                        _TT_END,
+                        pairs[n // 100],
+                        0x2E,
+                        pairs[n % 100],
+                        suffix,
+                    )
+                    pack("6s", buf, at, _TT)
+                    at += 16 + digits + size
+                    pos += 1
+                    seq += 1
+                    continue
+                if kind >= _TEXT and at + value > room:
+                    break
+                at = self._put_relative(at, ms)
             else:
-                ms = t - hour
+                ms += first_ms - hour
                 if not 0 <= ms < _HOUR_MS:
-                    hour = self._start_hour(t)
-                    ms = t - hour
+                    ms += hour
+                    hour = self._start_hour(ms)
+                    ms -= hour
                 second = ms // 1000
                 ms %= 1000
+                if quick and _TEN <= value < _HUNDRED:
+                    shift = 150 - (value >> 23)
+                    n = (value & 0x7FFFFF | 0x800000) * 100 + (1 << shift - 1) >> shift
+                    pack(
+                        form,
+                        buf,
+                        at,
+                        time_head,
+                        pairs[second // 60],
+                        0x3A,
+                        pairs[second % 60],
+                        0x2E,
+                        48 + ms // 100,
+                        pairs[ms % 100],
+                        _TIME_END,
+                        pairs[n // 100],
+                        0x2E,
+                        pairs[n % 100],
+                        suffix,
+                    )
+                    at += 41 + size
+                    pos += 1
+                    seq += 1
+                    continue
+                if kind >= _TEXT and at + value > room:
+                    break
                 pack(
                     _TIME_FORMAT,
                     buf,
@@ -125,34 +215,15 @@ class Feed:
                 )
                 at += _TIME_SIZE
             if kind >= _TEXT:
-                at = self._put(at, ring.text(cursor.pos))
-                cursor.pos += (value + 3) // 4
-            elif kind >= _INTEGER:
-                negative = value >> 31
-                at = _put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
+                at = self._put(at, ring.text(pos))
+                pos += (value + 3) // 4
             else:
-                # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a
-                # whole number of the last decimal, rounded half up; 2**-39 and less is 0.
-                shift = 150 - (value >> 23 & 0xFF)
-                n = (value & 0x7FFFFF | 0x800000) * prop.scale
-                if 0 < shift < 63:
-                    n = n + (1 << shift - 1) >> shift
-                else:
-                    n = n << -shift if shift <= 0 else 0
-                if 1000 <= n < 10000 and prop.decimals == 2 and value < 0x80000000:
-                    # A room's temperature, without a loop.
-                    pack("<HBH", buf, at, pairs[n // 100], 0x2E, pairs[n % 100])
-                    at += 5
-                else:
-                    at = _put_number(buf, at, value >> 31, n, prop.decimals)
-            if shared is None:
-                pack(prop.suffix_format, buf, at, prop.suffix)
-                at += prop.suffix_size
-            else:
-                pack("2s", buf, at, b"},")
-                at += 2
-            cursor.pos += 1
-            cursor.seq += 1
+                at = _put_value(buf, at, kind, value, prop)
+            at = self._put(at, suffix)
+            pos += 1
+            seq += 1
+        cursor.pos = pos
+        cursor.seq = seq
         if at == start:
             return None
         self._put(at - 1, b"]}")
@@ -196,6 +267,22 @@ class Feed:
         end = at + len(data)
         self.buffer[at:end] = data
         return end
+
+
+def _put_value(buf, at: int, kind: int, value: int, prop) -> int:
+    """Write any number as the ring holds it; return where it ends."""
+    negative = value >> 31
+    if kind >= _INTEGER:
+        return _put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
+    # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a whole number
+    # of the last decimal, rounded half up; 2**-39 and less is 0.
+    shift = 150 - (value >> 23 & 0xFF)
+    n = (value & 0x7FFFFF | 0x800000) * prop.scale
+    if 0 < shift < 63:
+        n = n + (1 << shift - 1) >> shift
+    else:
+        n = n << -shift if shift <= 0 else 0
+    return _put_number(buf, at, negative, n, prop.decimals)
 
 
 def _put_number(buf, at: int, negative, n: int, decimals: int) -> int:

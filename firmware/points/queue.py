@@ -4,13 +4,11 @@ A point leaves only when a feed that holds it was acknowledged, or when the buff
 counted. Several feeds may be in flight; they may be acknowledged in any order.
 """
 
-import json
-import math
-
 from micropython import const
 
 from firmware.points.feed import Feed
 from firmware.points.ring import Cursor, Ring
+from firmware.points.text import encode
 
 # The buffer that feeds are written into: 100 points of the plain format fit, and RAM is scarce.
 _FEED_SIZE = const(8192)
@@ -38,7 +36,9 @@ class Batch:
 class Queue:
     """Readings of every property, from the moment they are taken until the platform has them."""
 
-    def __init__(self, properties: list, clock, slots: int, compact: bool, max_points: int, max_age_ms: int):
+    def __init__(
+        self, properties: list, clock, slots: int, compact: bool, max_points: int, max_age_ms: int
+    ):
         """`properties`: list of feed.Property; `slots`: numbers that fit; see ring.Ring."""
         self._properties = properties
         self._clock = clock
@@ -68,19 +68,13 @@ class Queue:
         if t <= self._newest[prop]:
             t = self._newest[prop] + 1
         kind = type(value)
-        if kind is float:
-            limit = self._properties[prop].exact_below
-            if -limit < value < limit:
-                self._ring.append_float(prop, t, cycle, value)
-            elif math.isfinite(value):
-                text = "%.*f" % (self._properties[prop].decimals, value)
-                self._ring.append_text(prop, t, cycle, text.encode())
-            else:
-                raise ValueError("%s is no number that JSON can say" % value)
+        fits = self._properties[prop]
+        if kind is float and fits.exact_above < value < fits.exact_below:
+            self._ring.append_float(prop, t, cycle, value)
         elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
             self._ring.append_int(prop, t, cycle, value)
         else:
-            self._ring.append_text(prop, t, cycle, json.dumps(value).encode())
+            self._ring.append_text(prop, t, cycle, encode(value, fits.decimals))
         self._newest[prop] = t
 
     def __len__(self) -> int:
@@ -106,7 +100,7 @@ class Queue:
         age = self._clock.now() - sent.base - ring.times[i]
         return not 0 <= age < self._max_age_ms
 
-    def take(self):
+    def take(self, max_points=None):
         """The next feed as a Batch, or None. It is in flight until acknowledged or released."""
         if not self._clock.known:
             return None

@@ -8,7 +8,7 @@ packed records, because indexing an array allocates nothing and unpacking a reco
 | number | FLOAT or INTEGER, and the property | ms after the time base | float32, or int32 |
 | text | TEXT and the property | ms after the time base | length in bytes |
 | more text | MORE | unused | four of its bytes |
-| time base | BASE or BASE + 1 (not dated yet) | low 32 bits of ms | high 16 bits of ms, power cycle |
+| time base | BASE or BASE + 1 (undated) | low 32 bits of ms | high 16 bits of ms, power cycle |
 
 Times are relative to the last time base before them, so that a millisecond of this century fits
 into 32 bits; a new base is written when one no longer does (49.7 days), or when the clock
@@ -16,9 +16,9 @@ becomes known.
 """
 
 import struct
-import uctypes
 from array import array
 
+import uctypes
 from micropython import const
 
 FLOAT = const(0x00)
@@ -30,7 +30,7 @@ KIND = const(0xC0)
 PROPERTY = const(0x3F)
 
 MAX_PROPERTIES = const(63)
-# A property of type string holds 1 KiB on the platform; longer values have no place in a thermostat.
+# A property of type string holds 1 KiB on the platform; a thermostat has no use for longer ones.
 MAX_TEXT = const(1024)
 
 _WORD = const(0xFFFFFFFF)

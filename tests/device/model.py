@@ -1,0 +1,77 @@
+"""What the tests of points share: a clock that stands still, and the plain way to do the same.
+
+The plain way builds dictionaries and lets json write them; it is what the firmware is compared
+with, in what it says and in what it costs.
+"""
+
+import json
+import math
+import struct
+
+from firmware.points.clock import Clock, iso
+from firmware.points.feed import Property
+from firmware.points.queue import Queue
+
+T0 = 1795344000000  # 2026-11-22T16:00:00.000Z
+
+
+class Time:
+    """An uptime counter that moves when told."""
+
+    def __init__(self, ms=0):
+        self.ms = ms
+
+    def __call__(self):
+        return self.ms
+
+
+def known_clock(time, utc_ms=T0):
+    """A clock that knows that it is `utc_ms` now."""
+    clock = Clock(time)
+    clock.set(utc_ms, time.ms)
+    return clock
+
+
+def make_queue(time, names=("temperature",), decimals=2, clock=None, **kw):
+    settings = {"slots": 64, "compact": False, "max_points": 10, "max_age_ms": 10000}
+    settings.update(kw)
+    properties = [Property(name, decimals) for name in names]
+    return Queue(properties, clock or known_clock(time), **settings)
+
+
+def points(document):
+    """[(property, ms since 1970, value), ...] of a Data Feed, as the platform reads it."""
+    feed = json.loads(bytes(document).decode())
+    found = []
+    for p in feed["dps"]:
+        t = parse(p["t"] if "t" in p else feed["t"]) + p.get("tt", 0)
+        found.append((p["prop"] if "prop" in p else feed["prop"], t, p["v"]))
+    return found
+
+
+def parse(text):
+    """Milliseconds since 1970 of what `iso` writes; by counting days, not by what wrote it."""
+    assert len(text) == 24 and text[10] == "T" and text[19] == "." and text[23] == "Z", text
+    y, mo, d = int(text[:4]), int(text[5:7]), int(text[8:10])
+    days = 365 * (y - 1970) + (y - 1969) // 4 - (y - 1901) // 100 + (y - 1601) // 400
+    leap = y % 4 == 0 and (y % 100 != 0 or y % 400 == 0)
+    days += sum((31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30)[: mo - 1]) + d - 1
+    s = days * 86400 + int(text[11:13]) * 3600 + int(text[14:16]) * 60 + int(text[17:19])
+    return s * 1000 + int(text[20:23])
+
+
+def number(value, decimals):
+    """The text of a float, as the ring keeps it (32 bits), rounded half away from zero."""
+    single = struct.unpack("<f", struct.pack("<f", value))[0]
+    n = math.floor(abs(single) * 10**decimals + 0.5)  # exact: 24 + 20 bits of 53
+    digits = "%0*d" % (decimals + 1, n)
+    sign = "-" if single < 0 and n else ""
+    if decimals:
+        digits = digits[:-decimals] + "." + digits[-decimals:]
+    return sign + digits
+
+
+def plain_feed(readings, decimals=2):
+    """Bytes of the Data Feed of [(property, ms, float), ...], by dictionaries and json.dumps."""
+    dps = [{"t": iso(t), "v": round(v, decimals), "prop": prop} for prop, t, v in readings]
+    return json.dumps({"dps": dps}).encode()

@@ -1,0 +1,384 @@
+"""The queue: no reading leaves it but by an acknowledgement, or counted."""
+
+import gc
+import json
+import time as system_time
+
+from firmware.points.clock import Clock
+from model import T0, Time, known_clock, make_queue, points
+
+
+def fill(queue, time, count, every=1000):
+    for n in range(count):
+        queue.put(0, n)
+        time.ms += every
+
+
+def values(batch):
+    return [v for _, _, v in points(batch.data)]
+
+
+def drain(queue):
+    """Every value, feed by feed, acknowledged."""
+    found = []
+    while True:
+        batch = queue.take()
+        if batch is None:
+            return found
+        found.append(values(batch))
+        queue.acknowledge(batch)
+
+
+# When a feed is due
+
+
+def test_an_empty_queue_is_not_due_and_gives_nothing():
+    queue = make_queue(Time())
+    assert not queue.due() and queue.take() is None
+    assert (len(queue), queue.in_flight, queue.dropped) == (0, 0, 0)
+
+
+def test_a_feed_is_due_when_it_is_full():
+    time = Time()
+    queue = make_queue(time, max_points=3)
+    fill(queue, time, 2)
+    assert not queue.due()
+    fill(queue, time, 1)
+    assert queue.due()
+    queue.take()
+    assert not queue.due()
+
+
+def test_a_feed_is_due_when_its_oldest_point_is_old():
+    time = Time()
+    queue = make_queue(time, max_age_ms=10000)
+    fill(queue, time, 2, every=4000)
+    time.ms = 9999
+    assert not queue.due()
+    time.ms = 10000
+    assert queue.due()
+
+
+def test_a_point_from_the_future_is_due():
+    time = Time()
+    clock = known_clock(time)
+    queue = make_queue(time, clock=clock)
+    queue.put(0, 1)
+    clock.set(T0 - 3600000, 0)
+    assert queue.due()
+
+
+def test_a_feed_holds_at_most_its_number_of_points():
+    time = Time()
+    queue = make_queue(time, max_points=3)
+    fill(queue, time, 8)
+    assert drain(queue) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert len(queue) == 0
+
+
+# In flight
+
+
+def test_points_in_flight_are_not_taken_twice_and_still_count():
+    time = Time()
+    queue = make_queue(time, max_points=3)
+    fill(queue, time, 6)
+    a = queue.take()
+    assert (len(a), len(queue), queue.in_flight) == (3, 6, 1)
+    first = values(a)
+    b = queue.take()
+    assert (first, values(b)) == ([0, 1, 2], [3, 4, 5])
+    assert queue.take() is None
+    queue.acknowledge(a)
+    assert (len(queue), queue.in_flight) == (3, 1)
+    queue.acknowledge(b)
+    assert (len(queue), queue.in_flight) == (0, 0)
+
+
+def test_acknowledgements_may_come_in_any_order():
+    time = Time()
+    queue = make_queue(time, max_points=2)
+    fill(queue, time, 6)
+    a, b, c = queue.take(), queue.take(), queue.take()
+    queue.acknowledge(c)
+    queue.acknowledge(b)
+    assert len(queue) == 6
+    queue.acknowledge(a)
+    assert len(queue) == 0
+    fill(queue, time, 2)
+    assert drain(queue) == [[0, 1]]
+
+
+def test_what_is_released_is_sent_again_with_the_same_times():
+    time = Time()
+    queue = make_queue(time, max_points=2)
+    fill(queue, time, 5)
+    first = [points(queue.take().data) for _ in range(3)]
+    queue.release()
+    assert queue.in_flight == 0 and len(queue) == 5
+    time.ms += 86400000
+    assert [points(queue.take().data) for _ in range(3)] == first
+
+
+def test_only_what_was_not_acknowledged_is_sent_again():
+    time = Time()
+    queue = make_queue(time, max_points=2)
+    fill(queue, time, 6)
+    a, b = queue.take(), queue.take()
+    queue.acknowledge(a)
+    queue.release()
+    queue.acknowledge(b)  # it comes too late: b is going to be sent again
+    assert drain(queue) == [[2, 3], [4, 5]]
+
+
+def test_a_late_acknowledgement_frees_nothing_that_was_not_in_it():
+    time = Time()
+    queue = make_queue(time, max_points=2)
+    fill(queue, time, 2)
+    old = queue.take()
+    queue.release()
+    fill(queue, time, 4)
+    new = queue.take()
+    queue.acknowledge(old)
+    assert len(queue) == 6
+    queue.acknowledge(new)
+    assert len(queue) == 4
+
+
+# A full buffer
+
+
+def test_a_full_buffer_drops_the_oldest_and_counts():
+    time = Time()
+    queue = make_queue(time, slots=16)
+    fill(queue, time, 40)
+    assert len(queue) + queue.dropped == 40
+    kept = sum(drain(queue), [])
+    assert kept == list(range(queue.dropped, 40))
+
+
+def test_what_was_dropped_in_flight_and_then_acknowledged_is_not_lost():
+    time = Time()
+    queue = make_queue(time, slots=16, max_points=10)
+    fill(queue, time, 10)
+    batch = queue.take()
+    fill(queue, time, 14)  # overtakes the first 8 of the batch
+    assert queue.dropped == 8
+    queue.acknowledge(batch)
+    assert queue.dropped == 0
+    assert len(queue) == 14
+
+
+def test_what_was_dropped_in_flight_and_not_acknowledged_stays_lost():
+    time = Time()
+    queue = make_queue(time, slots=16, max_points=10)
+    fill(queue, time, 10)
+    batch = queue.take()
+    fill(queue, time, 20)
+    queue.release()
+    queue.acknowledge(batch)
+    assert queue.dropped == 14
+    assert len(sum(drain(queue), [])) == 16
+
+
+def test_points_dropped_from_under_several_feeds_count_once():
+    time = Time()
+    queue = make_queue(time, slots=16, max_points=5)
+    fill(queue, time, 15)
+    a, b, c = queue.take(), queue.take(), queue.take()
+    fill(queue, time, 8)
+    lost = queue.dropped
+    assert 5 < lost < 10
+    queue.acknowledge(b)
+    assert queue.dropped == lost  # a is still waited for
+    queue.acknowledge(a)
+    assert queue.dropped == 0
+    queue.acknowledge(c)
+    assert len(queue) == 8
+
+
+# Values
+
+
+def test_every_kind_of_value_arrives_as_itself():
+    sent = [0, -1, 2147483647, 2147483648, -2147483648, 10**18, True, False, None, "on", "21 °C"]
+    sent += ['a "quoted"\n\\ \x01 one', "", [1, 2], {"config": {"volume": 34}}, {}, 1.5, -0.25]
+    time = Time()
+    for compact in (False, True):
+        queue = make_queue(time, slots=256, compact=compact, max_points=100)
+        for value in sent:
+            queue.put(0, value)
+        assert values(queue.take()) == sent
+
+
+def test_numbers_too_large_for_a_float32_keep_their_decimals():
+    time = Time()
+    queue = make_queue(time, slots=256, max_points=100)
+    sent = [83885.99, 83886.25, -83886.25, 123456.78, -1234567.89, 1e12, 1e100, -3.4e38]
+    for value in sent:
+        queue.put(0, value)
+    for there, here in zip(values(queue.take()), sent):
+        assert abs(there - here) <= 1e-15 * abs(here) + 1e-9, (there, here)
+
+
+def refused(value, queue):
+    try:
+        queue.put(0, value)
+    except ValueError as e:
+        return str(e)
+    raise AssertionError("%r was taken" % (value,))
+
+
+def test_what_json_cannot_say_is_refused():
+    queue = make_queue(Time())
+    nan, inf = float("nan"), float("inf")
+    for value in (nan, inf, -inf, [nan], {"a": {"b": [inf]}}, b"bytes", {1, 2}, {1: 2}, queue):
+        refused(value, queue)
+    deep = []
+    for _ in range(100):
+        deep = [deep]
+    refused(deep, queue)
+    assert len(queue) == 0
+
+
+def test_what_is_too_long_is_refused_and_costs_nothing():
+    queue = make_queue(Time(), slots=300)
+    queue.put(0, 1)
+    assert "1025 bytes" in refused("x" * 1023, queue)
+    refused(["x"] * 5000, queue)
+    assert values(queue.take()) == [1]
+    queue.put(0, "x" * 1022)
+    assert values(queue.take()) == ["x" * 1022]
+
+
+# Times
+
+
+def times(queue):
+    found = {}
+    while True:
+        batch = queue.take()
+        if batch is None:
+            return found
+        for prop, t, _ in points(batch.data):
+            found.setdefault(prop, []).append(t)
+        queue.acknowledge(batch)
+
+
+def test_two_readings_of_a_property_never_share_a_millisecond():
+    time = Time()
+    queue = make_queue(time, ("a", "b"))
+    for _ in range(3):
+        queue.put(0, 1)
+        queue.put(1, 1)
+    time.ms = 1
+    queue.put(0, 1)
+    assert times(queue) == {"a": [T0, T0 + 1, T0 + 2, T0 + 3], "b": [T0, T0 + 1, T0 + 2]}
+
+
+def test_a_step_back_neither_shares_a_millisecond_nor_disorders():
+    for hours in (1, -1, 5, -5, 24, -24, 1 / 3600, -1 / 3600):
+        time = Time()
+        clock = known_clock(time)
+        queue = make_queue(time, ("a", "b"), clock=clock)
+        for n in range(12):
+            queue.put(0, n)
+            if n % 3 == 0:
+                queue.put(1, n)
+            time.ms += 500
+            if n == 6:
+                clock.set(clock.now() + int(hours * 3600000), time.ms)
+        for found in times(queue).values():
+            assert found == sorted(set(found))
+
+
+def test_undated_readings_are_not_sent_before_the_clock_is_known():
+    time = Time()
+    clock = Clock(time)
+    queue = make_queue(time, clock=clock, max_points=2)
+    fill(queue, time, 5)
+    time.ms = 1000000
+    assert not queue.due() and queue.take() is None and len(queue) == 5
+    clock.set(T0, time.ms)
+    assert queue.due()
+    assert times(queue)["temperature"] == [T0 - 1000000 + 1000 * n for n in range(5)]
+
+
+def test_undated_and_dated_readings_go_in_one_feed():
+    time = Time()
+    clock = Clock(time)
+    queue = make_queue(time, clock=clock)
+    fill(queue, time, 2)
+    clock.set(T0, time.ms)
+    fill(queue, time, 2)
+    assert times(queue)["temperature"] == [T0 - 2000, T0 - 1000, T0, T0 + 1000]
+
+
+def test_readings_around_the_first_setting_do_not_share_a_millisecond():
+    time = Time()
+    clock = Clock(time)
+    queue = make_queue(time, clock=clock)
+    queue.put(0, 1)
+    queue.put(0, 2)
+    clock.set(T0, 0)
+    queue.put(0, 3)
+    assert times(queue)["temperature"] == [T0, T0 + 1, T0 + 2]
+
+
+def test_undated_readings_keep_their_time_when_the_clock_is_corrected_later():
+    time = Time()
+    clock = Clock(time)
+    queue = make_queue(time, clock=clock)
+    fill(queue, time, 2)
+    clock.set(T0, time.ms)
+    first = points(queue.take().data)
+    queue.release()
+    clock.set(T0 + 7200000, time.ms)
+    assert points(queue.take().data) == first
+
+
+# Costs
+
+
+def test_a_reading_allocates_nothing_beyond_its_float():
+    time = Time()
+    queue = make_queue(time, slots=64)
+    value = 20.5
+    put = queue.put
+
+    def hundred():
+        for _ in range(100):
+            time.ms += 100
+            put(0, value)
+            put(0, 7)
+
+    hundred()
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    hundred()
+    used = gc.mem_alloc() - before
+    gc.enable()
+    assert used == 0
+
+
+def test_taking_a_reading_is_quick():
+    time = Time()
+    queue = make_queue(time, slots=1024)
+    shortest = 1 << 30
+    for _ in range(20):
+        before = system_time.ticks_us()
+        for _ in range(200):
+            time.ms += 1
+            queue.put(0, 20.5)
+        shortest = min(shortest, system_time.ticks_diff(system_time.ticks_us(), before))
+    plain = 1 << 30
+    for _ in range(20):
+        buffer = []
+        before = system_time.ticks_us()
+        for _ in range(200):
+            time.ms += 1
+            buffer.append(json.dumps({"t": T0 + time.ms, "v": 20.5, "prop": "temperature"}))
+        plain = min(plain, system_time.ticks_diff(system_time.ticks_us(), before))
+    print("put takes %.1f us, building its JSON would take %.1f" % (shortest / 200, plain / 200))
+    assert shortest < 3 * plain

@@ -1,0 +1,192 @@
+"""The ring: what goes in comes out, in order, however it wraps; what does not fit is counted."""
+
+import gc
+import random
+
+from firmware.points.ring import BASE, INTEGER, KIND, MAX_TEXT, PROPERTY, TEXT, Cursor, Ring
+from model import T0
+
+_WORD = 0xFFFFFFFF
+
+
+def held(ring):
+    """[(property, ms, cycle, value), ...] of every point in the ring."""
+    cursor = Cursor()
+    cursor.go(ring.head)
+    points = []
+    while True:
+        i = ring.next_point(cursor)
+        if i < 0:
+            assert cursor.seq == ring.tail.seq
+            assert len(points) == len(ring)
+            return points
+        kind = ring.kinds[i]
+        t = cursor.base + ring.times[i]
+        if kind & KIND == TEXT:
+            value = ring.text(cursor.pos)
+        else:
+            value = ring.values[i]
+        points.append((kind & PROPERTY, t, cursor.cycle, value))
+        ring.skip_point(cursor, i)
+
+
+def test_an_empty_ring_holds_nothing():
+    ring = Ring(16)
+    assert len(ring) == 0
+    assert held(ring) == []
+
+
+def test_numbers_and_texts_come_out_as_they_went_in():
+    ring = Ring(64)
+    ring.append_int(0, T0, -1, 7)
+    ring.append_int(62, T0 + 1, -1, -7)
+    ring.append_float(1, T0 + 2, -1, 1.5)
+    for size in range(9):
+        ring.append_text(2, T0 + 3 + size, -1, b"12345678"[:size])
+    expected = [(0, T0, -1, 7), (62, T0 + 1, -1, -7 & _WORD), (1, T0 + 2, -1, 0x3FC00000)]
+    expected += [(2, T0 + 3 + size, -1, b"12345678"[:size]) for size in range(9)]
+    assert held(ring) == expected
+
+
+def test_one_time_base_dates_49_days():
+    ring = Ring(16)
+    ring.append_int(0, T0, -1, 0)
+    ring.append_int(0, T0 + _WORD, -1, 1)
+    assert ring.tail.pos == 3
+    ring.append_int(0, T0 + _WORD + 1, -1, 2)
+    assert ring.tail.pos == 5
+    assert [p[1] for p in held(ring)] == [T0, T0 + _WORD, T0 + _WORD + 1]
+
+
+def test_a_time_before_the_base_gets_a_base_of_its_own():
+    ring = Ring(16)
+    for t in (T0, T0 - 1, T0, T0 - 86400000):
+        ring.append_int(0, t, -1, 0)
+    assert [p[1] for p in held(ring)] == [T0, T0 - 1, T0, T0 - 86400000]
+
+
+def test_undated_points_keep_their_power_cycle():
+    ring = Ring(16)
+    ring.append_int(0, 5000, 0, 0)
+    ring.append_int(0, 6000, 0, 0)
+    ring.append_int(0, 6000, 0xFFFF, 0)
+    ring.append_int(0, T0, -1, 0)
+    assert [p[1:3] for p in held(ring)] == [(5000, 0), (6000, 0), (6000, 0xFFFF), (T0, -1)]
+
+
+def test_times_reach_48_bits():
+    ring = Ring(16)
+    ring.append_int(0, (1 << 48) - 1, -1, 0)
+    ring.append_int(0, 0, 1, 0)
+    assert [p[1] for p in held(ring)] == [(1 << 48) - 1, 0]
+
+
+def test_a_full_ring_drops_the_oldest_and_counts():
+    ring = Ring(16)
+    for n in range(100):
+        ring.append_int(0, T0 + n, -1, n)
+        # The base takes a slot as long as it is not the oldest thing in the ring.
+        assert len(ring) == min(n + 1, 15 if n < 16 else 16)
+    assert ring.dropped == 84
+    assert [p[3] for p in held(ring)] == list(range(84, 100))
+    assert [p[1] for p in held(ring)] == [T0 + n for n in range(84, 100)]
+
+
+def test_freed_slots_are_used_again_for_ever():
+    ring = Ring(16)
+    cursor = Cursor()
+    for n in range(200):
+        ring.append_text(0, T0 + n, -1, b"%d" % n)
+        ring.append_int(1, T0 + n, -1, n)
+        cursor.go(ring.head)
+        for point in (b"%d" % n, n):
+            i = ring.next_point(cursor)
+            assert (ring.text(cursor.pos) if i >= 0 and point != n else ring.values[i]) == point
+            ring.skip_point(cursor, i)
+        ring.free_to(cursor)
+        assert len(ring) == 0
+    assert ring.dropped == 0
+
+
+def test_a_text_may_fill_the_ring_but_not_more():
+    ring = Ring(16)
+    ring.append_int(0, T0, -1, 0)
+    ring.append_text(0, T0, -1, b"x" * 56)
+    assert held(ring)[-1][3] == b"x" * 56
+    for size in (57, MAX_TEXT + 1):
+        try:
+            ring.append_text(0, T0, -1, b"x" * size)
+            raise AssertionError(size)
+        except ValueError as e:
+            assert str(size) in str(e)
+    assert held(ring)[-1][3] == b"x" * 56
+
+
+def test_the_longest_text_is_1_kib():
+    ring = Ring(300)
+    for n in range(5):
+        ring.append_text(0, T0, -1, bytes([n]) * MAX_TEXT)
+        assert held(ring)[-1][3] == bytes([n]) * MAX_TEXT
+
+
+def test_a_thousand_random_points_against_a_list():
+    random.seed(7)
+    for slots in (16, 17, 61):
+        ring = Ring(slots)
+        model = []
+        taken = 0
+        t = T0
+        for _ in range(1000):
+            t += random.choice((1, 1000, -5000, 1 << 33, 0))
+            cycle = random.choice((-1, -1, -1, 0, 3))
+            prop = random.randrange(63)
+            if random.randrange(3):
+                value = random.getrandbits(31)
+                ring.append_int(prop, t, cycle, value)
+            else:
+                value = bytes(random.getrandbits(7) for _ in range(random.randrange(40)))
+                ring.append_text(prop, t, cycle, value)
+            model.append((prop, t, cycle, value))
+            if not random.randrange(4):
+                cursor = Cursor()
+                cursor.go(ring.head)
+                i = ring.next_point(cursor)
+                ring.skip_point(cursor, i)
+                ring.free_to(cursor)
+                taken += 1
+            assert held(ring) == model[len(model) - len(ring) :]
+            assert taken + ring.dropped + len(ring) == len(model)
+
+
+def test_a_number_costs_at_most_ten_bytes_everything_counted():
+    gc.collect()
+    before = gc.mem_alloc()
+    ring = Ring(1024)
+    gc.collect()
+    used = gc.mem_alloc() - before
+    print("a ring of 1024 numbers takes", used, "bytes")
+    assert used <= 10 * 1024
+    for n in range(1024):
+        ring.append_int(0, T0 + 5000 * n, -1, n)
+    gc.collect()
+    assert gc.mem_alloc() - before <= 10 * 1024
+
+
+def test_appending_a_number_allocates_nothing():
+    ring = Ring(64)
+    value = 20.25
+    times = [T0 + (1 << 33) * n for n in range(200)]
+    gc.collect()
+    gc.disable()
+    before = gc.mem_alloc()
+    for t in times:
+        ring.append_float(1, t, -1, value)
+        ring.append_int(1, t, -1, 5)
+    used = gc.mem_alloc() - before
+    gc.enable()
+    assert used == 0
+
+
+def test_kinds_do_not_overlap():
+    kinds = {0, INTEGER, TEXT, BASE}
+    assert len({k & KIND for k in kinds}) == 4
