@@ -6,8 +6,11 @@ counted. Several feeds may be in flight; they may be acknowledged in any order.
 
 from micropython import const
 
+from firmware.log import Log
+from firmware.points.clock import iso
 from firmware.points.feed import Feed
-from firmware.points.ring import Cursor, Ring
+from firmware.points.lane import Lane
+from firmware.points.ring import PROPERTY, Cursor, Ring
 from firmware.points.text import encode
 
 # The buffer that feeds are written into: 100 points of the plain format fit, and RAM is scarce.
@@ -18,19 +21,6 @@ _SMALLEST_FEED = const(2048)  # the longest single value, and what stands around
 _DATED = const(-1)
 _THIS_CYCLE = const(0)
 _INT_LIMIT = const(0x7FFFFFFF)
-
-
-class Batch:
-    """A feed on its way: the points from `start` (a sequence number) to `end` (a cursor)."""
-
-    def __init__(self, start: int):
-        self.start = start
-        self.end = Cursor()
-        self.done = False
-        self.data = None  # memoryview of the document; valid until the next batch is taken
-
-    def __len__(self) -> int:
-        return self.end.seq - self.start
 
 
 class Queue:
@@ -44,11 +34,11 @@ class Queue:
         self._clock = clock
         self._ring = Ring(slots)
         size = min(_FEED_SIZE, max(_SMALLEST_FEED, max_points * _POINT_SIZE))
-        self._feed = Feed(properties, compact, size)
+        self._live = Lane(self._ring, Feed(properties, compact, size))
         self._max_points = max_points
         self._max_age_ms = max_age_ms
-        self._sent = Cursor()  # the first point that is in no feed
-        self._in_flight = []
+        self._log = Log("queue")
+        self.rejected = 0  # points that the platform will not have, set aside
         # The newest millisecond of each property: two readings never share one.
         self._newest = [-1] * len(properties)
         self._dated = False
@@ -88,60 +78,66 @@ class Queue:
 
     def due(self) -> bool:
         """Is there a feed worth sending: a full one, or one whose oldest point is old enough?"""
-        ring = self._ring
-        sent = self._catch_up()
-        i = ring.next_point(sent)
-        if i < 0 or not self._clock.known:
+        if not self._clock.known:
             return False
-        if ring.tail.seq - sent.seq >= self._max_points:
+        ring = self._ring
+        first = self._live.next()
+        i = ring.next_point(first)
+        if i < 0:
+            return False
+        if first.cycle != _DATED or self._live.unsent() >= self._max_points:
             return True
-        if sent.cycle != _DATED:
-            return True
-        age = self._clock.now() - sent.base - ring.times[i]
+        age = self._clock.now() - first.base - ring.times[i]
         return not 0 <= age < self._max_age_ms
 
     def take(self, max_points=None):
-        """The next feed as a Batch, or None. It is in flight until acknowledged or released."""
+        """The next feed as a Batch, or None. It is in flight until acknowledged or released.
+
+        `max_points`: take no more than these.
+        """
         if not self._clock.known:
             return None
-        sent = self._catch_up()
-        batch = Batch(sent.seq)
-        batch.end.go(sent)
-        last = sent.seq + self._max_points
-        batch.data = self._feed.encode(self._ring, batch.end, last, self._clock.first_offset)
-        if batch.data is None:
-            return None
-        sent.go(batch.end)
-        self._in_flight.append(batch)
-        return batch
+        most = min(max_points or self._max_points, self._max_points)
+        return self._live.take(most, self._clock.first_offset)
 
-    def acknowledge(self, batch: Batch):
+    def acknowledge(self, batch):
         """The platform has every point of the batch."""
-        batch.done = True
-        ring = self._ring
-        while self._in_flight and self._in_flight[0].done:
-            first = self._in_flight.pop(0)
-            # What was dropped while it was in flight has arrived all the same.
-            overtaken = ring.head.seq - first.start
-            if overtaken > 0:
-                ring.dropped -= min(overtaken, len(first))
-            if first.end.seq > ring.head.seq:
-                ring.free_to(first.end)
+        batch.lane.acknowledge(batch)
 
     def release(self):
         """Nothing in flight will be acknowledged any more: it has to be sent again."""
-        self._in_flight.clear()
-        self._sent.go(self._ring.head)
+        self._live.release()
+
+    def refuse(self, batch):
+        """The platform refuses the feed as a whole, whatever it is that it does not like.
+
+        Its points are sent again in halves, until the one that is to blame is alone; that one is
+        set aside. Everything else in flight is released.
+        """
+        if len(batch) > 1:
+            self.release()
+            batch.lane.refuse(batch)
+        else:
+            self.set_aside(batch)
+
+    def set_aside(self, batch):
+        """Never send the one point of this batch again. Raises ValueError if there are more."""
+        if len(batch) != 1:
+            raise ValueError("a batch of %d points cannot be set aside" % len(batch))
+        ring = batch.lane.ring
+        at = Cursor()
+        at.go(batch.first)
+        i = ring.next_point(at)
+        if i >= 0 and batch.first.seq >= ring.head.seq:
+            t = at.base + ring.times[i] + (0 if at.cycle == _DATED else self._clock.first_offset)
+            name = str(self._properties[ring.kinds[i] & PROPERTY].name, "utf-8")
+            self._log.warning("a point is refused by the platform: %s at %s", name, iso(t))
+        self.rejected += 1
+        batch.lane.set_aside(batch)
 
     @property
     def in_flight(self) -> int:
-        return len(self._in_flight)
-
-    def _catch_up(self) -> Cursor:
-        """What is to be sent next; a full buffer may have dropped points from under it."""
-        if self._sent.pos < self._ring.head.pos:
-            self._sent.go(self._ring.head)
-        return self._sent
+        return len(self._live.in_flight)
 
     def _date_newest(self):
         """The clock has become known: readings so far are dated with its first offset."""

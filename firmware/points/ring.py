@@ -8,6 +8,7 @@ packed records, because indexing an array allocates nothing and unpacking a reco
 | number | FLOAT or INTEGER, and the property | ms after the time base | float32, or int32 |
 | text | TEXT and the property | ms after the time base | length in bytes |
 | more text | MORE | unused | four of its bytes |
+| set aside | HOLE, its text VOID | | |
 | time base | BASE or BASE + 1 (undated) | low 32 bits of ms | high 16 bits of ms, power cycle |
 
 Times are relative to the last time base before them, so that a millisecond of this century fits
@@ -26,6 +27,8 @@ INTEGER = const(0x40)
 TEXT = const(0x80)
 BASE = const(0xC0)
 MORE = const(0xFF)
+HOLE = const(0xFE)
+VOID = const(0xFD)
 KIND = const(0xC0)
 PROPERTY = const(0x3F)
 
@@ -118,9 +121,12 @@ class Ring:
             kind = self.kinds[i]
             if kind < BASE:
                 return i
-            high = self.values[i]
-            cursor.base = self.times[i] | (high & 0xFFFF) << 32
-            cursor.cycle = high >> 16 if kind & 1 else -1
+            if kind <= BASE + 1:
+                high = self.values[i]
+                cursor.base = self.times[i] | (high & 0xFFFF) << 32
+                cursor.cycle = high >> 16 if kind & 1 else -1
+            elif kind == HOLE:
+                cursor.seq += 1
             cursor.pos += 1
         return -1
 
@@ -130,6 +136,17 @@ class Ring:
         cursor.pos += 1
         if self.kinds[i] & KIND == TEXT:
             cursor.pos += (self.values[i] + 3) // 4
+
+    def void(self, cursor: Cursor):
+        """Make the point at the cursor one that never was."""
+        end = Cursor()
+        end.go(cursor)
+        self.skip_point(end, self.next_point(end))
+        for pos in range(cursor.pos, end.pos):
+            if self.kinds[pos % self.slots] < BASE:
+                self.kinds[pos % self.slots] = HOLE
+            elif self.kinds[pos % self.slots] == MORE:
+                self.kinds[pos % self.slots] = VOID
 
     def free_to(self, cursor: Cursor):
         """Give up every point before the cursor."""

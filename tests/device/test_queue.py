@@ -382,3 +382,68 @@ def test_taking_a_reading_is_quick():
         plain = min(plain, system_time.ticks_diff(system_time.ticks_us(), before))
     print("put takes %.1f us, building its JSON would take %.1f" % (shortest / 200, plain / 200))
     assert shortest < 3 * plain
+
+
+# Points that the platform refuses
+
+
+def test_a_feed_may_be_smaller_than_the_most():
+    time = Time()
+    queue = make_queue(time, max_points=5)
+    fill(queue, time, 9)
+    assert values(queue.take(max_points=2)) == [0, 1]
+    assert values(queue.take(max_points=100)) == [2, 3, 4, 5, 6]
+    assert values(queue.take(None)) == [7, 8]
+
+
+def test_a_point_that_is_set_aside_is_never_sent_again():
+    for poison in (3, "a text of several slots", None):
+        time = Time()
+        queue = make_queue(time, max_points=2)
+        for value in (0, 1, poison, 4, 5):
+            queue.put(0, value)
+        queue.take()  # not acknowledged: what follows it cannot leave the ring
+        batch = queue.take(max_points=1)
+        assert values(batch) == [poison]
+        queue.set_aside(batch)
+        assert queue.rejected == 1
+        queue.release()
+        queue.acknowledge(batch)
+        assert sum(drain(queue), []) == [0, 1, 4, 5]
+        assert len(queue) == 0 and not queue.due()
+
+
+def test_only_a_point_alone_can_be_set_aside():
+    time = Time()
+    queue = make_queue(time)
+    fill(queue, time, 2)
+    try:
+        queue.set_aside(queue.take())
+        raise AssertionError("taken")
+    except ValueError as e:
+        assert "2 points" in str(e)
+    assert queue.rejected == 0
+
+
+def test_a_refused_feed_is_halved_until_the_culprit_is_alone():
+    time = Time()
+    for poison in ({0}, {99}, {50}, {13, 14, 77}):
+        queue = make_queue(time, slots=256, max_points=100)
+        fill(queue, time, 150)
+        delivered = []
+        requests = 0
+        while True:
+            batch = queue.take()
+            if batch is None:
+                break
+            requests += 1
+            found = values(batch)
+            if poison & set(found):
+                queue.refuse(batch)
+            else:
+                delivered += found
+                queue.acknowledge(batch)
+        assert delivered == [n for n in range(150) if n not in poison]
+        assert queue.rejected == len(poison)
+        assert len(queue) == 0
+        assert requests <= 2 + 15 * len(poison), requests
