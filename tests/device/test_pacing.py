@@ -1,0 +1,107 @@
+"""How soon to try again, and how fast to send."""
+
+from firmware.link.pacing import Backoff, Pace
+
+
+def delays(failures, count=200):
+    """Sorted delays after so many failures in a row."""
+    found = []
+    for _ in range(count):
+        backoff = Backoff()
+        for _ in range(failures - 1):
+            backoff.failed(0)
+        found.append(backoff.failed(0))
+    return sorted(found)
+
+
+def test_a_delay_is_drawn_evenly_below_a_limit_that_doubles_up_to_five_minutes():
+    for failures, limit in ((1, 1000), (2, 2000), (5, 16000), (9, 256000), (10, 300000)):
+        found = delays(failures)
+        assert found[0] >= 0 and found[-1] <= limit, (failures, found[0], found[-1])
+        # 200 draws: each quarter has its share, by far more than five sigma.
+        for quarter in range(4):
+            low, high = quarter * limit // 4, (quarter + 1) * limit // 4
+            share = len([d for d in found if low <= d < high + 1])
+            assert 15 <= share <= 90, (failures, quarter, share)
+
+
+def test_the_limit_stays_however_long_it_fails():
+    backoff = Backoff()
+    for _ in range(2000):
+        assert backoff.failed(0) <= 300000
+
+
+def test_the_next_try_is_due_after_the_delay():
+    backoff = Backoff()
+    assert backoff.at_ms == 0
+    delay = backoff.failed(5000)
+    assert backoff.at_ms == 5000 + delay
+
+
+def test_a_floor_holds_for_the_shortest_delay_and_does_not_lengthen_a_long_one():
+    for _ in range(100):
+        assert Backoff().failed(0, 60000) == 60000
+    backoff = Backoff()
+    found = [backoff.failed(0, 60000) for _ in range(200)]
+    assert min(found) == 60000
+    assert 60000 < max(found) <= 300000
+
+
+def test_success_starts_again_at_a_second():
+    backoff = Backoff()
+    for _ in range(10):
+        backoff.failed(1000)
+    backoff.succeeded()
+    assert backoff.at_ms == 0
+    for _ in range(50):
+        assert backoff.failed(0) <= 1000
+        backoff.succeeded()
+
+
+def gap(pace, now):
+    """How long after a feed sent now the next one may go."""
+    pace.sent(now)
+    ms = 0
+    while not pace.ready(now + ms):
+        ms += 50
+    return ms
+
+
+def test_feeds_are_spaced_evenly():
+    pace = Pace(60)
+    assert pace.ready(0)
+    assert gap(pace, 0) == 1000
+    assert gap(pace, 123456) == 1000
+    assert gap(Pace(600), 7) == 100
+
+
+def test_a_pace_that_no_clock_divides_is_no_pace():
+    assert gap(Pace(100000), 0) == 0
+
+
+def test_too_fast_is_silence_and_then_half_the_pace():
+    pace = Pace(60)
+    pace.too_fast(10000, 7000)
+    assert not pace.ready(16999)
+    assert pace.ready(17000)
+    assert gap(pace, 17000) == 2000
+    pace.too_fast(20000, 0)
+    assert gap(pace, 20000) == 4000
+
+
+def test_the_pace_recovers_step_by_step():
+    pace = Pace(60)
+    for _ in range(3):
+        pace.too_fast(0, 0)
+    found = []
+    for _ in range(9):
+        found.append(gap(pace, 0))
+        pace.accepted()
+    assert found == [8000, 7000, 6000, 5000, 4000, 3000, 2000, 1000, 1000]
+
+
+def test_it_never_gets_slower_than_a_feed_in_about_a_minute():
+    pace = Pace(60)
+    for _ in range(30):
+        pace.too_fast(0, 0)
+    assert gap(pace, 0) == 64000

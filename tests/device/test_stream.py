@@ -1,0 +1,406 @@
+"""TCP streams: every step is waited for without blocking, and every end is told in words."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+
+from firmware.link import LinkError
+from firmware.link import stream as stream_module
+from firmware.link.stream import Trust, connect, within, words
+from peers import DATA, HOST, SO_SNDBUF, Peer, Ticks, bind, descriptors, failure, refusing
+from skip import Skip
+
+
+async def silent(conn):
+    await conn.silence()
+
+
+async def open_to(script, **kw):
+    """(stream, peer)"""
+    peer = Peer(script, **kw)
+    return await connect(HOST, peer.port), peer
+
+
+async def test_bytes_go_both_ways():
+    async def script(conn):
+        await conn.write(bytes(reversed(await conn.read(5))))
+
+    stream, peer = await open_to(script)
+    await stream.write(b"hello")
+    answer = bytearray(5)
+    await stream.read_exactly(memoryview(answer))
+    assert answer == b"olleh"
+    stream.close()
+    peer.close()
+
+
+async def test_what_arrives_in_pieces_is_read_whole():
+    async def script(conn):
+        await conn.drip(b"0123456789", 2)
+
+    stream, _ = await open_to(script)
+    answer = bytearray(12)
+    await stream.read_exactly(memoryview(answer)[1:11])
+    assert answer == b"\x000123456789\0"
+
+
+async def test_at_least_a_byte_is_read_and_not_more_than_fits():
+    async def script(conn):
+        await conn.write(b"abcdef")
+        await conn.silence()
+
+    stream, _ = await open_to(script)
+    view = memoryview(bytearray(4))
+    assert await stream.read_into(view[:1]) == 1
+    assert await stream.read_into(view[:1]) == 1
+    n = await stream.read_into(view)
+    assert bytes(view[:n]) == b"cdef"
+
+
+async def test_a_refused_connection_says_so():
+    port, _sock = refusing()
+
+    async def attempt():
+        stream = await connect(HOST, port)
+        try:
+            await stream.write(b"x")
+        finally:
+            stream.close()
+
+    error = await failure(attempt())
+    assert "the connection was refused" in str(error)
+    assert not error.refused  # that word is for credentials
+
+
+async def test_a_reset_says_so():
+    async def script(conn):
+        await conn.read(1)
+        conn.reset()
+
+    stream, _ = await open_to(script)
+    await stream.write(b"x")
+    error = await failure(stream.read_into(bytearray(1)))
+    assert "was reset" in str(error)
+
+
+async def test_an_end_in_the_middle_says_so():
+    async def script(conn):
+        await conn.write(b"abc")
+
+    stream, _ = await open_to(script)
+    error = await failure(stream.read_exactly(memoryview(bytearray(4))))
+    assert "was closed by the other side" in str(error)
+
+
+async def test_writing_to_a_closed_connection_says_so():
+    async def script(conn):
+        conn.reset()
+
+    stream, peer = await open_to(script)
+    await peer.finished()
+
+    async def write():
+        for _ in range(100):
+            await stream.write(b"x")
+            await asyncio.sleep_ms(1)
+
+    error = await failure(write())
+    assert str(error) and str(error)[0] not in "([0123456789", str(error)
+
+
+async def test_a_name_that_nobody_knows_is_named():
+    error = await failure(connect("no.such.host.invalid", 1))
+    assert "no.such.host.invalid" in str(error)
+    assert "cannot be resolved" in str(error)
+
+
+def test_errors_in_words():
+    assert "refused" in words(OSError(errno.ECONNREFUSED))
+    assert "reset" in words(OSError(errno.ECONNRESET))
+    assert "reset" in words(OSError(errno.ENOTCONN))
+    assert "aborted" in words(OSError(errno.ECONNABORTED))
+    assert "cannot be reached" in words(OSError(errno.EHOSTUNREACH))
+    assert "does not answer" in words(OSError(errno.ETIMEDOUT))
+    assert "memory" in words(OSError(errno.ENOMEM))
+    # What has no words of ours keeps its own.
+    assert words(OSError(4321)) == "4321"
+    assert words(OSError(-202)) == "-202"
+    assert "tls.ca" in words(ValueError("The certificate is not signed by the trusted CA\n"))
+    assert "trusted CA;" in words(ValueError("The certificate is not signed by the trusted CA\n"))
+    assert "tls.ca" in words(OSError(-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"))
+
+
+def narrow(stream):
+    """As little as possible of what is written is taken away by the kernel."""
+    stream._sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUF, 4096)
+
+
+async def test_a_reader_that_is_slow_blocks_nobody_else():
+    total = 400000
+    taken = []
+
+    async def script(conn):
+        n = 0
+        while n < total:
+            n += len(await conn.stream.read(4096))
+            await asyncio.sleep_ms(2)
+        taken.append(n)
+
+    stream, peer = await open_to(script, window=4096)
+    narrow(stream)
+    async with Ticks() as ticks:
+        await stream.write(bytes(total))
+        assert not taken, "the reader was not slow"
+        await peer.finished()
+    assert taken == [total]
+    assert ticks.longest_ms <= 50
+
+
+async def test_a_writer_that_is_fast_blocks_nobody_else():
+    """Were there always something to read, reading would never wait, and nobody else run."""
+
+    class Torrent:
+        """A socket whose every read finds something: what a peer of any speed cannot keep up."""
+
+        def readinto(self, view):
+            return len(view)
+
+    stream = stream_module.Stream(Torrent(), False)
+    view = memoryview(bytearray(64))
+
+    async def swallow():
+        while True:
+            await stream.read_into(view)
+
+    async with Ticks() as ticks:
+        error = await failure(within(150, "all of it", swallow()))
+        assert "all of it" in str(error)
+    assert ticks.longest_ms <= 50
+
+
+async def test_a_total_deadline_is_kept_against_a_peer_that_drips():
+    async def script(conn):
+        try:
+            await conn.drip(bytes(1000), 20)
+        except OSError:
+            pass
+
+    stream, peer = await open_to(script)
+    error = await failure(
+        within(200, "the whole", stream.read_exactly(memoryview(bytearray(1000))))
+    )
+    assert str(error) == "the whole took longer than 0 s"
+    stream.close()
+    await peer.finished()
+
+
+async def test_a_deadline_gives_the_result_and_the_error_of_what_it_is_around():
+    async def result():
+        await asyncio.sleep_ms(1)
+        return 42
+
+    async def error():
+        await asyncio.sleep_ms(1)
+        raise LinkError("mine", refused=True)
+
+    assert await within(1000, "it", result()) == 42
+    found = await failure(within(1000, "it", error()))
+    assert str(found) == "mine"
+    assert found.refused
+
+
+async def test_sockets_are_closed_whatever_ends_them():
+    async def script(conn):
+        await conn.gone()
+
+    peer = Peer(script)
+    port, _sock = refusing()
+    (await connect(HOST, peer.port)).close()
+    await peer.finished()
+    before = descriptors()
+
+    async def read_for_ever():
+        stream = await connect(HOST, peer.port)
+        try:
+            await stream.read_into(bytearray(1))
+        finally:
+            stream.close()
+
+    async def refused():
+        stream = await connect(HOST, port)
+        try:
+            await stream.write(b"x")
+        finally:
+            stream.close()
+
+    for i in range(30):
+        await failure(within(5, "reading", read_for_ever()))
+        await failure(refused())
+        await peer.finished(2 + i)
+    await failure(connect("no.such.host.invalid", 1))
+    assert descriptors() == before
+
+
+async def test_a_connection_that_is_never_made_is_closed_by_its_deadline():
+    # A listening socket whose queue is full answers no SYN any more.
+    listener = socket.socket()
+    port = bind(listener)
+    listener.listen(0)
+    before = descriptors()
+    streams = []
+    try:
+        for _ in range(20):
+            streams.append(await within(300, "connecting", connect(HOST, port)))
+    except LinkError as error:
+        assert "connecting took longer" in str(error)
+    else:
+        raise Skip("this system accepts connections beyond the listening queue")
+    for stream in streams:
+        stream.close()
+    assert descriptors() == before
+
+
+async def test_cancelling_what_connects_closes_its_socket():
+    listener = socket.socket()
+    port = bind(listener)
+    listener.listen(5)
+    before = descriptors()
+    for _ in range(10):
+        task = asyncio.create_task(connect(HOST, port))
+        await asyncio.sleep_ms(0)
+        task.cancel()
+        try:
+            (await task).close()
+        except asyncio.CancelledError:
+            pass
+    assert descriptors() == before
+
+
+# Whom to believe
+
+
+class FakeContext:
+    """Collects what an SSLContext would be given."""
+
+    def __init__(self, protocol):
+        self.protocol = protocol
+        self.verify_mode = None
+        self.loaded = []
+        self.wrapped = None
+
+    def load_verify_locations(self, cafile=None, cadata=None):
+        self.loaded.append(cadata)
+
+    def wrap_socket(self, sock, **kw):
+        self.wrapped = kw
+        return sock
+
+
+def context_of(path, verify=True):
+    """What Trust does with a context, for a file whose certificates nobody parses."""
+    real = sys.modules["ssl"]
+
+    class Ssl:
+        PROTOCOL_TLS_CLIENT = real.PROTOCOL_TLS_CLIENT
+        CERT_NONE = real.CERT_NONE
+        CERT_REQUIRED = real.CERT_REQUIRED
+        SSLContext = FakeContext
+
+    stream_module.ssl = Ssl
+    try:
+        trust = Trust(path, verify)
+        trust.wrap(None, "host.example")
+        return trust._context
+    finally:
+        stream_module.ssl = real
+
+
+def write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def refusal(path):
+    try:
+        Trust(path, True).wrap(None, "h")
+    except LinkError as error:
+        return str(error)
+    raise AssertionError("accepted: " + path)
+
+
+PEM = b"-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n"
+DER = b"0\x03\x02\x01\x01"
+
+
+def test_verification_is_required_and_for_the_host():
+    write("ca.pem", PEM)
+    context = context_of("ca.pem")
+    assert context.protocol == context_of("ca.pem").protocol
+    assert context.verify_mode == sys.modules["ssl"].CERT_REQUIRED
+    assert context.wrapped["server_hostname"] == "host.example"
+    assert context.wrapped["do_handshake_on_connect"] is False
+
+
+def test_without_verification_no_file_is_read():
+    context = context_of("no-such-file", verify=False)
+    assert context.verify_mode == sys.modules["ssl"].CERT_NONE
+    assert context.loaded == []
+
+
+def test_every_certificate_of_a_bundle_is_loaded():
+    write("one.pem", PEM)
+    assert context_of("one.pem").loaded == [DER]
+    # As they are found in the wild: with comments, keys and Windows' line ends.
+    other = PEM.replace(b"AQE=", b"AQI=").replace(b"\n", b"\r\n")
+    key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    write("bundle.pem", b"# GlobalSign\n" + PEM + b"\n" + key + b"\n" + other)
+    assert context_of("bundle.pem").loaded == [DER, DER[:-1] + b"\x02"]
+
+
+def test_a_der_file_is_loaded_as_it_is():
+    write("ca.der", DER)
+    assert context_of("ca.der").loaded == [DER]
+
+
+def test_real_certificates_are_accepted():
+    for path in ("ca.pem", "bundle.pem", "ca.der"):
+        Trust(DATA + path, True)._load()
+
+
+def test_what_is_no_certificate_is_refused_with_its_path():
+    with open(DATA + "ca.pem", "rb") as file:
+        real = file.read()
+    for data, why in (
+        (b"", "empty"),
+        (b"hello\n", "no BEGIN CERTIFICATE"),
+        (os.urandom(1000).replace(b"\x30", b"x").replace(b"-", b"x"), "no BEGIN CERTIFICATE"),
+        (PEM[:40], "ends inside"),
+        (real + PEM[:40], "ends inside"),
+        (real[:-30], "ends inside"),
+        (real[:200] + real[210:], ""),
+        (PEM.replace(b"AQE=", b"AQE"), ""),
+        (PEM.replace(b"AQE=", b"\xff\xfe"), ""),
+        (PEM, ""),  # base64, but of no certificate
+        (DER, ""),
+        (DER[:2], ""),
+        (b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n", ""),
+        (b"-----END CERTIFICATE-----\n", "no BEGIN CERTIFICATE"),
+    ):
+        write("bad.pem", data)
+        text = refusal("bad.pem")
+        assert text.startswith("tls.ca: bad.pem is no certificate"), text
+        assert why in text, text
+
+
+def test_a_file_that_is_not_there_is_named_and_looked_for_again():
+    trust = Trust("missing.pem", True)
+    for _ in range(2):
+        try:
+            trust.wrap(None, "h")
+        except LinkError as error:
+            assert str(error).startswith("tls.ca: missing.pem cannot be read")
+    with open(DATA + "ca.pem", "rb") as file:
+        write("missing.pem", file.read())
+    trust._load()
