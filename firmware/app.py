@@ -7,6 +7,7 @@ which blocks, and nothing else.
 import asyncio
 import gc
 import sys
+import time
 
 from micropython import const
 
@@ -64,7 +65,7 @@ def _settings() -> dict:
             if problems:
                 _log.warning("running on the last good configuration, config.good.json")
             return settings
-        asyncio.run(asyncio.sleep_ms(_CONFIGURE_MS))
+        time.sleep_ms(_CONFIGURE_MS)
 
 
 class App:

@@ -68,7 +68,8 @@ class Device:
     @property
     def counted(self) -> list[int]:
         """Every reading that the counter ever gave."""
-        return [int(line) for line in (self.folder / "counter.txt").read_text().split()]
+        path = self.folder / "counter.txt"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
 
     def start(self, heap: str | None = None) -> None:
         (self.folder / "config.json").write_text(json.dumps(self.config))

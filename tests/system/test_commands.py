@@ -1,0 +1,55 @@
+"""Commands from the platform, on their way to the relay, and the answer back."""
+
+import json
+
+from tests.platform.clients import Curl
+from tests.system.device import wait
+
+
+def latest(platform, prop):
+    return (platform.latest(prop) or (0, None))[1]
+
+
+def test_a_setpoint_written_by_a_client_switches_the_relay(device, platform):
+    device.config["thermostat"]["setpoint"] = 10
+    # The health report repeats the setpoint; after the first one only an answer writes it.
+    device.config["health"]["every_s"] = 3600
+    device.start(heap="256K")
+    wait(lambda: latest(platform, "relay") is False, "the relay off at 18 °C with 10 wanted")
+    wait(lambda: latest(platform, "setpoint") == 10, "the first report")
+    device.wait_log("listening for commands")
+
+    written = Curl(platform.info).post("/data/devices/{id}", {"setpoint": 25.5}, key="client")
+    assert written.body == {"accepted": 1, "rejected": 0}
+
+    wait(lambda: latest(platform, "relay") is True, "the relay on")
+    device.wait_log("command setpoint: 25.5 is now in force")
+    wait(lambda: by_device(platform, "setpoint") == [10, 25.5], "the value in force, written back")
+
+
+def by_device(platform, prop):
+    """Every value of the property that the device itself wrote."""
+    return [w["value"] for w in platform.writes() if (w["prop"], w["key"]) == (prop, "device")]
+
+
+def test_bad_commands_are_refused_and_the_session_stays(device, platform, mosquitto):
+    device.config["mqtt"] = {"url": f"mqtts://localhost:{mosquitto.port}"}
+    (device.folder / "certs/ca.pem").write_text(mosquitto.ca.read_text())
+    device.start()
+    device.wait_log("listening for commands")
+
+    mosquitto.command("setpoint", b'{"not": closed')
+    device.wait_log("command setpoint refused: .* which is not JSON")
+    mosquitto.command("setpoint", b"99")
+    device.wait_log("command setpoint refused: expected 5 to 35 °C, got 99")
+    mosquitto.command("door", b"true")
+    device.wait_log("command door refused: this device takes no such command")
+    mosquitto.command("setpoint", b"1" * 3000)
+    device.wait_log("command setpoint refused: .* 3000 bytes")
+    mosquitto.command("setpoint", b"x" * 1_000_000)
+    mosquitto.command("mode", json.dumps("off").encode())
+    device.wait_log('command mode: "off" is now in force')
+    # The refused and the accepted are answered with what is in force; each by one connection.
+    wait(lambda: "off" in [value for _, value in mosquitto.points("mode")], "the mode's answer")
+    assert len([line for line in device.log if "MQTT: connected" in line]) == 1
+    assert 21 in [value for _, value in mosquitto.points("setpoint")]
