@@ -160,12 +160,14 @@ class Http:
             try:
                 size = int(line, 16)
             except ValueError:
+                size = -1
+            if size < 0:
                 raise LinkError("the answer's chunks are malformed")
             if size == 0:
                 while await self._line():
                     pass
                 return body
-            if size < 0 or len(body) + size > MAX_BODY:
+            if len(body) + size > MAX_BODY:
                 raise LinkError("the answer is longer than %d bytes" % MAX_BODY)
             body += await self._take(size)
             if await self._line():

@@ -1,0 +1,459 @@
+"""The fallback's HTTP: every answer that a server can give, and every way it can fail to."""
+
+import asyncio
+import binascii
+import time
+
+from firmware.link.http import MAX_BODY, Http
+from peers import HOST, Peer, Ticks, descriptors, failure
+
+OK = b"HTTP/1.1 200 OK\r\n"
+EMPTY = OK + b"Content-Length: 0\r\n\r\n"
+
+
+class Server:
+    """Answers each request with the next of `answers`; the last one also ends the connection."""
+
+    def __init__(self, *answers, keep=True):
+        self.answers = list(answers)
+        self.requests = []
+        self.keep = keep
+        self.peer = Peer(self._script)
+        self.url = "http://%s:%d" % (HOST, self.peer.port)
+
+    async def _script(self, conn):
+        while self.answers:
+            try:
+                self.requests.append(await request(conn))
+            except EOFError:
+                return
+            answer = self.answers.pop(0)
+            if callable(answer):
+                await answer(conn)
+            else:
+                await conn.write(answer)
+            if not self.keep:
+                return
+        await conn.gone()
+
+    @property
+    def connections(self):
+        return len(self.peer.conns)
+
+
+async def request(conn):
+    """(request line, {header: value}, body)"""
+    lines = (await conn.read_until(b"\r\n\r\n")).split(b"\r\n")
+    headers = {}
+    for line in lines[1:-2]:
+        name, _, value = line.partition(b": ")
+        assert name not in headers, line
+        headers[name] = value
+    body = b""
+    if b"Content-Length" in headers:
+        body = await conn.read(int(headers[b"Content-Length"]))
+    return lines[0], headers, body
+
+
+async def get(*answers, **kw):
+    """(response, server) of one GET."""
+    server = Server(*answers, **kw)
+    return await Http(None).get(server.url + "/", timeout=5), server
+
+
+async def get_failure(*answers, timeout=5):
+    server = Server(*answers, keep=False)
+    return str(await failure(Http(None).get(server.url + "/", timeout=timeout)))
+
+
+# What is asked
+
+
+async def test_a_request_to_the_byte():
+    received = []
+
+    async def script(conn):
+        received.append(await conn.read_until(b"\r\n\r\n{}"))
+        await conn.write(EMPTY)
+
+    peer = Peer(script)
+    url = "http://127.0.0.1:%d/v3/data/devices/_this_/properties" % peer.port
+    await Http(None).post(
+        url, data=b"{}", headers={"Content-Type": "application/json"}, auth=("_key_1", "s")
+    )
+    assert received[0] == (
+        b"POST /v3/data/devices/_this_/properties HTTP/1.1\r\n"
+        b"Host: 127.0.0.1:%d\r\n"
+        b"Authorization: Basic X2tleV8xOnM=\r\n"
+        b"Content-Length: 2\r\n"
+        b"Content-Type: application/json\r\n"
+        b"\r\n{}" % peer.port
+    )
+
+
+async def test_a_get_has_no_body_and_asks_for_the_root():
+    answer, server = await get(EMPTY)
+    line, headers, body = server.requests[0]
+    assert line == b"GET / HTTP/1.1"
+    assert list(headers) == [b"Host"]
+    assert body == b""
+    assert answer.status_code == 200
+
+
+async def test_credentials_are_utf_8_and_on_one_line_however_long():
+    server = Server(EMPTY)
+    await Http(None).post(server.url, auth=("°key", "s" * 200))
+    _, headers, _ = server.requests[0]
+    scheme, _, credentials = headers[b"Authorization"].partition(b" ")
+    assert scheme == b"Basic"
+    assert binascii.a2b_base64(credentials) == "°key:".encode() + b"s" * 200
+
+
+async def test_data_of_every_kind_is_sent_with_its_length_in_bytes():
+    block = bytearray([i % 256 for i in range(5120)])
+    for data, sent in (
+        (b"\0\xff", b"\0\xff"),
+        (block, bytes(block)),
+        (memoryview(block)[100:3000], bytes(block[100:3000])),
+        ("21 °C", "21 °C".encode()),
+        (b"", b""),
+    ):
+        server = Server(EMPTY)
+        await Http(None).post(server.url + "/x", data=data)
+        _, headers, body = server.requests[0]
+        assert int(headers[b"Content-Length"]) == len(sent)
+        assert body == sent
+
+
+# What is answered
+
+
+async def test_a_body_of_a_known_length():
+    answer, _ = await get(OK + b"content-LENGTH:2\r\nX: \xc2\xb0C \r\n\r\n{}")
+    assert answer.status_code == 200
+    assert answer.content == b"{}"
+    assert answer.text == "{}"
+    assert answer.json() == {}
+    assert answer.headers["x"] == "°C"
+    answer.close()
+
+
+async def test_line_ends_without_carriage_returns():
+    answer, _ = await get(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nab")
+    assert answer.content == b"ab"
+
+
+async def test_an_answer_that_comes_byte_by_byte():
+    async def answer(conn):
+        await conn.drip(OK + b"Content-Length: 5\r\n\r\nabcde", 1)
+
+    assert (await get(answer))[0].content == b"abcde"
+
+
+async def test_chunks_with_extensions_and_trailers():
+    answer, _ = await get(
+        OK + b"Transfer-Encoding: Chunked\r\n\r\n"
+        b'5;name="v;w"\r\nabcde\r\n'
+        b"00A\r\n0123456789\r\n"
+        b"0;last\r\nExpires: never\r\nX: y\r\n\r\n"
+    )
+    assert answer.content == b"abcde0123456789"
+
+
+async def test_a_body_until_the_connection_is_closed():
+    answer, _ = await get(OK + b"\r\n" + b"abc" * 1000, keep=False)
+    assert answer.content == b"abc" * 1000
+
+
+async def test_an_answer_that_has_no_body_by_its_status():
+    for status in (b"204 No Content", b"304 Not Modified"):
+        answer, _ = await get(b"HTTP/1.1 " + status + b"\r\n\r\n")
+        assert answer.content == b""
+
+
+async def test_interim_answers_are_passed_over():
+    answer, _ = await get(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        + OK
+        + b"Content-Length: 1\r\n\r\nx"
+    )
+    assert answer.status_code == 200
+    assert answer.content == b"x"
+    assert "link" not in answer.headers
+
+
+async def test_statuses_are_results_and_not_errors():
+    for status in (301, 400, 401, 404, 413, 429, 500, 503):
+        answer, _ = await get(b"HTTP/1.1 %d\r\nContent-Length: 0\r\n\r\n" % status)
+        assert answer.status_code == status
+
+
+async def test_a_redirect_is_not_followed():
+    target = Server(EMPTY)
+    head = b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: %s/\r\n\r\n"
+    server = Server(head % target.url.encode())
+    client = Http(None)
+    answer = await client.post(server.url + "/a", data=b"x", auth=("user", "password"))
+    assert answer.status_code == 307
+    assert answer.headers["location"] == target.url + "/"
+    client.close()
+    await server.peer.finished()
+    assert target.connections == 0
+    assert len(server.requests) == 1
+
+
+async def test_what_is_no_json_is_a_value_error():
+    for body in (b"<html>", b"", b"\xff\xfe", b"[" * 3000, b'{"a":'):
+        answer, _ = await get(OK + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        try:
+            answer.json()
+        except ValueError:
+            continue
+        raise AssertionError("JSON: %r" % body)
+
+
+# What is no answer
+
+
+async def test_what_is_no_http_is_told():
+    for answer in (
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1\r\n\r\n",
+        b"HTTP/1.1 OK 200\r\n\r\n",
+        b"HTTP/1.1 -20 x\r\n\r\n",
+        b"\0\xff\xfe\r\n\r\n",
+    ):
+        assert "no HTTP server" in await get_failure(answer), answer
+
+
+async def test_a_connection_that_ends_too_early_is_told():
+    whole = OK + b"Content-Length: 5\r\n\r\nabcde"
+    for length in (0, 1, len(OK), len(OK) + 20, len(whole) - 1):
+        assert "closed by the other side" in await get_failure(whole[:length])
+    chunked = OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"
+    for length in (len(chunked) - 1, len(chunked) - 6, len(chunked) - 10, len(chunked) - 14):
+        assert "closed by the other side" in await get_failure(chunked[:length])
+
+
+async def test_lengths_that_are_none():
+    for length in (b"x", b"-1", b"1.5", b"1, 1", b""):
+        text = await get_failure(OK + b"Content-Length: " + length + b"\r\n\r\nx")
+        assert "Content-Length is no number" in text, length
+    for size in (b"x", b"-5", b"", b"5 5"):
+        text = await get_failure(OK + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\n\r\n")
+        assert "chunks are malformed" in text, size
+    text = await get_failure(OK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n")
+    assert "chunks are malformed" in text
+
+
+async def test_a_head_that_is_no_text_is_told():
+    text = await get_failure(OK + b"X: \xff\xff\r\nContent-Length: 0\r\n\r\n")
+    assert "head is no text" in text
+
+
+async def test_the_largest_body_is_accepted_and_no_larger_one():
+    for size in (MAX_BODY, MAX_BODY + 1, 10**30):
+        head = OK + b"Content-Length: %d\r\n\r\n" % size
+        if size == MAX_BODY:
+            answer, _ = await get(head + bytes(size))
+            assert len(answer.content) == size
+            answer, _ = await get(OK + b"\r\n" + bytes(size), keep=False)
+            assert len(answer.content) == size
+        else:
+            assert "longer than %d bytes" % MAX_BODY in await get_failure(head)
+
+
+def flood(start, block):
+    """An answer that never ends."""
+
+    async def answer(conn):
+        await conn.write(start)
+        try:
+            while True:
+                await conn.write(block)
+        except OSError:
+            pass
+
+    return answer
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+async def test_what_never_ends_is_cut_off_at_its_limit():
+    for start, block, why in (
+        (b"HTTP/1.1 200 " + b"x" * 5000, b"x" * 100, "longer than"),
+        (OK, b"X: " + b"y" * 100 + b"\r\n", "head has more than"),
+        (OK + b"X: ", b"y" * 100, "longer than"),
+        (OK + b"\r\n", b"z" * 100, "longer than"),
+        (CHUNKED, b"400\r\n" + b"z" * 1024 + b"\r\n", "longer than"),
+        (CHUNKED, b"1" * 100, "longer than"),
+        (CHUNKED + b"FFFFFFFFFFFF\r\n", b"z" * 100, "longer than"),
+    ):
+        text = await get_failure(flood(start, block))
+        assert why in text, (start[:40], block[:10], text)
+
+
+async def test_a_head_of_many_short_lines_is_cut_off():
+    head = b"".join([b"h%d:\r\n" % i for i in range(200)])
+    assert len(head) < 4096
+    assert "lines" in await get_failure(OK + head + b"\r\n")
+
+
+async def test_what_never_ends_and_needs_no_memory_is_cut_off_in_time():
+    for start, block in (
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (CHUNKED + b"0\r\n", b"X: y\r\n"),
+    ):
+        async with Ticks() as ticks:
+            text = await get_failure(flood(start, block), timeout=0.3)
+        assert "took longer than" in text
+        assert ticks.longest_ms <= 50
+
+
+async def test_the_timeout_is_for_everything_together():
+    async def dripping_head(conn):
+        await conn.drip(OK + b"X: " + b"y" * 1000, 20)
+
+    async def dripping_body(conn):
+        await conn.write(OK + b"Content-Length: 1000\r\n\r\n")
+        await conn.drip(bytes(1000), 20)
+
+    async def silent(conn):
+        await conn.silence()
+
+    before = descriptors()
+    for answer in (dripping_head, dripping_body, silent):
+
+        async def script(conn, answer=answer):
+            await request(conn)
+            try:
+                await answer(conn)
+            except OSError:
+                pass
+
+        peer = Peer(script)
+        start = time.ticks_ms()
+        error = await failure(Http(None).get("http://127.0.0.1:%d/" % peer.port, timeout=0.2))
+        took_ms = time.ticks_diff(time.ticks_ms(), start)
+        assert "the answer of 127.0.0.1 took longer than" in str(error)
+        assert 190 <= took_ms <= 400
+        peer.close()
+    assert descriptors() == before
+
+
+# Connections
+
+
+async def test_the_connection_is_kept():
+    server = Server(
+        OK + b"Content-Length: 1\r\n\r\na",
+        CHUNKED + b"1\r\nb\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n",
+        OK + b"Content-Length: 1\r\n\r\ne",
+    )
+    client = Http(None)
+    found = []
+    for _ in range(5):
+        found.append((await client.get(server.url)).content)
+    assert found == [b"a", b"b", b"", b"", b"e"]
+    assert server.connections == 1
+
+
+async def test_the_connection_is_closed_where_the_answer_says_so():
+    for answer in (
+        OK + b"Connection: close\r\nContent-Length: 1\r\n\r\na",
+        OK + b"Connection: Foo, Close\r\nContent-Length: 1\r\n\r\na",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
+    ):
+        server = Server(answer, answer)
+        client = Http(None)
+        for count in (1, 2):
+            assert (await client.get(server.url)).content == b"a"
+            assert server.connections == count, answer
+
+
+async def test_an_older_server_may_keep_the_connection():
+    answer = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na"
+    server = Server(answer, answer)
+    client = Http(None)
+    for _ in range(2):
+        assert (await client.get(server.url)).content == b"a"
+    assert server.connections == 1
+
+
+async def test_what_follows_an_answer_is_not_taken_for_the_next_one():
+    planted = OK + b'Content-Length: 14\r\n\r\n{"accepted":9}'
+    server = Server(
+        OK + b"Content-Length: 1\r\n\r\na" + planted, OK + b"Content-Length: 1\r\n\r\nb"
+    )
+    client = Http(None)
+    assert (await client.get(server.url)).content == b"a"
+    assert (await client.get(server.url)).content == b"b"
+    assert server.connections == 2
+
+
+async def test_a_kept_connection_that_went_stale_is_tried_once_more():
+    answer = OK + b"Content-Length: 1\r\n\r\na"
+    server = Server(answer, answer, answer, keep=False)
+    client = Http(None)
+    for count in (1, 2, 3):
+        assert (await client.post(server.url, data=b"body")).content == b"a"
+        await server.peer.finished(count)
+    assert server.connections == 3
+    assert [body for _, _, body in server.requests] == [b"body"] * 3
+
+
+async def test_a_new_connection_that_fails_is_not_tried_again():
+    server = Server(b"", b"", keep=False)
+    await failure(Http(None).get(server.url))
+    assert server.connections == 1
+
+
+async def test_a_stale_connection_is_tried_only_once_more():
+    server = Server(OK + b"Content-Length: 0\r\n\r\n", b"", b"", keep=False)
+    client = Http(None)
+    await client.get(server.url)
+    await failure(client.get(server.url))
+    assert server.connections == 2
+
+
+async def test_another_host_is_another_connection():
+    one = Server(EMPTY, EMPTY)
+    other = Server(EMPTY)
+    client = Http(None)
+    await client.get(one.url)
+    await client.get(other.url)
+    await one.peer.finished()  # its connection was closed: there is only one at a time
+    assert (one.connections, other.connections) == (1, 1)
+
+
+async def test_closing_closes_and_the_next_request_connects_again():
+    server = Server(EMPTY, EMPTY)
+    client = Http(None)
+    before = descriptors()
+    await client.get(server.url)
+    client.close()
+    await server.peer.finished()
+    assert descriptors() == before
+    client.close()
+    await client.get(server.url)
+    assert server.connections == 2
+
+
+async def test_a_cancelled_request_leaves_no_connection():
+    async def script(conn):
+        await conn.gone()
+
+    peer = Peer(script)
+    client = Http(None)
+    task = asyncio.create_task(client.get("http://127.0.0.1:%d/" % peer.port, timeout=60))
+    before = descriptors()
+    while not peer.conns:
+        await asyncio.sleep_ms(1)
+    task.cancel()
+    await peer.finished()
+    assert descriptors() == before
