@@ -1,0 +1,279 @@
+"""The time from the network: right to the millisecond, or not at all."""
+
+import asyncio
+import socket
+import struct
+import time
+
+from firmware import uptime
+from firmware.link import sntp
+from firmware.link.sntp import decode, keep, query
+from firmware.link.stream import within
+from firmware.points.clock import Clock, system_ms
+from peers import HOST, UdpPeer, descriptors, failure, refusing, until
+
+T0 = 1795344000000  # 2026-11-22T16:00:00.000Z
+_1970 = 2208988800  # in seconds since 1900
+ERA = 1 << 32
+
+
+def stamp(ms):
+    """Milliseconds since 1970 as an NTP timestamp, rounded up."""
+    seconds = ms // 1000 + _1970
+    return struct.pack("!II", seconds % ERA, -(-(ms % 1000 << 32) // 1000))
+
+
+def reply(request, got_ms, sent_ms, mode=4, version=4, leap=0, stratum=2, cookie=None):
+    return (
+        bytes((leap << 6 | version << 3 | mode, stratum, 6, 0xEC))
+        + bytes(20)
+        + (request[40:48] if cookie is None else cookie)
+        + stamp(got_ms)
+        + stamp(sent_ms)
+    )
+
+
+class Fixed:
+    """An uptime whose distance to the server's time is known."""
+
+    def __init__(self):
+        self.start = time.ticks_ms()
+
+    def utc(self):
+        return T0 + time.ticks_diff(time.ticks_ms(), self.start)
+
+
+async def measured(before_ms, after_ms):
+    """The error, in ms, of one query over ways of these lengths."""
+    fixed = Fixed()
+    peer = UdpPeer(lambda data: (reply(data, fixed.utc(), fixed.utc()),), before_ms, after_ms)
+    utc_ms, at_ms = await within(2000, "it", query(HOST, peer.port, uptime.ms))
+    there = fixed.utc() - uptime.ms()  # the right difference between the two
+    peer.close()
+    return utc_ms - at_ms - there
+
+
+async def test_the_time_is_right_to_half_the_difference_of_the_two_ways():
+    for before_ms, after_ms in ((0, 0), (20, 20), (0, 40), (40, 0), (10, 30)):
+        error = await measured(before_ms, after_ms)
+        # A way back that is longer makes the clock slow.
+        assert abs(error - (before_ms - after_ms) / 2) <= 5, (before_ms, after_ms, error)
+
+
+async def test_what_the_server_needs_is_not_taken_for_a_way():
+    fixed = Fixed()
+
+    def answer(data):
+        got = fixed.utc()
+        time.sleep_ms(60)
+        return (reply(data, got, fixed.utc()),)
+
+    peer = UdpPeer(answer)
+    utc_ms, at_ms = await within(2000, "it", query(HOST, peer.port, uptime.ms))
+    assert abs(utc_ms - at_ms - (fixed.utc() - uptime.ms())) <= 5
+
+
+async def test_the_question_is_a_clients_and_gives_nothing_away():
+    asked = []
+
+    def answer(data):
+        asked.append(data)
+        return (reply(data, T0, T0),)
+
+    peer = UdpPeer(answer)
+    for _ in range(2):
+        await within(2000, "it", query(HOST, peer.port, uptime.ms))
+    for data in asked:
+        assert len(data) == 48
+        assert data[0] == 0x23  # no leap warning, version 4, client
+        assert data[1:40] == bytes(39)
+    assert asked[0][40:] != asked[1][40:], "anybody could answer"
+
+
+async def test_nothing_but_the_answer_is_believed():
+    wrong = T0 + 86400000
+
+    def answers(data):
+        good = reply(data, T0, T0)
+        return (
+            reply(data, wrong, wrong, cookie=b"12345678"),
+            reply(data, wrong, wrong, cookie=bytes(8)),
+            b"",
+            good[:47],
+            reply(data, wrong, wrong, mode=3),
+            reply(data, wrong, wrong, mode=5),
+            reply(data, wrong, wrong, stratum=0),  # a kiss-o'-death
+            reply(data, wrong, wrong, stratum=16),
+            reply(data, wrong, wrong, leap=3),  # not in step
+            data,
+            bytes(48),
+            good,
+        )
+
+    peer = UdpPeer(answers)
+    utc_ms, _ = await within(2000, "it", query(HOST, peer.port, uptime.ms))
+    assert utc_ms == T0
+
+
+def test_each_check_by_itself():
+    cookie = b"abcdefgh"
+    request = bytes(40) + cookie
+
+    def answer(**kw):
+        return decode(reply(request, T0, T0, **kw), cookie)
+
+    assert answer() == T0
+    assert decode(reply(request, T0, T0) + b"authenticator", cookie) == T0
+    for leap in (0, 1, 2):
+        assert answer(leap=leap) == T0
+    for stratum in (1, 15):
+        assert answer(stratum=stratum) == T0
+    for version in (1, 3, 4):
+        assert answer(version=version) == T0
+    assert answer(leap=3) is None
+    assert answer(stratum=0) is None
+    assert answer(stratum=16) is None
+    for mode in (0, 1, 2, 3, 5, 6, 7):
+        assert answer(mode=mode) is None, mode
+    assert answer(cookie=b"abcdefgi") is None
+    assert decode(b"", cookie) is None
+
+
+def test_timestamps_that_do_not_belong_together_are_refused():
+    cookie = b"abcdefgh"
+    request = bytes(40) + cookie
+    good = reply(request, T0, T0 + 10)
+    assert decode(good, cookie) == T0 + 5
+    assert decode(reply(request, T0, T0 + 4999), cookie) == T0 + 2499
+    assert decode(reply(request, T0 + 10, T0), cookie) is None  # sent before it was asked
+    assert decode(reply(request, T0, T0 + 60000), cookie) is None
+    assert decode(good[:32] + bytes(8) + good[40:], cookie) is None  # a zero is no time
+    assert decode(good[:40] + bytes(8), cookie) is None
+
+
+def test_every_millisecond_survives():
+    cookie = b"abcdefgh"
+    request = bytes(40) + cookie
+    for ms in range(1000):
+        assert decode(reply(request, T0 + ms, T0 + ms), cookie) == T0 + ms
+
+
+def test_the_era_of_2036():
+    cookie = b"abcdefgh"
+    request = bytes(40) + cookie
+    rollover = (ERA - _1970) * 1000
+    assert rollover == 2085978496000  # 2036-02-07T06:28:16Z
+    for ms in (rollover - 1000, rollover - 1, rollover + 1000, rollover + 10 * 365 * 86400000):
+        assert decode(reply(request, ms, ms), cookie) == ms
+    # Even where the two timestamps lie in two eras.
+    assert decode(reply(request, rollover - 500, rollover + 1500), cookie) == rollover + 500
+
+
+async def test_silence_is_cut_by_the_deadline_and_leaves_no_socket():
+    peer = UdpPeer(lambda data: ())
+    before = descriptors()
+    error = await failure(within(100, "the answer", query(HOST, peer.port, uptime.ms)))
+    assert "the answer took longer" in str(error)
+    assert peer.asked == 1
+    assert descriptors() == before
+
+
+async def test_a_name_that_nobody_knows_is_named():
+    error = await failure(query("no.such.host.invalid", 123, uptime.ms))
+    assert "no.such.host.invalid" in str(error)
+
+
+async def test_a_closed_port_is_told_at_once():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    before = descriptors()
+    error = await failure(within(2000, "it", query(HOST, port, uptime.ms)))
+    assert "does not answer" in str(error)
+    assert descriptors() == before
+
+
+# Keeping the clock right
+
+
+class Pauses:
+    """Stands for asyncio in the module: tells how long it would sleep, and lets it once."""
+
+    def __init__(self):
+        self.asked = []
+        self._next = asyncio.Event()
+
+    async def sleep(self, seconds):
+        self.asked.append(seconds)
+        await self._next.wait()
+        self._next.clear()
+
+    def over(self):
+        self._next.set()
+
+    async def __aenter__(self):
+        self._real = sntp.asyncio
+        sntp.asyncio = self
+        return self
+
+    async def __aexit__(self, *_):
+        sntp.asyncio = self._real
+
+
+def server(ms=T0):
+    return UdpPeer(lambda data: (reply(data, ms, ms),))
+
+
+def name(peer):
+    return "%s:%d" % (HOST, peer.port)
+
+
+async def test_the_clock_is_set_and_asked_for_again_in_an_hour():
+    peer = server()
+    clock = Clock()
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, [name(peer)]))
+        await until(lambda: pauses.asked, "the answer")
+        assert clock.known
+        assert 0 <= clock.now() - T0 <= 500
+        assert pauses.asked == [3600]
+        pauses.over()
+        await until(lambda: peer.asked == 2, "the next question")
+        task.cancel()
+
+
+async def test_the_second_server_is_asked_where_the_first_fails():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    peer = server()
+    unused = server()
+    clock = Clock()
+    servers = ["no.such.host.invalid", "%s:%d" % (HOST, port), name(peer), name(unused)]
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, servers))
+        await until(lambda: pauses.asked, "the answer")
+        assert clock.known
+        assert pauses.asked == [3600]
+        assert unused.asked == 0
+        task.cancel()
+
+
+async def test_with_no_answer_the_pauses_grow_to_an_hour_and_start_at_15_s():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    clock = Clock()
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, ["%s:%d" % (HOST, port)]))
+        for count in range(1, 12):
+            await until(lambda count=count: len(pauses.asked) == count, "the next try")
+            pauses.over()
+        task.cancel()
+    assert not clock.known
+    assert pauses.asked == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+
+
+async def test_without_servers_the_operating_system_is_believed():
+    clock = Clock()
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, []))
+        await until(lambda: pauses.asked, "the clock")
+        assert clock.known
+        assert abs(clock.now() - system_ms()) <= 50
+        assert pauses.asked == [3600]
+        task.cancel()
