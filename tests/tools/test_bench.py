@@ -1,0 +1,70 @@
+"""`csipio bench`: that it measures, what it makes of a figure, and that the sizes are kept."""
+
+import json
+
+import pytest
+
+from tools import bench
+from tools.benchmarks import BenchmarkError, Job, Row, smallest
+
+
+def test_the_sizes_are_within_their_budgets(tmp_path, capsys):
+    report = tmp_path / "made" / "bench.json"
+    bench.main(quick=True, report=report)  # exits if a size is not
+    rows = {row["name"]: row for row in json.loads(report.read_text())["rows"]}
+    table = capsys.readouterr().out
+    budgets = [name for name, row in rows.items() if row["budget"] is not None]
+    assert len(budgets) >= 9
+    for name in budgets:
+        assert name.split(",")[0] in table
+        row = rows[name]
+        assert row["verdict"] == "ok" or row["timing"], row
+
+
+def rows(*measured, timing=False):
+    return [Row(f"figure {n}", n, "B", "nothing", 10, timing) for n in measured]
+
+
+class Subject:
+    def __init__(self, rows):
+        self._rows = rows
+
+    def rows(self, job):
+        return self._rows
+
+
+def test_a_size_over_its_budget_fails_and_is_shown(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SUBJECTS", (Subject(rows(10, 11)),))
+    with pytest.raises(SystemExit) as ended:
+        bench.main(report=tmp_path / "bench.json")
+    assert ended.value.code == 1
+    verdicts = [
+        row["verdict"] for row in json.loads((tmp_path / "bench.json").read_text())["rows"]
+    ]
+    assert verdicts == ["ok", "over"]
+    assert "over" in capsys.readouterr().out
+
+
+def test_a_timing_over_its_budget_is_only_told(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "SUBJECTS", (Subject(rows(11, timing=True)),))
+    bench.main(report=tmp_path / "bench.json")
+    assert "measure again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("limit", [64, 72, 73, 200, 256])
+def test_the_smallest_that_suffices_is_found(limit):
+    tried = []
+
+    def suffices(kib):
+        tried.append(kib)
+        return kib >= limit
+
+    assert smallest(64, 256, 8, suffices) == -(-limit // 8) * 8
+    assert len(tried) <= 6
+    assert smallest(64, 256, 8, lambda kib: False) is None
+
+
+def test_a_script_that_fails_is_told_of_with_its_own_words(tmp_path):
+    job = Job(tmp_path, tmp_path, True, print)  # no firmware there
+    with pytest.raises(BenchmarkError, match=r"(?s)wire\.py: .*no module named 'firmware"):
+        job.inside("wire")
