@@ -35,12 +35,27 @@ class Backoff:
 
 
 class Pace:
-    """At most so many feeds a minute, evenly spaced; half as many each time that is too fast."""
+    """At most so many feeds a minute, evenly spaced, of at most so many points each.
 
-    def __init__(self, per_minute: int):
-        self._gap_ms = 60000 // per_minute
+    The limits are the configured ones or those that the platform states, whichever are lower; and
+    half the pace each time that the platform says it is too fast, recovered feed by feed.
+    """
+
+    def __init__(self, per_minute: int, most_points: int):
+        self._configured = (per_minute, most_points)
+        self._gap_ms = _gap_ms(per_minute)
+        self.most_points = most_points
         self._slowness = 1
         self._next_ms = 0
+
+    def limit(self, per_minute, most_points) -> bool:
+        """What the platform states, None where it does not; is any of it below the configured?"""
+        feeds, points = self._configured
+        feeds = min(feeds, per_minute or feeds)
+        points = min(points, most_points or points)
+        self._gap_ms = _gap_ms(feeds)
+        self.most_points = points
+        return (feeds, points) != self._configured
 
     def ready(self, now_ms: int) -> bool:
         return now_ms >= self._next_ms
@@ -54,6 +69,11 @@ class Pace:
         self._next_ms = now_ms + wait_ms
 
     def accepted(self):
-        """A feed was taken: a step back towards the configured pace."""
+        """A feed was taken: a step back towards the full pace."""
         if self._slowness > 1:
             self._slowness -= 1
+
+
+def _gap_ms(per_minute: int) -> int:
+    """Rounded up: a minute never holds one feed too many."""
+    return (60000 + per_minute - 1) // per_minute

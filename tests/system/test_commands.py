@@ -51,5 +51,5 @@ def test_bad_commands_are_refused_and_the_session_stays(device, platform, mosqui
     device.wait_log('command mode: "off" is now in force')
     # The refused and the accepted are answered with what is in force; each by one connection.
     wait(lambda: "off" in [value for _, value in mosquitto.points("mode")], "the mode's answer")
-    assert len([line for line in device.log if "MQTT: connected" in line]) == 1
+    assert len([line for line in device.log if "mqtt: connected" in line]) == 1
     assert 21 in [value for _, value in mosquitto.points("setpoint")]

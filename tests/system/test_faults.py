@@ -37,7 +37,7 @@ def test_without_any_good_configuration_it_waits_for_one(device, platform):
 def test_a_failing_sensor_is_told_once_and_the_others_go_on(device, platform):
     device.count()
     device.start()
-    device.wait_log("MQTT: connected")
+    device.wait_log("mqtt: connected")
     (device.folder / "counter.txt").unlink()
     device.stop()
     (device.folder / "counter.txt").mkdir()
@@ -106,7 +106,7 @@ def test_rejected_points_are_counted_and_told(device, platform):
     platform.stop_mqtt()
     device.config["mqtt"]["grace_s"] = 0
     device.start()
-    device.wait_log("HTTPS: the platform rejected [0-9]+ of [0-9]+ points")
+    device.wait_log("https: the platform rejected [0-9]+ of [0-9]+ points")
     wait(lambda: (latest(platform, "rejected") or 0) > 0, "the count of rejected points")
 
 
@@ -117,7 +117,7 @@ def test_too_many_feeds_wait_as_long_as_the_platform_asks(device, platform):
     device.config["health"]["every_s"] = 0
     device.count()
     device.start()
-    line = device.wait_log(r"HTTPS: too many feeds \(429\); waiting [0-9]+ s")
+    line = device.wait_log(r"https: too many feeds \(429\); waiting [0-9]+ s")
     assert 1 <= int(line.split("waiting ")[1].split()[0]) <= 60
 
 

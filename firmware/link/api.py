@@ -1,0 +1,154 @@
+"""Feeds over the platform's HTTPS API, and what it says of its limits."""
+
+import json
+
+from micropython import const
+
+from firmware import uptime
+from firmware.link import LinkError
+from firmware.link.http import Http
+from firmware.log import Log
+
+_EXCHANGE_S = const(15)  # a request, from DNS to the last byte of its answer
+_RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
+_LONGEST_RETRY_AFTER_S = const(3600)
+_JSON = {"Content-Type": "application/json"}
+
+
+class Api:
+    """One device's data on the platform, read and written with the device's own key."""
+
+    def __init__(self, settings: dict, trust, queue, pace):
+        device = settings["device"]
+        self._queue = queue
+        self._pace = pace
+        self._log = Log("https")
+        self._http = Http(trust)
+        self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
+        self._auth = (device["key_id"], device["key_secret"])
+        self._half: int | None = None  # points of the next feed while a refused one is halved
+        self.rejected = 0  # points that a receipt did not accept
+
+    def close(self):
+        self._http.close()
+
+    async def deliver(self):
+        """Send the queue's next feed and act on the answer. Raises LinkError where it failed."""
+        most = self._pace.most_points
+        batch = self._queue.take(min(most, self._half) if self._half else most)
+        if not batch:
+            return
+        self._pace.sent(uptime.ms())
+        try:
+            answer = await self._http.post(
+                self._url + "/properties",
+                data=batch.data,
+                headers=_JSON,
+                auth=self._auth,
+                timeout=_EXCHANGE_S,
+            )
+            self._act_on(answer, batch)
+        finally:
+            self._queue.release()
+
+    async def ask_limits(self):
+        """Keep to the limits that the platform states, where they are below the configured."""
+        answer = await self._http.get(
+            self._url + "/state?header=true&meta=false&stats=false",
+            auth=self._auth,
+            timeout=_EXCHANGE_S,
+        )
+        if answer.status_code != 200:
+            raise self._refusal(answer.status_code)
+        per_minute, points = _ingestion(answer.content)
+        if self._pace.limit(per_minute, points):
+            self._log.info(
+                "the platform takes %s feeds a minute and %s points a feed", per_minute, points
+            )
+
+    def _act_on(self, answer, batch):
+        status = answer.status_code
+        if status == 200:
+            self._take_receipt(batch, answer)
+        elif status in (400, 413):
+            self._isolate(batch, status)
+        elif status == 429:
+            wait_ms = _retry_after_ms(answer)
+            self._pace.too_fast(uptime.ms(), wait_ms)
+            self._log.warning("too many feeds (429); waiting %d s", wait_ms // 1000)
+        else:
+            raise self._refusal(status)
+
+    def _take_receipt(self, batch, answer):
+        accepted, rejected = _counts(answer)
+        rejected = max(rejected, len(batch) - accepted)
+        if rejected:
+            self.rejected += rejected
+            self._log.warning(
+                "the platform rejected %d of %d points; its log of this device says why, while"
+                " its status is debug",
+                rejected,
+                len(batch),
+            )
+        self._queue.acknowledge(batch)
+        self._pace.accepted()
+        self._half = None
+
+    def _isolate(self, batch, status: int):
+        """The feed was refused as a whole: halve it until the point that is to blame is alone."""
+        if len(batch) > 1:
+            self._half = len(batch) // 2
+            self._log.warning(
+                "a feed of %d points was refused (%d); trying half of it", len(batch), status
+            )
+        else:
+            self._queue.set_aside(batch)
+            self._half = None
+
+    def _refusal(self, status: int) -> LinkError:
+        if status in (401, 403):
+            return LinkError(
+                "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
+            )
+        return LinkError("the API answered %d" % status)
+
+
+def _counts(answer) -> tuple:
+    """(accepted, rejected) of a receipt."""
+    try:
+        receipt = answer.json()
+        accepted, rejected = receipt["accepted"], receipt.get("rejected", 0)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise LinkError("the API's answer is no receipt")
+    if type(accepted) is not int or type(rejected) is not int:
+        raise LinkError("the API's answer is no receipt")
+    return accepted, rejected
+
+
+def _retry_after_ms(answer) -> int:
+    """RFC 9110, section 10.2.3, in seconds; a date is taken for not knowing."""
+    text = answer.headers.get("retry-after", "")
+    if not text.isdigit() or len(text) > 6:
+        return _RETRY_AFTER_MS
+    return 1000 * min(int(text), _LONGEST_RETRY_AFTER_S)
+
+
+def _ingestion(state: bytes) -> tuple:
+    """(feeds a minute, points a feed) of a state, None where it does not say.
+
+    Only this one small object is parsed: the whole state would fill a small heap.
+    """
+    at = state.find(b'"ingestion"')
+    start = state.find(b"{", at)
+    end = state.find(b"}", start)
+    if at < 0 or start < 0 or end < 0:
+        return None, None
+    try:
+        ingestion = json.loads(state[start : end + 1])
+    except ValueError:
+        return None, None
+    return _limit(ingestion.get("rateLimit")), _limit(ingestion.get("maxNrOfDpPerFeed"))
+
+
+def _limit(value):
+    return value if type(value) is int and value > 0 else None

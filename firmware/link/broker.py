@@ -1,0 +1,157 @@
+"""Feeds and commands over MQTT: one connection to the broker at a time, from CONNECT to its end.
+
+Several feeds are in flight; each leaves the queue when its PUBACK is here. A broker that does not
+answer in time is left, and whoever owns this decides what comes next.
+"""
+
+import asyncio
+
+from micropython import const
+
+from firmware import uptime
+from firmware.link import LinkError
+from firmware.link.mqtt import PINGRESP, PUBACK, SUBACK, Session
+from firmware.link.stream import connect, within
+from firmware.log import Log
+from firmware.url import parse_url
+
+_CONNECT_MS = const(15000)  # DNS, TCP, TLS (an ESP32 needs two to five seconds), CONNACK
+_SEND_MS = const(10000)  # a whole feed into the connection
+_SHORTEST_ANSWER_MS = const(5000)  # PUBACK and PINGRESP, however small mqtt.grace_s is
+_WINDOW = const(4)  # feeds in flight
+_TICK_MS = const(50)
+
+_COMMANDS = b"csipio/data/in/devices/%s/properties/"
+_FEEDS = b"csipio/data/out/devices/%s/json"
+
+
+class Broker:
+    """on_command: called with a property's name (str) and the payload (bytes); may not raise."""
+
+    def __init__(self, settings: dict, trust, queue, pace, on_command):
+        device = settings["device"]
+        self._queue = queue
+        self._pace = pace
+        self._on_command = on_command
+        self._log = Log("mqtt")
+        scheme, self._host, self._port, _ = parse_url(settings["mqtt"]["url"])
+        self._trust = trust if scheme == "mqtts" else None
+        self._user = device["key_id"].encode()
+        self._password = device["key_secret"].encode()
+        self._id = device["id"].encode()
+        self._commands = _COMMANDS % self._id
+        self._feeds = _FEEDS % self._id
+        self._keepalive_s = settings["mqtt"]["keepalive_s"]
+        self._answer_ms = max(int(1000 * settings["mqtt"]["grace_s"]), _SHORTEST_ANSWER_MS)
+        self._pid = 0
+        self._waiting = {}  # packet id: (batch, when it was sent)
+        self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
+        self._failure: Exception | None = None  # why the session's reader ended
+        self.carries = False  # feeds go this way now
+        self.carried = False  # they went this way in the last session
+        self.connected_ms: int | None = None  # uptime at which the last session began
+        self.sessions = 0
+
+    async def serve(self, probation_ms: int):
+        """Connect and serve until that fails, which it tells by a LinkError.
+
+        The broker has to hold the connection for `probation_ms` before it gets any feeds.
+        """
+        self.connected_ms = None
+        self.carried = False
+        stream, session = await within(
+            _CONNECT_MS, "connecting to %s:%d" % (self._host, self._port), self._open()
+        )
+        reader = None
+        try:
+            self.connected_ms = uptime.ms()
+            self._waiting.clear()
+            self._ping_ms = None
+            self._failure = None
+            session.subscribe(self._commands + b"#", self._next_pid())
+            reader = asyncio.create_task(self._read(session))
+            self.sessions += 1
+            self._log.info("connected to %s:%d", self._host, self._port)
+            while self._failure is None:
+                now = uptime.ms()
+                if not self.carries and now - self.connected_ms >= probation_ms:
+                    self.carries = self.carried = True
+                    self._log.info("carries the feeds")
+                self._send(session, now)
+                if session.unsent:
+                    await within(_SEND_MS, "sending to the broker", session.flush())
+                await asyncio.sleep_ms(_TICK_MS)
+            raise self._failure
+        finally:
+            if reader:
+                reader.cancel()
+            stream.close()
+            self._queue.release()
+            self.carries = False
+
+    async def _open(self):
+        stream = await connect(self._host, self._port, self._trust)
+        try:
+            session = Session(stream, self._id, self._on_message)
+            await session.connect(self._user, self._password, self._keepalive_s)
+            return stream, session
+        except BaseException:
+            stream.close()
+            raise
+
+    def _send(self, session, now: int):
+        """Write what is due: a feed, or a sign of life. Raises LinkError if an answer is late."""
+        for _, sent_ms in self._waiting.values():
+            if now - sent_ms > self._answer_ms:
+                raise LinkError("the broker did not acknowledge a feed")
+        if self._ping_ms is not None and now - self._ping_ms > self._answer_ms:
+            raise LinkError("the broker did not answer a PINGREQ")
+        if (
+            self.carries
+            and len(self._waiting) < _WINDOW
+            and self._pace.ready(now)
+            and self._queue.due()
+        ):
+            batch = self._queue.take(self._pace.most_points)
+            if batch:
+                pid = self._next_pid()
+                session.publish(self._feeds, batch.data, pid)
+                self._waiting[pid] = (batch, now)
+                self._pace.sent(now)
+        elif self._ping_ms is None and now - session.sent_ms >= 1000 * self._keepalive_s:
+            session.ping()
+            self._ping_ms = now
+
+    async def _read(self, session):
+        """Task: take what the broker sends; how it ends is told in `_failure`."""
+        try:
+            while True:
+                kind, pid = await session.receive()
+                if kind == PUBACK:
+                    sent = self._waiting.pop(pid, None)
+                    if sent:
+                        self._queue.acknowledge(sent[0])
+                        self._pace.accepted()
+                elif kind == PINGRESP:
+                    self._ping_ms = None
+                elif kind == SUBACK:
+                    self._log.info("listening for commands")
+        except Exception as error:  # raised again by `serve`, which owns this task
+            self._failure = error
+
+    def _on_message(self, topic: bytes, payload: bytes):
+        if topic.startswith(self._commands):
+            try:
+                name = str(topic[len(self._commands) :], "utf-8")
+            except UnicodeError:
+                name = ""
+            self._on_command(name, payload)
+        else:
+            self._log.warning("refused a message for another topic, %r", topic[:80])
+
+    def _next_pid(self) -> int:
+        """1 to 65,535, round and round, but none that is in flight."""
+        while True:
+            self._pid = self._pid % 65535 + 1
+            if self._pid not in self._waiting:
+                return self._pid
