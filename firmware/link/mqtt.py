@@ -26,8 +26,7 @@ SUBACK = const(0x90)
 PINGRESP = const(0xD0)
 
 # Payloads from here on are sent from where they are; smaller pieces are copied, since umqtt uses
-# its packet buffer again at once. They are joined as far as this: each write is a TLS record, which
-# costs some 25 bytes.
+# its packet buffer again at once, and joined: each write is a TLS record, which costs 22 bytes.
 _LARGE = const(64)
 _PIECE = const(512)
 _CHUNK = const(64)
@@ -56,6 +55,8 @@ class _Wire:
         self._at = 0
 
     def write(self, data, size=-1):
+        if isinstance(data, str):
+            raise TypeError("umqtt counts characters of a str: bytes, please")
         if len(data) >= _LARGE:
             self.out.append(data)
             return
