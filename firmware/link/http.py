@@ -60,11 +60,13 @@ class Http:
         return await self.request("GET", url, None, headers, auth, timeout)
 
     async def request(self, method, url, data, headers, auth, timeout) -> Response:
+        url, mark, query = url.partition("?")
         scheme, host, port, path = parse_url(url)
         peer = (scheme, host, port)
         if isinstance(data, str):
             data = data.encode()
-        head = ["%s %s HTTP/1.1\r\nHost: %s:%d\r\n" % (method, path or "/", host, port)]
+        target = (path or "/") + mark + query
+        head = ["%s %s HTTP/1.1\r\nHost: %s:%d\r\n" % (method, target, host, port)]
         if auth:
             credentials = binascii.b2a_base64(("%s:%s" % auth).encode()).strip().decode()
             head.append("Authorization: Basic %s\r\n" % credentials)

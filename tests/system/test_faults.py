@@ -111,14 +111,28 @@ def test_rejected_points_are_counted_and_told(device, platform):
 
 
 def test_too_many_feeds_wait_as_long_as_the_platform_asks(device, platform):
-    platform.control(lambda tree: tree["limits"].update(rateLimit=2))
     platform.stop_mqtt()
     device.config["mqtt"]["grace_s"] = 0
+    device.start()
+    device.wait_log("HTTPS carries the feeds")
+    # Lower than what it said when it was asked.
+    platform.control(lambda tree: tree["limits"].update(rateLimit=2))
+    line = device.wait_log(r"https: too many feeds \(429\); waiting [0-9]+ s")
+    assert 1 <= int(line.split("waiting ")[1].split()[0]) <= 60
+    assert device.running
+
+
+def test_the_limits_that_the_platform_states_are_kept(device, platform):
+    platform.control(lambda tree: tree["limits"].update(rateLimit=240, maxNrOfDpPerFeed=3))
     device.config["health"]["every_s"] = 0
     device.count()
     device.start()
-    line = device.wait_log(r"https: too many feeds \(429\); waiting [0-9]+ s")
-    assert 1 <= int(line.split("waiting ")[1].split()[0]) <= 60
+    device.wait_log("https: the platform takes 240 feeds a minute and 3 points a feed")
+    wait(lambda: len(platform.points("counter")) > 50, "fifty readings")
+    # Over MQTT a feed above a limit would be acknowledged, and lost.
+    values = [value for _, _, value in platform.points("counter")]
+    assert values == list(range(len(values)))
+    assert not [line for line in platform.log() if "feed" in line], platform.log()
 
 
 def test_ctrl_c_switches_the_relay_off_and_ends_cleanly(device, platform):
