@@ -29,17 +29,18 @@ UNIX_EPOCH_S = epoch_s(time.gmtime)
 class Clock:
     """Milliseconds since 1970, once they are known."""
 
-    def __init__(self, uptime_ms=uptime.ms):
+    def __init__(self, uptime_ms=uptime.ms, counter_ms=None):
+        """`counter_ms`: the board's own counter of ms, that a restart may survive; see era.py."""
         self.uptime_ms = uptime_ms
         self.known = False
         self.first_offset = 0  # dates what was read before the clock was known
-        self._offset = 0
+        self._offset = counter_ms() - uptime_ms() if counter_ms else 0
         self._owed = 0  # correction still to be slewed in
         self._slewed_at = 0
         self._log = Log("clock")
 
     def now(self) -> int:
-        """Milliseconds since 1970 when `known`, else of uptime."""
+        """Milliseconds since 1970 when `known`, else of the board's counter, or of uptime."""
         up = self.uptime_ms()
         if self._owed:
             self._slew(up)
@@ -50,7 +51,8 @@ class Clock:
         offset = utc_ms - at_ms
         if not self.known:
             self.known = True
-            self.first_offset = self._offset = offset
+            self.first_offset = offset - self._offset
+            self._offset = offset
             self._log.info("it is %s", iso(utc_ms))
             return
         error = offset - self._offset
@@ -75,6 +77,14 @@ class Clock:
             step = min(step, -self._owed)
             self._offset -= step
             self._owed += step
+
+
+def counter_ms() -> int:
+    """The operating system's clock as it is, right or wrong.
+
+    On an ESP32 it begins in 2000 at power-on, and goes on over every other kind of reset.
+    """
+    return time.time_ns() // 1000000
 
 
 def system_ms() -> int:

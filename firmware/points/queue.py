@@ -1,7 +1,7 @@
 """The one face of the buffer: put a reading in, take a feed out, acknowledge it.
 
-A point leaves only when a feed that holds it was acknowledged, or when the buffer is full, which is
-counted. Several feeds may be in flight; they may be acknowledged in any order.
+A point leaves only when a feed that holds it was acknowledged, or when the buffer is full, which
+is counted. Several feeds may be in flight; they may be acknowledged in any order.
 """
 
 from micropython import const
@@ -19,7 +19,6 @@ _POINT_SIZE = const(80)
 _SMALLEST_FEED = const(2048)  # the longest single value, and what stands around it
 
 _DATED = const(-1)
-_THIS_CYCLE = const(0)
 _INT_LIMIT = const(0x7FFFFFFF)
 
 
@@ -27,21 +26,59 @@ class Queue:
     """Readings of every property, from the moment they are taken until the platform has them."""
 
     def __init__(
-        self, properties: list, clock, slots: int, compact: bool, max_points: int, max_age_ms: int
+        self,
+        properties: list,
+        clock,
+        slots: int,
+        compact: bool,
+        max_points: int,
+        max_age_ms: int,
+        when_full: str = "oldest",
+        flash_kib: int = 0,
+        spill_after_ms: int = 30000,
+        survived: bool = False,
     ):
-        """`properties`: list of feed.Property; `slots`: numbers that fit; see ring.Ring."""
+        """`properties`: list of feed.Property; `slots`: numbers that fit; see ring.Ring.
+
+        `when_full`: "oldest", "newest" or "thin", see the config; `flash_kib`: for the journal in
+        the folder `journal`, or 0; `survived`: the counter of `clock` goes on since the last run.
+        """
         self._properties = properties
         self._clock = clock
         self._ring = Ring(slots)
         size = min(_FEED_SIZE, max(_SMALLEST_FEED, max_points * _POINT_SIZE))
-        self._live = Lane(self._ring, Feed(properties, compact, size))
+        feed = Feed(properties, compact, size)
+        self._live = Lane(self._ring, feed)
         self._max_points = max_points
         self._max_age_ms = max_age_ms
         self._log = Log("queue")
         self.rejected = 0  # points that the platform will not have, set aside
-        # The newest millisecond of each property: two readings never share one.
-        self._newest = [-1] * len(properties)
+        self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
+        self._first_undated = -1
+        self._era = 0
+        self._backlog = None
+        newest = -1
+        if flash_kib:
+            # Imported by those who use it: it is as large as the rest of this room.
+            from firmware.points.backlog import Backlog
+            from firmware.points.journal import Journal
+
+            journal = Journal("journal", flash_kib, properties, when_full, clock.uptime_ms)
+            journal.resume_era(survived, clock.now())
+            self._era = journal.era
+            newest = journal.era_newest
+            self._backlog = Backlog(self._live, feed, journal, spill_after_ms, max_points)
+        # The newest millisecond of each property: two readings never share one.
+        self._newest = [newest] * len(properties)
+        self._thinner = None
+        if when_full == "newest":
+            self._ring.make_room = _refuse
+        elif when_full == "thin":
+            from firmware.points.thin import Thinner
+
+            self._thinner = Thinner()
+            self._ring.make_room = self._thin
 
     def put(self, prop: int, value):
         """Buffer a reading of the property with that index, taken now.
@@ -52,9 +89,11 @@ class Queue:
         t = self._clock.now()
         cycle = _DATED
         if not self._clock.known:
-            cycle = _THIS_CYCLE
+            cycle = self._era
+            if self._first_undated < 0:
+                self._first_undated = t
         elif not self._dated:
-            self._date_newest()
+            self._date()
         if t <= self._newest[prop]:
             t = self._newest[prop] + 1
         kind = type(value)
@@ -67,19 +106,55 @@ class Queue:
             self._ring.append_text(prop, t, cycle, encode(value, fits.decimals))
         self._newest[prop] = t
 
+    def tick(self):
+        """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
+        if self._backlog:
+            self._backlog.tick(self._clock.uptime_ms(), self._dating())
+
+    def flush(self):
+        """Put everything that is not delivered on flash, before a restart; takes its time."""
+        if self._backlog:
+            self._backlog.flush(self._dating())
+
     def __len__(self) -> int:
         """Points that the platform does not have yet."""
-        return len(self._ring)
+        return len(self._ring) + self.spilled
+
+    @property
+    def spilled(self) -> int:
+        """Points on flash."""
+        return self._backlog.points() if self._backlog else 0
 
     @property
     def dropped(self) -> int:
         """Points that were lost because the buffer was full."""
-        return self._ring.dropped
+        return self._ring.dropped + (self._backlog.journal.dropped if self._backlog else 0)
+
+    @property
+    def thinned(self) -> int:
+        """Points that made room for others of their curve."""
+        thinned = self._thinner.thinned if self._thinner else 0
+        return thinned + (self._backlog.journal.thinned if self._backlog else 0)
+
+    @property
+    def damaged(self) -> int:
+        """Records that could not be read back from flash."""
+        if not self._backlog:
+            return 0
+        return self._backlog.journal.damaged + self._backlog.journal.eras.damaged
+
+    @property
+    def undated(self) -> int:
+        """Points that could not be dated, and were not sent."""
+        return self._backlog.replay.undated if self._backlog else 0
 
     def due(self) -> bool:
-        """Is there a feed worth sending: a full one, or one whose oldest point is old enough?"""
+        """Is there a feed worth sending: a full one, an old one, or one from flash?"""
         if not self._clock.known:
             return False
+        return self._live_due() or (self._backlog is not None and self._backlog.waiting())
+
+    def _live_due(self) -> bool:
         ring = self._ring
         first = self._live.next()
         i = ring.next_point(first)
@@ -93,20 +168,30 @@ class Queue:
     def take(self, max_points=None):
         """The next feed as a Batch, or None. It is in flight until acknowledged or released.
 
+        The newest readings go first: one from flash comes when no other one is due.
         `max_points`: take no more than these.
         """
-        if not self._clock.known:
+        offset_ms = self._dating()
+        if offset_ms is None:
             return None
         most = min(max_points or self._max_points, self._max_points)
-        return self._live.take(most, self._clock.first_offset)
+        if self._backlog and not self._live_due():
+            batch = self._backlog.take(most)
+            if batch:
+                return batch
+        return self._live.take(most, offset_ms)
 
     def acknowledge(self, batch):
         """The platform has every point of the batch."""
         batch.lane.acknowledge(batch)
+        if self._backlog:
+            self._backlog.replay.settle()
 
     def release(self):
         """Nothing in flight will be acknowledged any more: it has to be sent again."""
         self._live.release()
+        if self._backlog:
+            self._backlog.lane.release()
 
     def refuse(self, batch):
         """The platform refuses the feed as a whole, whatever it is that it does not like.
@@ -129,19 +214,59 @@ class Queue:
         at.go(batch.first)
         i = ring.next_point(at)
         if i >= 0 and batch.first.seq >= ring.head.seq:
-            t = at.base + ring.times[i] + (0 if at.cycle == _DATED else self._clock.first_offset)
+            t = at.base + ring.times[i] + (0 if at.cycle == _DATED else self._offset_ms)
             name = str(self._properties[ring.kinds[i] & PROPERTY].name, "utf-8")
             self._log.warning("a point is refused by the platform: %s at %s", name, iso(t))
         self.rejected += 1
         batch.lane.set_aside(batch)
+        if self._backlog:
+            self._backlog.replay.settle()
 
     @property
     def in_flight(self) -> int:
-        return len(self._live.in_flight)
+        """Feeds that were taken, and neither acknowledged nor released."""
+        return len(self._live.in_flight) + (
+            len(self._backlog.lane.in_flight) if self._backlog else 0
+        )
 
-    def _date_newest(self):
-        """The clock has become known: readings so far are dated with its first offset."""
+    def _dating(self):
+        """What turns the time of an undated point into ms since 1970; None while unknown."""
+        if not self._clock.known:
+            return None
+        if not self._dated:
+            self._date()
+        return self._offset_ms
+
+    def _date(self):
+        """The clock has become known: readings so far are dated with its first offset.
+
+        Unless this would put them before what is on flash, which was read before them.
+        """
         self._dated = True
+        offset = self._clock.first_offset
+        first = self._first_undated
+        before = -1
+        if self._backlog:
+            journal = self._backlog.journal
+            before = journal.newest
+            if journal.era_first >= 0:
+                first = journal.era_first
+            if first >= 0:
+                offset = max(offset, before + 1 - first)
+            if journal.era_first >= 0:
+                journal.date(offset)
+        self._offset_ms = offset
         for i, newest in enumerate(self._newest):
-            if newest >= 0:
-                self._newest[i] = newest + self._clock.first_offset
+            self._newest[i] = max(before, newest + offset if newest >= 0 else -1)
+
+    def _thin(self) -> bool:
+        """Make room in the full ring by leaving readings out; points in flight are released."""
+        if self._backlog:
+            self._backlog.cancel()
+        self._live.release()
+        return self._thinner.thin(self._ring, len(self._properties))
+
+
+def _refuse() -> bool:
+    """When the buffer is full: what is in it stays."""
+    return False

@@ -70,10 +70,17 @@ class Ring:
         self.tail = Cursor()  # where the next one goes
         self.tail.cycle = -2  # no base written yet
         self.dropped = 0
+        # Called when the ring is full: gives up some points, or returns False, and then it is the
+        # new point that is dropped.
+        self.make_room = self.drop_oldest
 
     def __len__(self) -> int:
         """Points held."""
         return self.tail.seq - self.head.seq
+
+    def room(self) -> int:
+        """Free slots."""
+        return self.slots + self.head.pos - self.tail.pos
 
     def append_float(self, prop: int, t: int, cycle: int, value: float):
         """Append a number. Allocates nothing.
@@ -81,12 +88,15 @@ class Ring:
         `t`: ms since 1970, or of uptime for an undated point; `cycle`: -1 for a dated point, else
         the number of the power cycle whose uptime `t` is.
         """
-        i = self._claim(FLOAT | prop, t, cycle, 1)
-        struct.pack_into("<f", self.raw, 4 * i, value)
+        i = self.claim(FLOAT | prop, t, cycle, 1)
+        if i >= 0:
+            struct.pack_into("<f", self.raw, 4 * i, value)
 
     def append_int(self, prop: int, t: int, cycle: int, value: int):
         """Append a whole number of at most 32 bits with its sign. Allocates nothing."""
-        self.values[self._claim(INTEGER | prop, t, cycle, 1)] = value & _WORD
+        i = self.claim(INTEGER | prop, t, cycle, 1)
+        if i >= 0:
+            self.values[i] = value & _WORD
 
     def append_text(self, prop: int, t: int, cycle: int, text: bytes):
         """Append a value in JSON's own notation.
@@ -98,7 +108,9 @@ class Ring:
         # Two more slots: its own and that of a time base.
         if size > MAX_TEXT or more + 2 > self.slots:
             raise ValueError("a value of %d bytes is too long to be buffered" % size)
-        i = self._claim(TEXT | prop, t, cycle, 1 + more)
+        i = self.claim(TEXT | prop, t, cycle, 1 + more)
+        if i < 0:
+            return
         self.values[i] = size
         for k in range(more):
             i = (i + 1) % self.slots
@@ -152,14 +164,19 @@ class Ring:
         """Give up every point before the cursor."""
         self.head.go(cursor)
 
-    def _claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
-        """Make room for a point of so many slots, date its first and return the index of that."""
+    def claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
+        """Make room for a point of so many slots, date its first and return the index of that.
+
+        -1 when there is no room for it, which is counted.
+        """
         tail = self.tail
         offset = t - tail.base
         fresh = cycle != tail.cycle or not 0 <= offset <= _WORD
         needed = slots + 1 if fresh else slots
         while tail.pos + needed - self.head.pos > self.slots:
-            self._drop_oldest()
+            if not self.make_room():
+                self.dropped += 1
+                return -1
         if fresh:
             i = tail.pos % self.slots
             self.kinds[i] = BASE if cycle < 0 else BASE + 1
@@ -176,8 +193,46 @@ class Ring:
         tail.seq += 1
         return i
 
-    def _drop_oldest(self):
+    def drop_oldest(self) -> bool:
         i = self.next_point(self.head)
         if i >= 0:
             self.skip_point(self.head, i)
             self.dropped += 1
+        return True
+
+    def squeeze(self, end_pos: int, keeps) -> int:
+        """Leave out points before the position for which `keeps(property, ms)` is False.
+
+        Returns how many. The others move up: no cursor into the ring but head and tail is valid
+        after it. What was set aside goes for good.
+        """
+        kinds = self.kinds
+        slots = self.slots
+        cursor = Cursor()
+        cursor.go(self.head)
+        left_out = 0
+        while True:
+            i = self.next_point(cursor)
+            if i < 0 or cursor.pos >= end_pos:
+                break
+            pos = cursor.pos
+            self.skip_point(cursor, i)
+            if not keeps(kinds[i] & PROPERTY, cursor.base + self.times[i]):
+                left_out += 1
+                kinds[i] = HOLE
+                for p in range(pos + 1, cursor.pos):
+                    kinds[p % slots] = VOID
+        to = cursor.pos
+        for pos in range(cursor.pos - 1, self.head.pos - 1, -1):
+            i = pos % slots
+            kind = kinds[i]
+            if kind == HOLE:
+                self.head.seq += 1
+            elif kind != VOID:
+                to -= 1
+                k = to % slots
+                kinds[k] = kind
+                self.times[k] = self.times[i]
+                self.values[k] = self.values[i]
+        self.head.pos = to
+        return left_out

@@ -1,0 +1,70 @@
+"""Undated readings: which of them can be dated, and by how much.
+
+A reading that is taken before the clock is known carries its time on the board's own counter (the
+RTC of an ESP32 counts on over a soft or watchdog reset) and the number of its era: the time from
+power-on, or from the restart after the clock was last known, until the clock becomes known. One
+offset dates a whole era, for life: it is kept on flash before the first point is sent by it, so
+that a point that is sent again after a restart has the same millisecond. Eras whose counter ended
+before the clock was known can never be dated.
+"""
+
+import os
+import struct
+
+from firmware.points.record import Records, Writer, write_header
+
+_KIND = 0
+
+
+class Eras:
+    """The offsets that are known, in a file of the journal's folder."""
+
+    def __init__(self, path: str):
+        self._path = path
+        self.offsets = {}
+        self.damaged = 0
+
+    def load(self):
+        """Raises OSError when the file cannot be read; there being none is no error."""
+        try:
+            file = open(self._path, "rb")
+        except OSError:
+            return
+        with file:
+            try:
+                records = Records(file)
+            except ValueError:
+                self.damaged += 1
+                return
+            while records.next() >= 0:
+                offset = records.t
+                if offset >= 1 << 47:  # negative
+                    offset -= 1 << 48
+                self.offsets[records.value] = offset
+            self.damaged += records.damaged
+
+    def keep(self, era: int, offset_ms: int):
+        """Date an era. Raises OSError when that could not be written; it is dated all the same."""
+        self.offsets[era] = offset_ms
+        temporary = self._path + ".tmp"
+        with open(temporary, "wb") as file:
+            size, seed = write_header(file, {"eras": 1})
+            writer = Writer(file, size, seed)
+            for number, offset in self.offsets.items():
+                for _ in range(2):
+                    writer.put(_KIND, offset & 0xFFFFFFFFFFFF, -1, number)
+        os.rename(temporary, self._path)
+
+    def forget(self):
+        """Nothing undated is left on flash."""
+        if self.offsets:
+            self.offsets = {}
+            try:
+                os.remove(self._path)
+            except OSError:
+                pass  # what it says stays true
+
+
+def new_era() -> int:
+    """A number that no readings on flash have, as good as certainly."""
+    return struct.unpack("<H", os.urandom(2))[0]

@@ -1,0 +1,331 @@
+"""Readings on flash, for those that could not be delivered: segments that are only appended to.
+
+Why it is as it is (littlefs, 4 KiB blocks, 100,000 erases a block):
+
+- Littlefs writes no block twice: appending to a file copies its last block to an erased one, and
+  a metadata commit makes that count, or not, however the power is cut. So a spill costs one erase
+  whether it is 1 or 300 points, whether the file stays open or not (measured: 1.03 erases a
+  spill), and readings are spilled together, once in `buffer.spill_after_s`, not one by one.
+  A file a spill would cost a sixth of the erases, but a month of them is 90,000 files.
+- How far a segment was delivered is not written down: that would cost as much as the reading
+  itself. After a restart its points are sent again, with the same milliseconds, which changes
+  nothing on the platform. What is delivered as a whole is removed; segments are four blocks.
+- Whatever cannot be read costs the records it hits (firmware.points.record) and is counted.
+"""
+
+import errno
+import os
+import time
+
+from micropython import const
+
+from firmware.log import Log
+from firmware.points.era import Eras, new_era
+from firmware.points.feed import Property
+from firmware.points.record import SIZE, Writer, write_header
+from firmware.points.ring import KIND, MAX_PROPERTIES, TEXT
+from firmware.points.segment import BLOCK, LINKS, SUFFIX, Ending, Segment, number_of
+
+_SEGMENT_BLOCKS = const(4)
+_STEP_MS = const(8)  # of work in one go
+_ENOSPC = const(28)  # the same on every port, and not in `errno`
+_RETRY_MS = const(10000)  # after the file system failed
+
+
+class Journal:
+    """The segments, oldest first. None of its methods raises OSError unless it says so."""
+
+    def __init__(self, folder: str, kib: int, properties: list, when_full: str, uptime_ms):
+        """`kib`: flash to use; `properties`: as in feed.Feed; `when_full`: see the config."""
+        self.folder = folder
+        self.properties = properties
+        self.segments = []
+        self.dropped = 0
+        self.thinned = 0
+        self.damaged = 0
+        self.log = Log("journal")
+        self.when_full = when_full
+        self.newest = -1  # ms of the newest dated reading
+        self.era = new_era()
+        self.era_first = -1  # ms, on the board's counter, of the era's first reading on flash
+        self.era_newest = -1
+        self.eras = Eras(folder + "/eras")
+        self._limit = max(2, kib * 1024 // BLOCK)
+        self._segment_blocks = max(1, min(_SEGMENT_BLOCKS, self._limit // 8))
+        self._segment_size = self._segment_blocks * BLOCK - LINKS
+        self.uptime_ms = uptime_ms
+        self.tail: Segment | None = None  # that is appended to
+        self._writer: Writer | None = None
+        self._full = False  # the tail
+        self.uncommitted = 0  # points in it
+        self._failed_at = None
+        self._ending: Ending | None = None
+        self._trash = []  # segments that could not be removed
+        self._table = [[str(p.name, "utf-8"), p.decimals] for p in properties]
+        self._mount()
+        self._rewrite = None
+        if when_full == "thin":
+            from firmware.points.rewrite import Rewrite
+
+            self._rewrite = Rewrite(self)
+
+    def points(self) -> int:
+        """Points on flash that have not been read back."""
+        return sum([segment.points for segment in self.segments])
+
+    def path(self, segment) -> str:
+        return "%s/%08x%s" % (self.folder, segment.number, SUFFIX)
+
+    # Writing
+
+    def ready(self) -> bool:
+        """May points be appended now? Not soon after a failure, nor when there is no room."""
+        if self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS:
+            return False
+        return self.tail is not None or self._make_room()
+
+    def tick(self):
+        """Do a little of what takes long. Raises nothing."""
+        if self._rewrite and self._blocks() + 2 * self._segment_blocks > self._limit:
+            self._rewrite.step()
+
+    def append(self, ring, cursor, end_seq: int, offset_ms) -> bool:
+        """Append the ring's points from the cursor on, and move it; False: call again.
+
+        `offset_ms`: dates what is undated, when not None. Nothing counts before `commit`. It
+        stops before `end_seq` at the end of a segment, or when there is no room. Raises OSError.
+        """
+        began = time.ticks_ms()
+        count = 0
+        while cursor.seq < end_seq:
+            count += 1
+            if not count & 15 and time.ticks_diff(time.ticks_ms(), began) >= _STEP_MS:
+                return False
+            i = ring.next_point(cursor)
+            if i < 0:
+                break
+            kind = ring.kinds[i]
+            more = (ring.values[i] + 3) // 4 if kind & KIND == TEXT else 0
+            if not self._room_for(more + 3):
+                break
+            t = cursor.base + ring.times[i]
+            cycle = cursor.cycle
+            if cycle >= 0:
+                if offset_ms is not None:
+                    t += offset_ms
+                    cycle = -1
+                else:
+                    if self.era_first < 0:
+                        self.era_first = t
+                    self.era_newest = max(self.era_newest, t)
+            if cycle < 0:
+                self.newest = max(self.newest, t)
+            self._writer.put(kind, t, cycle, ring.values[i])
+            for k in range(i + 1, i + 1 + more):
+                self._writer.more(ring.values[k % ring.slots])
+            self.tail.points += 1
+            self.uncommitted += 1
+            ring.skip_point(cursor, i)
+        return True
+
+    def commit(self):
+        """What was appended is on flash when this returns. Raises OSError."""
+        writer = self._writer
+        if writer and writer.file:
+            file = writer.file
+            writer.file = None
+            file.close()
+            self.tail.size = writer.size
+            self.uncommitted = 0
+        if self._full:
+            self.seal()
+        if self._failed_at is not None:
+            self._failed_at = None
+            self.log.info("works again")
+
+    def seal(self):
+        """What comes next goes to a new segment: this one is to be read."""
+        self.tail = self._writer = None
+        self._full = False
+        self.uncommitted = 0
+
+    def failed(self, error):
+        """Appending raised this: what was not committed is to be appended again, later."""
+        if self._failed_at is None:
+            self.log.error("the file system failed: %s", error)
+        self._failed_at = self.uptime_ms()
+        if self._writer and self._writer.file:
+            try:
+                self._writer.file.close()
+            except OSError:
+                pass
+        if self.tail:
+            self.tail.points -= self.uncommitted
+            if not self.tail.size:
+                self.remove(self.tail)
+        self.seal()
+        if error.errno == _ENOSPC:
+            # There is less room than the config says.
+            self._limit = max(2 * self._segment_blocks, self._blocks())
+
+    def remove(self, segment):
+        """Remove a segment, whose points are delivered or given up."""
+        if segment in self.segments:
+            self.segments.remove(segment)
+            if segment is self.tail:
+                self.seal()
+            self._trash.append(segment)
+        for old in list(self._trash):
+            try:
+                os.remove(self.path(old))
+            except OSError as error:
+                if error.errno != errno.ENOENT:
+                    self.log.error("%s cannot be removed: %s", self.path(old), error)
+                    return
+            self._trash.remove(old)
+        if not self.segments:
+            self.eras.forget()
+
+    def date(self, offset_ms: int):
+        """The era's readings, on flash and to come, are dated by this offset."""
+        try:
+            self.eras.keep(self.era, offset_ms)
+        except OSError as error:
+            self.log.error("%s/eras cannot be written: %s", self.folder, error)
+
+    def drop_oldest(self) -> bool:
+        """Give up the oldest segment that is not being delivered; False if there is none."""
+        for segment in self.segments:
+            if not segment.busy and segment is not self.tail:
+                self.dropped += segment.points
+                self.log.warning("full: dropped the %d oldest readings", segment.points)
+                self.remove(segment)
+                return True
+        return False
+
+    def header(self, resolution_ms: int) -> dict:
+        """What a new segment says of itself, and of all that was written before it."""
+        return {
+            "properties": [[str(p.name, "utf-8"), p.decimals] for p in self.properties],
+            "newest": self.newest,
+            "era": [self.era, self.era_first, self.era_newest],
+            "resolution": resolution_ms,
+        }
+
+    def indexes(self, header: dict) -> list:
+        """Our index of each property of a segment, or -1.
+
+        One that the config no longer has is added, for the readings that it still has.
+        """
+        known = self.properties
+        found = []
+        for name, decimals in header["properties"]:
+            key = name.encode()
+            i = 0
+            while i < len(known) and known[i].name != key:
+                i += 1
+            if i == len(known):
+                if i < MAX_PROPERTIES:
+                    known.append(Property(name, decimals))
+                else:
+                    i = -1
+            found.append(i)
+        return found
+
+    def _room_for(self, records: int) -> bool:
+        if (
+            self._writer
+            and self._writer.size + records * SIZE > self._segment_size
+            and (self.tail.size or self.uncommitted)
+        ):
+            self._full = True
+            return False
+        if self._writer is None:
+            return self._begin()
+        if self._writer.file is None:
+            self._writer.file = open(self.path(self.tail), "ab")
+        return True
+
+    def _begin(self) -> bool:
+        if not self._make_room():
+            return False
+        tail = Segment(max([0] + [s.number for s in self.segments + self._trash]) + 1)
+        try:
+            os.mkdir(self.folder)
+        except OSError:
+            pass  # it is there; if not, open will say so
+        file = open(self.path(tail), "wb")
+        self.segments.append(tail)
+        self.tail = tail
+        self._writer = Writer(file, 0, 0)
+        size, seed = write_header(file, self.header(0))
+        self._writer = Writer(file, size, seed)
+        return True
+
+    def _blocks(self) -> int:
+        return sum([s.blocks() for s in self.segments]) + sum([s.blocks() for s in self._trash])
+
+    def _make_room(self) -> bool:
+        while self._blocks() + self._segment_blocks > self._limit:
+            if self.when_full != "oldest" or not self.drop_oldest():
+                return False
+        return True
+
+    # What an earlier run has left
+
+    def _mount(self):
+        try:
+            names = sorted([entry[0] for entry in os.ilistdir(self.folder)])
+            self.eras.load()
+        except OSError:
+            return
+        for name in names:
+            number = number_of(name)
+            if number < 0:
+                if name.endswith(".tmp"):
+                    self._forget(name)
+                elif name != "eras":
+                    self.log.warning("%s/%s is none of its files", self.folder, name)
+                continue
+            segment = Segment(number)
+            try:
+                segment.survey(self.path(segment))
+                self.segments.append(segment)
+            except OSError as error:
+                self.log.error("%s cannot be read: %s", self.path(segment), error)
+            except ValueError:
+                if segment.size:
+                    self.damaged += 1
+                    self.log.error("%s has no header that is whole", self.path(segment))
+                self._trash.append(segment)
+        if self.segments:
+            tail = self.segments[-1]
+            self.log.info("%d readings are on flash", self.points())
+            try:
+                ending = Ending(self.path(tail))
+            except (OSError, ValueError) as error:
+                self.log.error("%s cannot be read: %s", self.path(tail), error)
+                return
+            self.newest = ending.newest
+            self._ending = ending
+            if ending.whole and ending.properties == self._table:
+                self.tail = tail
+                self._writer = Writer(None, tail.size, ending.seed)
+
+    def _forget(self, name: str):
+        try:
+            os.remove(self.folder + "/" + name)
+        except OSError as error:
+            self.log.error("%s/%s cannot be removed: %s", self.folder, name, error)
+
+    def resume_era(self, survived: bool, counter_ms: int):
+        """The board's counter goes on since the last run, if `survived`, and says `counter_ms`."""
+        last = self._ending
+        if (
+            survived
+            and last
+            and 0 <= last.era_first
+            and last.era_newest <= counter_ms
+            and last.era not in self.eras.offsets
+        ):
+            self.era, self.era_first, self.era_newest = last.era, last.era_first, last.era_newest
