@@ -82,7 +82,7 @@ class Conn:
 class Peer:
     """A TCP server on a free port."""
 
-    def __init__(self, script, window=None):
+    def __init__(self, script, window=None, port=None):
         """`window`: bytes that the kernel takes in before the script reads them."""
         self._script = script
         self._failure = None
@@ -91,7 +91,8 @@ class Peer:
         self._sock = socket.socket()
         if window:
             self._sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUF, window)
-        self.port = bind(self._sock)
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.port = bind(self._sock, port)
         self._sock.listen(5)
         self._sock.setblocking(False)
         self._task = asyncio.create_task(self._serve())
@@ -175,15 +176,15 @@ def refusing(kind=socket.SOCK_STREAM):
     return port, sock
 
 
-def bind(sock) -> int:
-    """Give the socket a free port. MicroPython cannot ask which one port 0 became."""
+def bind(sock, port=None) -> int:
+    """Give the socket a free port, or this one. MicroPython can't ask which one 0 became."""
     for _ in range(100):
-        port = 20000 + int.from_bytes(os.urandom(2), "little") % 12000
+        number = port or 20000 + int.from_bytes(os.urandom(2), "little") % 12000
         try:
-            sock.bind(socket.getaddrinfo(HOST, port)[0][-1])
+            sock.bind(socket.getaddrinfo(HOST, number)[0][-1])
         except OSError:
             continue
-        return port
+        return number
     raise AssertionError("no free port")
 
 

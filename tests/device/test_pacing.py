@@ -68,19 +68,45 @@ def gap(pace, now):
 
 
 def test_feeds_are_spaced_evenly():
-    pace = Pace(60)
+    pace = Pace(60, 100)
     assert pace.ready(0)
     assert gap(pace, 0) == 1000
     assert gap(pace, 123456) == 1000
-    assert gap(Pace(600), 7) == 100
+    assert gap(Pace(600, 100), 7) == 100
 
 
-def test_a_pace_that_no_clock_divides_is_no_pace():
-    assert gap(Pace(100000), 0) == 0
+def test_a_minute_never_holds_one_feed_too_many():
+    for per_minute in (1, 7, 59, 60, 61, 119, 600, 3600, 60000, 100000):
+        pace = Pace(per_minute, 100)
+        sent = 0
+        now = 0
+        while now < 60000 and sent <= per_minute:
+            if pace.ready(now):
+                pace.sent(now)
+                sent += 1
+            now += 1
+        assert sent <= per_minute
+
+
+def test_the_platforms_limits_hold_where_they_are_lower():
+    for per_minute, points, expected, lower in (
+        (None, None, (1000, 100), False),
+        (60, 100, (1000, 100), False),
+        (600, 1000, (1000, 100), False),
+        (30, None, (2000, 100), True),
+        (None, 25, (1000, 25), True),
+        (6, 1, (10000, 1), True),
+    ):
+        pace = Pace(60, 100)
+        assert pace.limit(per_minute, points) is lower
+        assert (gap(pace, 0), pace.most_points) == expected
+    # Stated again, they are compared with what is configured, and not with what was stated before.
+    pace.limit(30, 50)
+    assert (gap(pace, 0), pace.most_points) == (2000, 50)
 
 
 def test_too_fast_is_silence_and_then_half_the_pace():
-    pace = Pace(60)
+    pace = Pace(60, 100)
     pace.too_fast(10000, 7000)
     assert not pace.ready(16999)
     assert pace.ready(17000)
@@ -90,7 +116,7 @@ def test_too_fast_is_silence_and_then_half_the_pace():
 
 
 def test_the_pace_recovers_step_by_step():
-    pace = Pace(60)
+    pace = Pace(60, 100)
     for _ in range(3):
         pace.too_fast(0, 0)
     found = []
@@ -101,7 +127,7 @@ def test_the_pace_recovers_step_by_step():
 
 
 def test_it_never_gets_slower_than_a_feed_in_about_a_minute():
-    pace = Pace(60)
+    pace = Pace(60, 100)
     for _ in range(30):
         pace.too_fast(0, 0)
     assert gap(pace, 0) == 64000
