@@ -24,6 +24,7 @@ from firmware.points.feed import Property
 from firmware.points.queue import Queue
 
 _REGULATE_MS = const(1000)
+_SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 _RESTART_MS = const(5000)  # before a task that died is started again
 _WATCHDOG_MS = const(30000)
 _CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
@@ -44,7 +45,7 @@ def run():
         asyncio.run(app.main())
     except KeyboardInterrupt:
         if app:
-            app.safe()
+            app.stop()
         _log.info("interrupted; the relay is off")
     finally:
         if app:
@@ -94,14 +95,19 @@ class App:
         self._index = {str(p.name, "utf-8"): i for i, p in enumerate(properties)}
 
         feed = settings["feed"]
-        self._clock = Clock()
+        buffer = settings["buffer"]
+        self._clock = Clock(counter_ms=board.counter_ms)
         self._queue = Queue(
             properties,
             self._clock,
-            settings["buffer"]["ram_points"],
+            buffer["ram_points"],
             feed["format"] == "compact",
             feed["max_points"],
             int(1000 * feed["max_age_s"]),
+            buffer["when_full"],
+            buffer["flash_kib"],
+            int(1000 * buffer["spill_after_s"]),
+            board.reset_cause() in board.COUNTER_SURVIVES,
         )
         self._time_servers = settings["time"]["ntp"]
         self._wifi = board.Wifi(settings["wifi"])
@@ -116,6 +122,7 @@ class App:
             tasks.append(self._supervise(spec["prop"], lambda spec=spec: self._sample(spec)))
         if self._health_s:
             tasks.append(self._supervise("health", self._report))
+        tasks.append(self._supervise("journal", self._spill))
         tasks.append(self._supervise("regulation", self._regulate))
         await asyncio.gather(*tasks)
 
@@ -123,6 +130,11 @@ class App:
         """The relay off, at once."""
         if self._relay:
             self._relay.off()
+
+    def stop(self):
+        """The relay off, and what is not delivered on flash."""
+        self.safe()
+        self._queue.flush()
 
     async def _supervise(self, name: str, start):
         """Run `start()` for ever, whatever it raises."""
@@ -199,6 +211,11 @@ class App:
             self._put("relay", relay.on)
             why = "%.1f °C" % self._temp_c if trusted else "no reading to trust"
             _log.info("relay %s: %s", "on" if relay.on else "off", why)
+
+    async def _spill(self):
+        while True:
+            self._queue.tick()
+            await asyncio.sleep_ms(_SPILL_MS)
 
     async def _report(self):
         while True:

@@ -34,6 +34,8 @@ RESERVED = (
     "dropped",
     "rejected",
     "undated",
+    "thinned",
+    "damaged",
     "transport",
     "resetcause",
     "firmware",
@@ -130,6 +132,15 @@ _BUFFER = (
         "seconds",
         30,
         "an undelivered reading goes to flash after this time",
+    ),
+    (
+        "when_full",
+        "choice",
+        ("oldest", "newest", "thin"),
+        "",
+        "oldest",
+        "what goes when RAM and flash are full: the oldest readings, the newest, or every other"
+        " one of the oldest part",
     ),
 )
 

@@ -28,6 +28,14 @@ def reset_cause() -> str:
     return _CAUSES.get(machine.reset_cause(), "unknown")
 
 
+# The RTC counts on over these; it begins at 2000-01-01 when the power comes, and nobody sets it.
+COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep")
+
+
+def counter_ms() -> int:
+    return time.time_ns() // 1000000
+
+
 def restart() -> None:
     machine.reset()
 

@@ -30,6 +30,15 @@ def reset_cause() -> str:
     return "power-on"
 
 
+# The causes of a start over which `counter_ms` has counted on: none, for a process.
+COUNTER_SURVIVES = ()
+
+
+def counter_ms() -> int:
+    """Milliseconds on the board's own counter, which some restarts do not set back."""
+    return uptime.ms()
+
+
 def restart() -> None:
     """Starts the board anew; does not return. Here the process ends: starting is the host's."""
     sys.exit(0)

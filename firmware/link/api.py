@@ -26,7 +26,6 @@ class Api:
         self._http = Http(trust)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._auth = (device["key_id"], device["key_secret"])
-        self._half: int | None = None  # points of the next feed while a refused one is halved
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
@@ -34,8 +33,7 @@ class Api:
 
     async def deliver(self):
         """Send the queue's next feed and act on the answer. Raises LinkError where it failed."""
-        most = self._pace.most_points
-        batch = self._queue.take(min(most, self._half) if self._half else most)
+        batch = self._queue.take(self._pace.most_points)
         if not batch:
             return
         self._pace.sent(uptime.ms())
@@ -71,7 +69,8 @@ class Api:
         if status == 200:
             self._take_receipt(batch, answer)
         elif status in (400, 413):
-            self._isolate(batch, status)
+            self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
+            self._queue.refuse(batch)
         elif status == 429:
             wait_ms = _retry_after_ms(answer)
             self._pace.too_fast(uptime.ms(), wait_ms)
@@ -92,18 +91,6 @@ class Api:
             )
         self._queue.acknowledge(batch)
         self._pace.accepted()
-        self._half = None
-
-    def _isolate(self, batch, status: int):
-        """The feed was refused as a whole: halve it until the point that is to blame is alone."""
-        if len(batch) > 1:
-            self._half = len(batch) // 2
-            self._log.warning(
-                "a feed of %d points was refused (%d); trying half of it", len(batch), status
-            )
-        else:
-            self._queue.set_aside(batch)
-            self._half = None
 
     def _refusal(self, status: int) -> LinkError:
         if status in (401, 403):

@@ -53,22 +53,21 @@ class Device:
         self.log: list[str] = []
         self._process: subprocess.Popen | None = None
 
-    def count(self, every_s: float = 0.1) -> None:
-        """Add a sensor each of whose readings is known, from counter.txt."""
+    def count(self, every_s: float = 0.1, prop: str = "counter") -> None:
+        """Add a sensor each of whose readings is known, from its file."""
         self.config["sensors"].append(
             {
-                "prop": "counter",
+                "prop": prop,
                 "driver": "counter",
-                "file": "counter.txt",
+                "file": f"{prop}.txt",
                 "every_s": every_s,
                 "decimals": 0,
             }
         )
 
-    @property
-    def counted(self) -> list[int]:
+    def counted(self, prop: str = "counter") -> list[int]:
         """Every reading that the counter ever gave."""
-        path = self.folder / "counter.txt"
+        path = self.folder / f"{prop}.txt"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
     def start(self, heap: str | None = None) -> None:

@@ -61,7 +61,7 @@ def test_a_full_buffer_drops_the_oldest_and_counts_them(device, platform):
     platform.stop_mqtt()
     platform.stop_https()
     device.start()
-    wait(lambda: device.log and len(device.counted) > 60, "sixty readings")
+    wait(lambda: device.log and len(device.counted()) > 60, "sixty readings")
     platform.start_https()
     platform.start_mqtt()
     wait(lambda: platform.points("counter"), "readings after the outage", 60)

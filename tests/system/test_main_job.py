@@ -34,7 +34,7 @@ def run_with_outage(device, stop_broker, start_broker):
 
 def delivered(device, points):
     """Wait until the readings taken by now are all there; check them; return them."""
-    last = device.counted[-1]
+    last = device.counted()[-1]
     wait(lambda: (points() or [(0, -1)])[-1][1] >= last, f"reading {last}", 60)
     device.interrupt()
     times_and_values = points()

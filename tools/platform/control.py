@@ -75,6 +75,8 @@ _DEFAULT_PROPERTIES = {
     "dropped": {"type": "number"},
     "rejected": {"type": "number"},
     "undated": {"type": "number"},
+    "thinned": {"type": "number"},
+    "damaged": {"type": "number"},
     "transport": {"type": "string"},
     "resetcause": {"type": "string"},
     "firmware": {"type": "string"},
