@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from firmware import VERSION, config, health, sensors, uptime
+from firmware import VERSION, health, sensors, uptime
 from firmware.board import board
 from firmware.control.commands import Commands
 from firmware.control.relay import Relay
@@ -38,9 +38,6 @@ def run():
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         settings = _settings()
-        # The table of the configuration is large, and not needed again.
-        config.forget()
-        gc.collect()
         app = App(settings)
         asyncio.run(app.main())
     except KeyboardInterrupt:
@@ -55,6 +52,9 @@ def run():
 
 def _settings() -> dict:
     """The configuration, or the last good one; where there is neither, wait for one."""
+    # Its table is large, and not needed again: no name of it may stay behind.
+    from firmware import config
+
     told = None
     while True:
         settings, problems = config.load_good()
@@ -65,6 +65,8 @@ def _settings() -> dict:
         if settings:
             if problems:
                 _log.warning("running on the last good configuration, config.good.json")
+            config.forget()
+            gc.collect()
             return settings
         time.sleep_ms(_CONFIGURE_MS)
 

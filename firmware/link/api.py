@@ -12,6 +12,8 @@ from firmware.log import Log
 _EXCHANGE_S = const(15)  # a request, from DNS to the last byte of its answer
 _RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
 _LONGEST_RETRY_AFTER_S = const(3600)
+# The state begins with its header, which holds the limits; all of it would fill a small heap.
+_STATE_START = const(1024)
 _JSON = {"Content-Type": "application/json"}
 
 
@@ -55,6 +57,7 @@ class Api:
             self._url + "/state?header=true&meta=false&stats=false",
             auth=self._auth,
             timeout=_EXCHANGE_S,
+            most=_STATE_START,
         )
         if answer.status_code != 200:
             raise self._refusal(answer.status_code)
@@ -121,10 +124,7 @@ def _retry_after_ms(answer) -> int:
 
 
 def _ingestion(state: bytes) -> tuple:
-    """(feeds a minute, points a feed) of a state, None where it does not say.
-
-    Only this one small object is parsed: the whole state would fill a small heap.
-    """
+    """(feeds a minute, points a feed) of a state or its start, None where it does not say."""
     at = state.find(b'"ingestion"')
     start = state.find(b"{", at)
     end = state.find(b"}", start)

@@ -48,6 +48,7 @@ class Http:
         self._stream = None
         self._peer = None  # the scheme, host and port that the connection leads to
         self._buffer = bytearray()
+        self._most = None
 
     async def post(self, url, data=b"", headers=None, auth=None, timeout=10) -> Response:
         """POST `data` (str or bytes-like); the timeout, in seconds, is for everything together.
@@ -56,10 +57,12 @@ class Http:
         """
         return await self.request("POST", url, data, headers, auth, timeout)
 
-    async def get(self, url, headers=None, auth=None, timeout=10) -> Response:
-        return await self.request("GET", url, None, headers, auth, timeout)
+    async def get(self, url, headers=None, auth=None, timeout=10, most=None) -> Response:
+        """`most`: of a body that is longer, take so many bytes, and leave the rest unread."""
+        return await self.request("GET", url, None, headers, auth, timeout, most)
 
-    async def request(self, method, url, data, headers, auth, timeout) -> Response:
+    async def request(self, method, url, data, headers, auth, timeout, most=None) -> Response:
+        self._most = most
         url, mark, query = url.partition("?")
         scheme, host, port, path = parse_url(url)
         peer = (scheme, host, port)
@@ -153,7 +156,15 @@ class Http:
             return await self._to_the_end()
         if not length.isdigit():
             raise LinkError("the answer's Content-Length is no number")
+        if self._most and int(length) > self._most:
+            return await self._start_of(self._most)
         return await self._take(int(length))
+
+    async def _start_of(self, size: int) -> bytes:
+        """The next bytes of a body whose rest nobody wants, which ends the connection."""
+        body = await self._take(size)
+        self.close()
+        return body
 
     async def _chunks(self) -> bytes:
         body = b""
@@ -169,6 +180,8 @@ class Http:
                 while await self._line():
                     pass
                 return body
+            if self._most and len(body) + size > self._most:
+                return body + await self._start_of(self._most - len(body))
             if len(body) + size > MAX_BODY:
                 raise LinkError("the answer is longer than %d bytes" % MAX_BODY)
             body += await self._take(size)
