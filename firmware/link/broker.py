@@ -47,6 +47,7 @@ class Broker:
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
         self._failure: Exception | None = None  # why the session's reader ended
+        self.unanswered_ms: int | None = None  # when the feed was sent that ended the last session
         self.carries = False  # feeds go this way now
         self.carried = False  # they went this way in the last session
         self.connected_ms: int | None = None  # uptime at which the last session began
@@ -58,6 +59,7 @@ class Broker:
         The broker has to hold the connection for `probation_ms` before it gets any feeds.
         """
         self.connected_ms = None
+        self.unanswered_ms = None
         self.carried = False
         stream, session = await within(
             _CONNECT_MS, "connecting to %s:%d" % (self._host, self._port), self._open()
@@ -103,6 +105,7 @@ class Broker:
         """Write what is due: a feed, or a sign of life. Raises LinkError if an answer is late."""
         for _, sent_ms in self._waiting.values():
             if now - sent_ms > self._answer_ms:
+                self.unanswered_ms = sent_ms
                 raise LinkError("the broker did not acknowledge a feed")
         if self._ping_ms is not None and now - self._ping_ms > self._answer_ms:
             raise LinkError("the broker did not answer a PINGREQ")

@@ -113,10 +113,12 @@ class Uplink:
         except LinkError as error:
             now = uptime.ms()
             lasted_ms = now - self._broker.connected_ms if self._broker.connected_ms else 0
+            unanswered_ms = self._broker.unanswered_ms
             if self._broker.carried:
-                self._down_since = now
+                # A feed without an answer has waited for as long as the grace lasts, or longer.
+                self._down_since = now if unanswered_ms is None else unanswered_ms
                 self._https = False
-            if lasted_ms >= _STABLE_MS:
+            if lasted_ms >= _STABLE_MS and unanswered_ms is None:
                 self._mqtt_backoff.succeeded()
             self._failed("MQTT", self._mqtt_backoff, error)
 
