@@ -109,7 +109,7 @@ def decode(packet: bytes, cookie: bytes):
     if packet[0] & 7 != _MODE_SERVER or packet[0] >> 6 == 3 or not 1 <= packet[1] <= 15:
         return None
     got_s, got_f, sent_s, sent_f = struct.unpack_from("!4I", packet, 32)
-    if not got_s or not sent_s:
+    if not sent_s:
         return None
     got = _ms(got_s, got_f)
     sent = _ms(sent_s, sent_f)

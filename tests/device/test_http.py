@@ -100,6 +100,12 @@ async def test_a_get_has_no_body_and_asks_for_the_root():
     assert answer.status_code == 200
 
 
+async def test_a_query_is_asked_for_as_it_is():
+    server = Server(EMPTY)
+    await Http(None).get(server.url + "/v3/state?header=true&u=http://x/")
+    assert server.requests[0][0] == b"GET /v3/state?header=true&u=http://x/ HTTP/1.1"
+
+
 async def test_credentials_are_utf_8_and_on_one_line_however_long():
     server = Server(EMPTY)
     await Http(None).post(server.url, auth=("°key", "s" * 200))

@@ -149,6 +149,7 @@ def test_timestamps_that_do_not_belong_together_are_refused():
     assert decode(reply(request, T0, T0 + 60000), cookie) is None
     assert decode(good[:32] + bytes(8) + good[40:], cookie) is None  # a zero is no time
     assert decode(good[:40] + bytes(8), cookie) is None
+    assert decode(good[:32] + bytes(16), cookie) is None
 
 
 def test_every_millisecond_survives():

@@ -278,6 +278,18 @@ async def test_cancelling_what_connects_closes_its_socket():
     assert descriptors() == before
 
 
+async def test_a_connection_that_cannot_even_be_tried_leaves_no_socket():
+    before = descriptors()
+    for _ in range(5):
+        # The first fails at once, the second after the connection was made.
+        await failure(connect("255.255.255.255", 1))
+        peer = Peer(silent)
+        error = await failure(connect(HOST, peer.port, Trust("missing.pem", True)))
+        assert "tls.ca" in str(error)
+        peer.close()
+    assert descriptors() == before
+
+
 # Whom to believe
 
 

@@ -1,0 +1,275 @@
+"""An uplink between a queue and a scripted platform: a broker and an API on real sockets.
+
+    async with World() as world:
+        world.put(1)
+        await world.delivered(1)
+
+Time can be made to pass: `world.skip(ms)` moves the uptime, so that no test waits for a minute.
+"""
+
+import asyncio
+import json
+import sys
+
+import broker
+from firmware import uptime
+from firmware.link.uplink import Uplink
+from firmware.points.clock import Clock, system_ms
+from model import make_queue, points
+from peers import HOST, Peer, refusing, until
+
+DEVICE = "_dev_571692235317590466"
+SECRET = "hunter2"
+FEEDS = b"csipio/data/out/devices/%s/json" % DEVICE.encode()
+COMMANDS = b"csipio/data/in/devices/%s/properties/" % DEVICE.encode()
+
+
+class Broker:
+    """Serves one connection at a time; what it does is set by its attributes."""
+
+    def __init__(self):
+        self.code = 0  # of CONNACK
+        self.granted = 1  # in SUBACK
+        self.acknowledges = True
+        self.answers_pings = True
+        self.connects = []  # bodies
+        self.subscriptions = []  # bodies
+        self.feeds = []  # (packet id, points)
+        self.acks = []  # packet ids that the device acknowledged
+        self.pings = 0
+        self.conn = None
+        self._peer = None
+        self._port, self._reserved = refusing()
+
+    @property
+    def port(self):
+        return self._port
+
+    def start(self):
+        if self._reserved:
+            self._reserved.close()
+            self._reserved = None
+        self._peer = Peer(self._script, port=self._port)
+
+    def stop(self):
+        """End the connection, and refuse others."""
+        if self._peer:
+            self._peer.close()
+            self._peer = None
+
+    async def send(self, data):
+        await self.conn.write(data)
+
+    async def _script(self, conn):
+        self.conn = conn
+        try:
+            while True:
+                first, body = await broker.read_packet(conn)
+                await self._answer(conn, first, body)
+        except (EOFError, OSError):
+            pass
+
+    async def _answer(self, conn, first, body):
+        if first == 0x10:
+            self.connects.append(body)
+            await conn.write(broker.connack(self.code))
+        elif first == 0x82:
+            self.subscriptions.append(body[2:])
+            await conn.write(broker.suback(body[0] << 8 | body[1], self.granted))
+        elif first == 0x32:
+            topic, pid, payload = broker.read_publish(body)
+            assert topic == FEEDS, topic
+            self.feeds.append((pid, points(payload)))
+            if self.acknowledges:
+                await conn.write(broker.puback(pid))
+        elif first == 0x40:
+            self.acks.append(body[0] << 8 | body[1])
+        elif first == 0xC0:
+            self.pings += 1
+            if self.answers_pings:
+                await conn.write(broker.PINGRESP)
+        else:
+            raise AssertionError("packet %02x" % first)
+
+
+class Api:
+    """Answers feeds with `answer(points)`: (status, headers, body), or None where all is well."""
+
+    def __init__(self):
+        self.answer = lambda found: None
+        self.state = (200, b"", b'{"header":{"ingestion":{"rateLimit":6000}}}')
+        self.requests = []  # request lines
+        self.heads = []
+        self.feeds = []  # points
+        self._peer = None
+        self._port, self._reserved = refusing()
+
+    @property
+    def port(self):
+        return self._port
+
+    def start(self):
+        if self._reserved:
+            self._reserved.close()
+            self._reserved = None
+        self._peer = Peer(self._script, port=self._port)
+
+    def stop(self):
+        if self._peer:
+            self._peer.close()
+            self._peer = None
+
+    async def _script(self, conn):
+        try:
+            while True:
+                await self._serve(conn)
+        except (EOFError, OSError):
+            pass
+
+    async def _serve(self, conn):
+        head = await conn.read_until(b"\r\n\r\n")
+        self.requests.append(head.split(b"\r\n")[0])
+        self.heads.append(head)
+        if head.startswith(b"GET "):
+            status, headers, body = self.state
+        else:
+            size = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
+            found = points(await conn.read(size))
+            self.feeds.append(found)
+            status, headers, body = self.answer(found) or (
+                200,
+                b"",
+                json.dumps({"accepted": len(found), "rejected": 0}).encode(),
+            )
+        await conn.write(
+            b"HTTP/1.1 %d x\r\n%sContent-Length: %d\r\n\r\n" % (status, headers, len(body)) + body
+        )
+
+
+class Wifi:
+    """Connected, unless told otherwise."""
+
+    def __init__(self):
+        self.failures = []
+        self.attempts = 0
+
+    def connected(self):
+        return not self.failures
+
+    async def connect(self):
+        self.attempts += 1
+        raise self.failures.pop(0)
+
+
+class World:
+    def __init__(self, mqtt=True, https=True, grace_s=0.2, keepalive_s=25, known=True, **queue):
+        self.broker = Broker()
+        self.api = Api()
+        self.wifi = Wifi()
+        self.commands = []
+        self.lines = []  # of the log
+        self._start = (mqtt, https)
+        self.values = []
+        self.settings = {
+            "device": {"id": DEVICE, "key_id": "_key_1", "key_secret": SECRET},
+            "mqtt": {
+                "url": "mqtt://%s:%d" % (HOST, self.broker.port),
+                "keepalive_s": keepalive_s,
+                "grace_s": grace_s,
+            },
+            "https": {"url": "http://%s:%d/v3" % (HOST, self.api.port)},
+            "tls": {"ca": "ca.pem", "verify": True},
+            "feed": {"per_minute": 60000, "max_points": 10},
+        }
+        self.clock = Clock()
+        if known:
+            self.know()
+        queue.setdefault("max_age_ms", 0)
+        self.queue = make_queue(None, clock=self.clock, **queue)
+
+    def know(self):
+        self.clock.set(system_ms(), uptime.ms())
+
+    async def __aenter__(self):
+        self._real_ms = uptime.ms
+        self._ahead = 0
+        uptime.ms = self._ms
+        sys.modules["firmware.log"].print = self._print
+        mqtt, https = self._start
+        if mqtt:
+            self.broker.start()
+        if https:
+            self.api.start()
+        self.link = Uplink(self.settings, self.queue, self.clock, self.wifi, self._command)
+        self.task = asyncio.create_task(self.link.run())
+        return self
+
+    async def __aexit__(self, kind, *_):
+        uptime.ms = self._real_ms
+        sys.modules["firmware.log"].print = print
+        ended = self.task.done()
+        self.task.cancel()
+        try:
+            await self.task
+        except asyncio.CancelledError:
+            pass
+        if not kind:
+            assert not ended, "the uplink ended"
+            for line in self.lines:
+                assert SECRET not in line
+            self.broker.stop()
+            self.api.stop()
+
+    def _ms(self):
+        return self._real_ms() + self._ahead
+
+    def _print(self, line):
+        self.lines.append(line)
+        print(line)
+
+    def told(self, words):
+        """Does a line of the log say this?"""
+        return any(words in line for line in self.lines)
+
+    def _command(self, name, payload):
+        self.commands.append((name, payload))
+
+    def skip(self, ms):
+        self._ahead += ms
+
+    def put(self, *values):
+        for value in values:
+            self.queue.put(0, value)
+            self.values.append(value)
+
+    def arrived(self) -> dict:
+        """{ms since 1970: value} of all that the platform was sent over either way."""
+        found = {}
+        for feed in [feed for _, feed in self.broker.feeds] + self.api.feeds:
+            for _, t, value in feed:
+                # One that is sent again is the same to the millisecond.
+                assert found.get(t, value) == value
+                found[t] = value
+        return found
+
+    def complete(self):
+        """Each value arrived, once in effect."""
+        arrived = self.arrived()
+        assert sorted(arrived.values()) == sorted(self.values)
+
+    async def empty(self):
+        await until(lambda: not len(self.queue), "an empty queue")
+
+    async def connected(self, count=1):
+        await until(lambda: len(self.broker.subscriptions) >= count, "a session")
+
+    async def retry_mqtt(self):
+        """Let the back-off of MQTT pass."""
+        backoff = self.link._mqtt_backoff
+        await until(lambda: backoff.at_ms > uptime.ms(), "a failure of MQTT")
+        self.skip(backoff.at_ms - uptime.ms())
+
+    async def retry_https(self):
+        backoff = self.link._https_backoff
+        await until(lambda: backoff.at_ms > uptime.ms(), "a failure of HTTPS")
+        self.skip(backoff.at_ms - uptime.ms())
