@@ -28,6 +28,7 @@ class Api:
         self._http = Http(trust)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._auth = (device["key_id"], device["key_secret"])
+        self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
@@ -61,19 +62,24 @@ class Api:
         )
         if answer.status_code != 200:
             raise self._refusal(answer.status_code)
-        per_minute, points = _ingestion(answer.content)
-        if self._pace.limit(per_minute, points):
-            self._log.info(
-                "the platform takes %s feeds a minute and %s points a feed", per_minute, points
-            )
+        self._stated = _ingestion(answer.content)
+        if self._pace.limit(*self._stated):
+            self._log.info("the platform takes %s feeds a minute, %s points each", *self._stated)
 
     def _act_on(self, answer, batch):
         status = answer.status_code
         if status == 200:
             self._take_receipt(batch, answer)
+        elif status == 413 and len(batch) > 1:
+            # Too large for the platform: its limit is lower than when it was asked.
+            self._pace.shrink(len(batch) // 2)
+            self._log.warning("a feed of %d points was too large (413)", len(batch))
         elif status in (400, 413):
             self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
             self._queue.refuse(batch)
+            if status == 413:
+                # It was the point, and not the number of them.
+                self._pace.limit(*self._stated)
         elif status == 429:
             wait_ms = _retry_after_ms(answer)
             self._pace.too_fast(uptime.ms(), wait_ms)

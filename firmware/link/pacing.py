@@ -57,6 +57,10 @@ class Pace:
         self.most_points = points
         return (feeds, points) != self._configured
 
+    def shrink(self, points: int):
+        """A feed was too large: no more than so many points in the next ones."""
+        self.most_points = points
+
     def ready(self, now_ms: int) -> bool:
         return now_ms >= self._next_ms
 

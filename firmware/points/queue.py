@@ -60,6 +60,8 @@ class Queue:
         self._backlog = None
         newest = -1
         if flash_kib:
+            # Or readings would go to flash before they are due, and the newest not be first.
+            self._max_age_ms = min(max_age_ms, spill_after_ms // 2)
             # Imported by those who use it: it is as large as the rest of this room.
             from firmware.points.backlog import Backlog
             from firmware.points.journal import Journal

@@ -127,7 +127,7 @@ def test_the_limits_that_the_platform_states_are_kept(device, platform):
     device.config["health"]["every_s"] = 0
     device.count()
     device.start()
-    device.wait_log("https: the platform takes 240 feeds a minute and 3 points a feed")
+    device.wait_log("https: the platform takes 240 feeds a minute, 3 points each")
     wait(lambda: len(platform.points("counter")) > 50, "fifty readings")
     # Over MQTT a feed above a limit would be acknowledged, and lost.
     values = [value for _, _, value in platform.points("counter")]

@@ -1,0 +1,92 @@
+"""From one way to the other and back: nothing is lost, nothing flaps."""
+
+import time
+from itertools import groupby
+
+import pytest
+
+from tests.system.device import wait
+
+
+def counted_values(platform):
+    return [value for _, _, value in platform.points("counter")]
+
+
+@pytest.mark.timeout(180)
+def test_a_broker_that_flaps_does_not_make_the_transports_alternate(device, platform):
+    device.config["mqtt"]["grace_s"] = 2
+    device.config["sensors"] = []
+    device.config["thermostat"] = None
+    device.config["health"]["every_s"] = 0
+    device.count()
+    device.start()
+    device.wait_log("mqtt: carries the feeds")
+    wait(lambda: platform.writes(), "feeds over MQTT")
+    for _ in range(12):
+        platform.stop_mqtt()
+        time.sleep(1)
+        platform.start_mqtt()
+        time.sleep(1)
+    device.wait_log("HTTPS carries the feeds")
+    wait(lambda: len([li for li in device.log if "mqtt: carries" in li]) == 2, "MQTT again", 90)
+    last = device.counted()[-1]
+    wait(lambda: last in counted_values(platform), "everything")
+    ways = [way for way, _ in groupby(write["transport"] for write in platform.writes())]
+    assert ways == ["mqtt", "https", "mqtt"]
+    values = counted_values(platform)
+    assert values == list(range(len(values)))
+
+
+def test_a_feed_that_is_too_large_for_the_api_is_halved(device, platform):
+    device.config["mqtt"]["grace_s"] = 0
+    device.config["feed"] = {"max_age_s": 3, "per_minute": 600}
+    device.config["health"]["every_s"] = 0
+    device.count()
+    platform.stop_mqtt()
+    device.start()
+    # Asked for its limits now, and lowered after.
+    device.wait_log("MQTT: the connection was refused")
+    platform.control(lambda tree: tree["limits"].update(rateLimit=6000, maxNrOfDpPerFeed=4))
+    device.wait_log(r"https: a feed of [0-9]+ points was too large \(413\)")
+    wait(lambda: len(counted_values(platform)) > 30, "the points of feeds that were too large")
+    values = counted_values(platform)
+    assert values == list(range(len(values)))
+
+
+def test_what_was_read_before_a_restart_arrives_after_it(device, platform):
+    """Ctrl-C puts what is waiting on flash."""
+    platform.stop_mqtt()
+    platform.stop_https()
+    device.count()
+    device.start()
+    wait(lambda: len(device.counted()) > 20, "twenty readings")
+    assert device.interrupt() == 0
+    before = device.counted()
+    platform.start_mqtt()
+    platform.start_https()
+    device.start()
+    wait(lambda: len(counted_values(platform)) > len(before), "readings of both runs")
+    values = counted_values(platform)
+    assert values == list(range(len(values)))
+
+
+def test_the_newest_readings_arrive_before_the_backlog(device, platform):
+    device.config["buffer"] = {"spill_after_s": 1}
+    device.config["feed"] = {"max_age_s": 1, "max_points": 10, "per_minute": 120}
+    device.config["sensors"] = []
+    device.config["thermostat"] = None
+    device.config["health"]["every_s"] = 0
+    device.count()
+    platform.control(lambda tree: tree["limits"].update(rateLimit=120))
+    platform.stop_mqtt()
+    platform.stop_https()
+    device.start()
+    wait(lambda: len(device.counted()) > 150, "a backlog")
+    platform.start_mqtt()
+    platform.start_https()
+    wait(lambda: platform.writes(), "the first readings", 60)
+    now = device.counted()[-1]
+    first = platform.writes()[0]["value"]
+    assert first > now - 60, "the first to arrive is one of the last seconds"
+    wait(lambda: 0 in counted_values(platform), "the backlog")
+    wait(lambda: set(range(now)) <= set(counted_values(platform)), "all of it", 60)
