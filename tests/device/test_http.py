@@ -5,7 +5,7 @@ import binascii
 import time
 
 from firmware.link.http import MAX_BODY, Http
-from peers import HOST, Peer, Ticks, descriptors, failure
+from peers import HOST, PAUSE_MS, Peer, Ticks, descriptors, failure
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
@@ -316,7 +316,7 @@ async def test_what_never_ends_and_needs_no_memory_is_cut_off_in_time():
         async with Ticks() as ticks:
             text = await get_failure(flood(start, block), timeout=0.3)
         assert "took longer than" in text
-        assert ticks.longest_ms <= 50
+        assert ticks.longest_ms <= PAUSE_MS
 
 
 async def test_the_timeout_is_for_everything_together():
@@ -345,7 +345,7 @@ async def test_the_timeout_is_for_everything_together():
         error = await failure(Http(None).get("http://127.0.0.1:%d/" % peer.port, timeout=0.2))
         took_ms = time.ticks_diff(time.ticks_ms(), start)
         assert "the answer of 127.0.0.1 took longer than" in str(error)
-        assert 190 <= took_ms <= 400
+        assert 190 <= took_ms <= 1000
         peer.close()
     assert descriptors() == before
 

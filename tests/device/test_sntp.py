@@ -55,9 +55,15 @@ async def measured(before_ms, after_ms):
 
 async def test_the_time_is_right_to_half_the_difference_of_the_two_ways():
     for before_ms, after_ms in ((0, 0), (20, 20), (0, 40), (40, 0), (10, 30)):
-        error = await measured(before_ms, after_ms)
-        # A way back that is longer makes the clock slow.
-        assert abs(error - (before_ms - after_ms) / 2) <= 5, (before_ms, after_ms, error)
+        # A way back that is longer makes the clock slow. A machine that is busy with something
+        # else lengthens a way now and then, but not each time.
+        found = []
+        for _ in range(5):
+            found.append(await measured(before_ms, after_ms) - (before_ms - after_ms) / 2)
+            if abs(found[-1]) <= 5:
+                break
+        else:
+            raise AssertionError((before_ms, after_ms, found))
 
 
 async def test_what_the_server_needs_is_not_taken_for_a_way():
@@ -70,7 +76,7 @@ async def test_what_the_server_needs_is_not_taken_for_a_way():
 
     peer = UdpPeer(answer)
     utc_ms, at_ms = await within(2000, "it", query(HOST, peer.port, uptime.ms))
-    assert abs(utc_ms - at_ms - (fixed.utc() - uptime.ms())) <= 5
+    assert abs(utc_ms - at_ms - (fixed.utc() - uptime.ms())) <= 15  # were it one, it would be 30
 
 
 async def test_the_question_is_a_clients_and_gives_nothing_away():

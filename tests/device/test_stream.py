@@ -9,7 +9,18 @@ import sys
 from firmware.link import LinkError
 from firmware.link import stream as stream_module
 from firmware.link.stream import Trust, connect, within, words
-from peers import DATA, HOST, SO_SNDBUF, Peer, Ticks, bind, descriptors, failure, refusing
+from peers import (
+    DATA,
+    HOST,
+    PAUSE_MS,
+    SO_SNDBUF,
+    Peer,
+    Ticks,
+    bind,
+    descriptors,
+    failure,
+    refusing,
+)
 from skip import Skip
 
 
@@ -155,7 +166,7 @@ async def test_a_reader_that_is_slow_blocks_nobody_else():
         assert not taken, "the reader was not slow"
         await peer.finished()
     assert taken == [total]
-    assert ticks.longest_ms <= 50
+    assert ticks.longest_ms <= PAUSE_MS
 
 
 async def test_a_writer_that_is_fast_blocks_nobody_else():
@@ -177,7 +188,7 @@ async def test_a_writer_that_is_fast_blocks_nobody_else():
     async with Ticks() as ticks:
         error = await failure(within(150, "all of it", swallow()))
         assert "all of it" in str(error)
-    assert ticks.longest_ms <= 50
+    assert ticks.longest_ms <= PAUSE_MS
 
 
 async def test_a_total_deadline_is_kept_against_a_peer_that_drips():
