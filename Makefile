@@ -21,7 +21,7 @@ $(shell [ "`cat .venv/.made-in 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c
 	|| rm -f .venv/.made-in)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format types bench clean
+.PHONY: help setup run test lint format types soak bench clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{printf "%-14s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ format: $(READY) ## Let ruff mend what it can
 
 types: setup ## Type check of the firmware against the ESP32 port's stubs
 	$(BIN)/mypy
+
+soak: setup ## An hour of everything at once; SOAK="--minutes 5" for less
+	@exec $(BIN)/python -m tests.system.soak $(SOAK)
 
 bench: setup ## Measure the firmware against its budgets
 	@exec $(BIN)/csipio bench

@@ -8,7 +8,7 @@ from firmware.board import board
 # Property, and how its value is found: from the queue, the uplink and the Wi-Fi, in this order.
 REPORT = (
     ("uptime", lambda queue, uplink, wifi: uptime.ms() // 1000),
-    ("freeheap", lambda queue, uplink, wifi: gc.mem_free()),
+    ("freeheap", lambda queue, uplink, wifi: _free_heap()),
     ("waiting", lambda queue, uplink, wifi: len(queue)),
     ("spilled", lambda queue, uplink, wifi: queue.spilled),
     ("dropped", lambda queue, uplink, wifi: queue.dropped),
@@ -22,6 +22,12 @@ REPORT = (
     ("resetcause", lambda queue, uplink, wifi: board.reset_cause()),
     ("firmware", lambda queue, uplink, wifi: VERSION),
 )
+
+
+def _free_heap() -> int:
+    """Bytes that are free once the garbage is gone: only that tells whether something leaks."""
+    gc.collect()
+    return gc.mem_free()
 
 
 def report(put, queue, uplink, wifi):
