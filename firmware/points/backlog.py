@@ -1,4 +1,4 @@
-"""Readings that are too old for RAM: to flash when the time has come, and back when it is asked for.
+"""Readings that are too old for RAM: to flash when it is time, and back when they are asked for.
 
 A reading goes to flash before it has been undelivered for `spill_after_ms`, together with all
 that came after it, and when three quarters of the ring are taken. It then leaves the ring, also if
@@ -29,7 +29,7 @@ class Backlog:
         # (seq of the ring's tail, uptime): a point before that is older than this. Uptime, for
         # the clock may be set at any time.
         self._marks = []
-        self._cursor = None  # of a spill that is under way
+        self._cursor: Cursor | None = None  # of a spill that is under way
         self._end_seq = 0
 
     def points(self) -> int:

@@ -8,6 +8,7 @@ that a point that is sent again after a restart has the same millisecond. Eras w
 before the clock was known can never be dated.
 """
 
+import errno
 import os
 import struct
 
@@ -25,23 +26,22 @@ class Eras:
         self.damaged = 0
 
     def load(self):
-        """Raises OSError when the file cannot be read; there being none is no error."""
+        """Read the file; that there is none is no damage."""
         try:
-            file = open(self._path, "rb")
-        except OSError:
-            return
-        with file:
-            try:
-                records = Records(file)
-            except ValueError:
-                self.damaged += 1
-                return
-            while records.next() >= 0:
-                offset = records.t
-                if offset >= 1 << 47:  # negative
-                    offset -= 1 << 48
-                self.offsets[records.value] = offset
-            self.damaged += records.damaged
+            with open(self._path, "rb") as file:
+                self._read(Records(file))
+        except OSError as error:
+            self.damaged += error.errno != errno.ENOENT
+        except ValueError:
+            self.damaged += 1
+
+    def _read(self, records: Records):
+        while records.next() >= 0:
+            offset = records.t
+            if offset >= 1 << 47:  # negative
+                offset -= 1 << 48
+            self.offsets[records.value] = offset
+        self.damaged += records.damaged
 
     def keep(self, era: int, offset_ms: int):
         """Date an era. Raises OSError when that could not be written; it is dated all the same."""

@@ -28,6 +28,7 @@ from firmware.points.segment import BLOCK, LINKS, SUFFIX, Ending, Segment, numbe
 
 _SEGMENT_BLOCKS = const(4)
 _STEP_MS = const(8)  # of work in one go
+_FOLDER = const(0x4000)  # type of an entry of ilistdir
 _ENOSPC = const(28)  # the same on every port, and not in `errno`
 _RETRY_MS = const(10000)  # after the file system failed
 
@@ -52,13 +53,14 @@ class Journal:
         self.eras = Eras(folder + "/eras")
         self._limit = max(2, kib * 1024 // BLOCK)
         self._segment_blocks = max(1, min(_SEGMENT_BLOCKS, self._limit // 8))
-        self._segment_size = self._segment_blocks * BLOCK - LINKS
+        self.segment_size = self._segment_blocks * BLOCK - LINKS
         self.uptime_ms = uptime_ms
         self.tail: Segment | None = None  # that is appended to
         self._writer: Writer | None = None
         self._full = False  # the tail
         self.uncommitted = 0  # points in it
         self._failed_at = None
+        self._mounted = False
         self._ending: Ending | None = None
         self._trash = []  # segments that could not be removed
         self._table = [[str(p.name, "utf-8"), p.decimals] for p in properties]
@@ -80,14 +82,19 @@ class Journal:
 
     def ready(self) -> bool:
         """May points be appended now? Not soon after a failure, nor when there is no room."""
-        if self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS:
+        if self._resting() or not self._mounted:
             return False
         return self.tail is not None or self._make_room()
 
     def tick(self):
         """Do a little of what takes long. Raises nothing."""
+        if not self._mounted and not self._resting():
+            self._mount()
         if self._rewrite and self._blocks() + 2 * self._segment_blocks > self._limit:
             self._rewrite.step()
+
+    def _resting(self) -> bool:
+        return self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS
 
     def append(self, ring, cursor, end_seq: int, offset_ms) -> bool:
         """Append the ring's points from the cursor on, and move it; False: call again.
@@ -175,6 +182,11 @@ class Journal:
             if segment is self.tail:
                 self.seal()
             self._trash.append(segment)
+        self._empty_trash()
+        if not self.segments:
+            self.eras.forget()
+
+    def _empty_trash(self):
         for old in list(self._trash):
             try:
                 os.remove(self.path(old))
@@ -183,8 +195,6 @@ class Journal:
                     self.log.error("%s cannot be removed: %s", self.path(old), error)
                     return
             self._trash.remove(old)
-        if not self.segments:
-            self.eras.forget()
 
     def date(self, offset_ms: int):
         """The era's readings, on flash and to come, are dated by this offset."""
@@ -235,7 +245,7 @@ class Journal:
     def _room_for(self, records: int) -> bool:
         if (
             self._writer
-            and self._writer.size + records * SIZE > self._segment_size
+            and self._writer.size + records * SIZE > self.segment_size
             and (self.tail.size or self.uncommitted)
         ):
             self._full = True
@@ -243,7 +253,7 @@ class Journal:
         if self._writer is None:
             return self._begin()
         if self._writer.file is None:
-            self._writer.file = open(self.path(self.tail), "ab")
+            self._writer.file = open(self.path(self.tail), "ab")  # noqa: SIM115 commit closes it
         return True
 
     def _begin(self) -> bool:
@@ -254,7 +264,7 @@ class Journal:
             os.mkdir(self.folder)
         except OSError:
             pass  # it is there; if not, open will say so
-        file = open(self.path(tail), "wb")
+        file = open(self.path(tail), "wb")  # noqa: SIM115 commit closes it
         self.segments.append(tail)
         self.tail = tail
         self._writer = Writer(file, 0, 0)
@@ -275,10 +285,15 @@ class Journal:
 
     def _mount(self):
         try:
-            names = sorted([entry[0] for entry in os.ilistdir(self.folder)])
-            self.eras.load()
-        except OSError:
+            names = sorted([e[0] for e in os.ilistdir(self.folder) if e[1] != _FOLDER])
+        except OSError as error:
+            # What is there must be known before anything is written: it will be tried again.
+            self._mounted = error.errno == errno.ENOENT
+            if not self._mounted:
+                self.failed(error)
             return
+        self._mounted = True
+        self.eras.load()
         for name in names:
             number = number_of(name)
             if number < 0:
@@ -292,12 +307,15 @@ class Journal:
                 segment.survey(self.path(segment))
                 self.segments.append(segment)
             except OSError as error:
+                # It may be readable when its turn comes.
+                self.segments.append(segment)
                 self.log.error("%s cannot be read: %s", self.path(segment), error)
             except ValueError:
                 if segment.size:
                     self.damaged += 1
                     self.log.error("%s has no header that is whole", self.path(segment))
                 self._trash.append(segment)
+        self._empty_trash()
         if self.segments:
             tail = self.segments[-1]
             self.log.info("%d readings are on flash", self.points())
@@ -324,7 +342,7 @@ class Journal:
         if (
             survived
             and last
-            and 0 <= last.era_first
+            and last.era_first >= 0
             and last.era_newest <= counter_ms
             and last.era not in self.eras.offsets
         ):

@@ -94,7 +94,7 @@ class Lane:
         self.acknowledge(batch)
 
     def moved_to(self, cursor):
-        """The points before the cursor are in other hands; nothing of them is lost or sent here."""
+        """The points before the cursor are in other hands: they are not lost, nor sent from here."""
         self.ring.free_to(cursor)
         for batch in list(self.in_flight):
             if batch.end.seq <= cursor.seq:

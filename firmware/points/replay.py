@@ -5,8 +5,9 @@ A segment is removed when all its points have left that ring, by acknowledgement
 
 from micropython import const
 
-from firmware.points.record import Records
+from firmware.points.record import SIZE, Records
 from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, PROPERTY, TEXT, VOID, Ring
+from firmware.points.segment import Segment
 
 # At a segment that cannot be read.
 _TRIES = const(3)
@@ -33,6 +34,7 @@ class Replay:
         self._text_at = 0  # position in the ring of the text that is being read
         self._text_next = 0
         self._text_end = 0
+        self._text_offset = 0  # of its first record in the file
 
     def more(self) -> bool:
         """Is there anything that is not in the ring yet?"""
@@ -83,7 +85,8 @@ class Replay:
 
     def _open(self):
         """Open the segment, or open it again where it failed. Raises OSError and ValueError."""
-        self._file = open(self._journal.path(self._segment), "rb")
+        path = self._journal.path(self._segment)
+        self._file = open(path, "rb")  # noqa: SIM115 it stays open until its end
         if self._records:
             self._records.go_on(self._file)
             return
@@ -134,6 +137,7 @@ class Replay:
                 self._text_end = ring.tail.pos
                 self._text_next = self._text_end - more
                 self._text_at = self._text_next - 1
+                self._text_offset = records.offset - SIZE
                 for pos in range(self._text_next, self._text_end):
                     ring.kinds[pos % ring.slots] = MORE
 
@@ -163,8 +167,10 @@ class Replay:
         journal = self._journal
         segment = self._segment
         journal.log.error("%s cannot be read: %s", journal.path(segment), error)
-        if self._text_next < self._text_end:
+        if self._text_next < self._text_end and self._records:
             self._abandon_text()
+            self._records.offset = self._text_offset  # it will be read again, from its beginning
+            segment.points += 1
         self._close_file()
         self._tries += 1
         self._failed_at = journal.uptime_ms()

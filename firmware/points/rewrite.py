@@ -1,7 +1,7 @@
-"""Thinning on flash: two segments that follow each other become one, of a coarser resolution.
+"""Thinning on flash: segments that follow each other become one, of a coarser resolution.
 
-The new segment takes the place of the younger one by a rename, which littlefs does as a whole or
-not at all; then the older one goes. A power cut between the two leaves points in both, with the
+The new segment takes the place of the youngest one by a rename, which littlefs does as a whole or
+not at all; then the others go. A power cut between the two leaves points in both, with the
 same milliseconds.
 """
 
@@ -42,7 +42,7 @@ class Rewrite:
             self._journal.drop_oldest()
 
     def _choose(self) -> list:
-        """The oldest segments that are finer than they may be: two that follow each other, or one.
+        """The oldest segments that are finer than they may be, up to two, and where they fit in.
 
         The newest quarter keeps all its readings.
         """
@@ -57,7 +57,11 @@ class Rewrite:
         i = 0
         while old[i].resolution_ms >= limit:
             i += 1
-        return [s for s in old[i : i + 2] if s.resolution_ms < limit]
+        chosen = [s for s in old[i : i + 2] if s.resolution_ms < limit]
+        if i and 2 * old[i - 1].size < self._journal.segment_size:
+            # What was thinned before has room left, and a segment takes whole blocks.
+            chosen.insert(0, old[i - 1])
+        return chosen
 
     def _work(self):
         """Generator: thin the next segments into one."""
@@ -73,7 +77,7 @@ class Rewrite:
             if not thinner.resolution_ms:
                 measure = Measure(len(journal.properties))
                 for records, prop in self._points(sources[0]):
-                    if prop is not None and prop >= 0:
+                    if prop is not None and 0 <= prop < MORE:
                         measure.see(prop, records.t)
                     elif prop is None:
                         yield

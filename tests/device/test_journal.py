@@ -16,11 +16,11 @@ SEGMENT = "journal/%08x.seg"
 
 def elsewhere():
     """An empty folder, for what comes next in a test."""
-    n = 0
-    while str(n) in os.listdir(".."):
-        n += 1
-    os.mkdir("../%d" % n)
-    os.chdir("../%d" % n)
+    root = os.getcwd().split("/elsewhere-")[0]
+    os.chdir(root)
+    name = "elsewhere-%d" % len(os.listdir())
+    os.mkdir(name)
+    os.chdir(name)
 
 
 def spilling(time, names=("temperature",), **kw):
@@ -208,7 +208,7 @@ def test_a_restart_loses_nothing_and_changes_nothing():
 
 def test_every_kind_of_value_comes_back_as_itself():
     sent = [20.5, -3.25, 7, -7, 2147483647, 10**12, True, None, "on", "", "21 °C", "x" * 1022]
-    sent += [{"config": {"volume": 34}}, 123456.75, "a \"b\" \\", -0.01]
+    sent += [{"config": {"volume": 34}}, 123456.75, 'a "b" \\', -0.01]
     time = Time()
     queue = spilling(time, ("a", "b"), slots=600)
     for n, value in enumerate(sent):
