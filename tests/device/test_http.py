@@ -12,7 +12,7 @@ EMPTY = OK + b"Content-Length: 0\r\n\r\n"
 
 
 class Server:
-    """Answers each request with the next of `answers`; the last one also ends the connection."""
+    """Answers each request with the next of `answers`: bytes, or what to do with a Conn."""
 
     def __init__(self, *answers, keep=True):
         self.answers = list(answers)
@@ -216,6 +216,21 @@ async def test_what_is_no_json_is_a_value_error():
         except ValueError:
             continue
         raise AssertionError("JSON: %r" % body)
+
+
+async def test_of_a_long_body_only_the_start_may_be_wanted():
+    body = bytes([i % 251 for i in range(20000)])
+    chunks = b"5\r\n" + body[:5] + b"\r\n4000\r\n" + body[5:16389] + b"\r\n0\r\n\r\n"
+    for answer in (
+        OK + b"Content-Length: 20000\r\n\r\n" + body,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks,
+    ):
+        server = Server(answer, EMPTY)
+        client = Http(None)
+        assert (await client.get(server.url, most=100)).content == body[:100]
+        # The rest is not taken for the next answer.
+        assert (await client.get(server.url, most=100)).content == b""
+        assert server.connections == 2
 
 
 # What is no answer

@@ -130,7 +130,7 @@ async def test_a_lost_connection_loses_and_changes_nothing():
         world.broker.conn.reset()
         world.broker.acknowledges = True
         world.put(5)
-        await world.retry_mqtt()
+        await world.connected(2)
         await world.empty()
         world.complete()
         again = world.arrived()
@@ -170,7 +170,6 @@ async def test_a_broker_that_takes_feeds_and_answers_none_is_asked_ever_more_rar
             world.skip(40000)  # however long it takes
             await until(lambda count=count: len(world.broker.feeds) >= count, "a feed")
             await until(lambda count=count: backoff._failures == count, "a failure")
-            await world.retry_mqtt()
 
 
 async def test_mqtt_takes_over_again_when_it_has_held():
@@ -180,7 +179,6 @@ async def test_mqtt_takes_over_again_when_it_has_held():
         await world.empty()
         assert world.link.transport == "https"
         world.broker.start()
-        await world.retry_mqtt()
         await world.connected()
         world.put(2)
         await nothing_more(world)
@@ -210,18 +208,15 @@ async def test_both_ways_come_and_go_and_nothing_is_lost():
             world.api.stop()
             await readings(20)
             world.api.start()
-            await world.retry_https()
-            await world.empty()
+            await world.empty_soon()
             assert len(world.api.feeds) >= 3
             world.broker.start()
-            await world.retry_mqtt()
             await world.connected(2)
             await readings(10)
             world.skip(10000)
             await until(lambda: world.link.transport == "mqtt", "MQTT")
             world.broker.conn.reset()
             await readings(10)
-            await world.retry_mqtt()
             await world.connected(3)
             world.skip(10000)
             await world.empty()
@@ -273,7 +268,6 @@ async def test_a_sign_of_life_without_an_answer_is_none():
         await nothing_more(world, 100)
         assert len(world.broker.connects) == 1
         world.skip(1000)
-        await world.retry_mqtt()
         await world.connected(2)
 
 
@@ -300,7 +294,7 @@ async def test_a_broker_that_is_not_there_is_tried_sooner():
         await until(lambda: world.broker.connects, "an attempt")
         await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "its refusal")
         world.skip(1000)
-        await until(lambda: len(world.broker.connects) == 2, "the next one")
+        await until(lambda: len(world.broker.connects) >= 2, "the next one")
 
 
 async def test_credentials_that_the_api_refuses_are_tried_once_a_minute():

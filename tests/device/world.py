@@ -260,16 +260,30 @@ class World:
     async def empty(self):
         await until(lambda: not len(self.queue), "an empty queue")
 
+    async def empty_soon(self):
+        """The same, past any back-off of HTTPS."""
+        await self._past(self.link._https_backoff, lambda: not len(self.queue), "an empty queue")
+
     async def connected(self, count=1):
-        await until(lambda: len(self.broker.subscriptions) >= count, "a session")
+        """So many sessions began, past any back-off of MQTT."""
+        began = self.broker.subscriptions
+        await self._past(self.link._mqtt_backoff, lambda: len(began) >= count, "a session")
 
     async def retry_mqtt(self):
-        """Let the back-off of MQTT pass."""
-        backoff = self.link._mqtt_backoff
-        await until(lambda: backoff.at_ms > uptime.ms(), "a failure of MQTT")
-        self.skip(backoff.at_ms - uptime.ms())
+        """It failed, and is to try again now."""
+        await self._retry(self.link._mqtt_backoff, "a failure of MQTT")
 
     async def retry_https(self):
-        backoff = self.link._https_backoff
-        await until(lambda: backoff.at_ms > uptime.ms(), "a failure of HTTPS")
+        await self._retry(self.link._https_backoff, "a failure of HTTPS")
+
+    async def _retry(self, backoff, what):
+        # A failure whose delay was so short that it is over already is followed by another one.
+        await until(lambda: backoff.at_ms > uptime.ms(), what)
         self.skip(backoff.at_ms - uptime.ms())
+
+    async def _past(self, backoff, condition, what):
+        def there():
+            self.skip(max(0, backoff.at_ms - uptime.ms()))
+            return condition()
+
+        await until(there, what)
