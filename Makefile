@@ -32,9 +32,9 @@ setup: $(READY) $(STUBS) $(LIB) ## Only the set-up that every other target does 
 run: setup ## The platform stand-in and a simulated thermostat on it (Ctrl-C ends it)
 	@exec $(BIN)/csipio run $(RUN)
 
-# Three at a time: most tests wait for a broker, a deadline or a process.
+# Four at a time: most tests wait for a broker, a deadline or a process.
 test: setup ## All tests; PYTEST="..." passes arguments to pytest
-	$(BIN)/python -m pytest -n 3 $(PYTEST)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(PYTEST)
 
 lint: $(READY) ## ruff: rules and format
 	$(BIN)/ruff check .
