@@ -28,6 +28,7 @@ _REFUSED_MS = const(60000)  # between two attempts with credentials that were re
 _SHORTEST_PROBATION_MS = const(3000)
 _STABLE_MS = const(30000)  # a session this long forgets the failures before it
 _LIMITS_MS = const(3600000)  # between two questions for the platform's limits
+_JOIN_MS = const(5000)  # between two attempts to join the Wi-Fi
 _TICK_MS = const(50)
 
 
@@ -90,8 +91,8 @@ class Uplink:
             try:
                 await self._wifi.connect()
             except OSError as error:
-                self._log.warning("%s", error)
-                await asyncio.sleep_ms(_TICK_MS)
+                self._log.warning("%s; next try in %d s", error, _JOIN_MS // 1000)
+                await asyncio.sleep_ms(_JOIN_MS)
 
     async def _ask_limits(self):
         """Once in a while, before MQTT: the limits hold for both ways, and only this one tells."""
@@ -136,8 +137,7 @@ class Uplink:
                     and self._queue.due()
                 ):
                     await self._deliver()
-                else:
-                    await asyncio.sleep_ms(_TICK_MS)
+                await asyncio.sleep_ms(_TICK_MS)
         finally:
             self._api.close()
 
