@@ -28,7 +28,7 @@ _REFUSED_MS = const(60000)  # between two attempts with credentials that were re
 _SHORTEST_PROBATION_MS = const(3000)
 _STABLE_MS = const(30000)  # a session this long forgets the failures before it
 _LIMITS_MS = const(3600000)  # between two questions for the platform's limits
-_JOIN_MS = const(5000)  # between two attempts to join the Wi-Fi
+_JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
 _TICK_MS = const(50)
 
 
@@ -91,7 +91,7 @@ class Uplink:
             try:
                 await self._wifi.connect()
             except OSError as error:
-                self._log.warning("%s; next try in %d s", error, _JOIN_MS // 1000)
+                self._log.warning("%s", error)
                 await asyncio.sleep_ms(_JOIN_MS)
 
     async def _ask_limits(self):
