@@ -13,7 +13,7 @@ class Pin:
 
     IN = 1
     OUT = 3
-    driven = {}  # noqa: RUF012 the pins of the one machine
+    driven = {}
 
     def __init__(self, pin, mode=-1, value=None):
         self._driven = Pin.driven.setdefault(pin, [])
@@ -65,7 +65,7 @@ class WLAN:
     polls: how often isconnected must be asked before it says yes; dBm None: a hidden network.
     """
 
-    air = {}  # noqa: RUF012 there is one air
+    air = {}
     scan_ms = 0
     scan_error = None
     stuck = 0  # how many times connect raises although nothing is under way

@@ -97,7 +97,7 @@ def test_mqtt_down_and_up_on_the_same_ports_by_another_process(platform, info, p
     with Mqtt(info) as device:
         edit(path, lambda tree: tree.update(down=["mqtt"]))
         assert device.gone.wait(5)
-    assert not any(listening(info[name]) for name in ("mqtt", "mqtts", "ws"))
+    eventually(lambda: not any(listening(info[name]) for name in ("mqtt", "mqtts", "ws")))
     assert listening(info["https"])
     assert not platform.connected
     edit(path, lambda tree: tree.update(down=[]))
