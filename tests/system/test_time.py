@@ -1,0 +1,73 @@
+"""The device's time, from an SNTP server and nowhere else."""
+
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from tests.system.device import wait
+
+ERA_S = 2208988800  # from 1900, where NTP's time begins, to 1970
+AHEAD_S = 3 * 86400 + 0.25
+
+
+class TimeServer:
+    """Answers as RFC 4330 says, with a clock that is days ahead, and only after `open` is set."""
+
+    def __init__(self):
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = self._socket.getsockname()[1]
+        self.open = threading.Event()
+        self.asked = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                request, client = self._socket.recvfrom(100)
+            except OSError:
+                return
+            self.asked += 1
+            if self.open.is_set():
+                now = stamp(time.time() + AHEAD_S)
+                head = struct.pack("!BBbb3I", 0x24, 2, 6, -20, 0, 0, 0x7F000001)
+                self._socket.sendto(head + now + request[40:48] + now + now, client)
+
+    def close(self):
+        self._socket.close()
+
+
+def stamp(seconds):
+    whole = int(seconds)
+    return struct.pack("!II", whole + ERA_S & 0xFFFFFFFF, int((seconds - whole) * 2**32))
+
+
+@pytest.fixture
+def server():
+    server = TimeServer()
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(180)
+def test_readings_are_dated_by_the_time_server_also_those_before_its_answer(
+    device, platform, server
+):
+    device.config["time"] = {"ntp": [f"127.0.0.1:{server.port}"]}
+    device.config["sensors"] = []
+    device.config["thermostat"] = None
+    device.count()
+    begun = time.time()
+    device.start()
+    wait(lambda: server.asked and len(device.counted()) > 20, "readings without a time")
+    assert not platform.writes()
+    device.wait_log("W time: the answer of the time server 127.0.0.1 took longer than 5 s")
+    server.open.set()
+    wait(lambda: len(platform.points("counter")) > 20, "readings with a time", 60)
+    points = platform.points("counter")
+    assert [value for _, _, value in points] == list(range(len(points)))
+    first_s = points[0][1] / 1000 - AHEAD_S
+    assert begun <= first_s <= begun + 5, "the first reading was taken when the device started"
