@@ -18,7 +18,7 @@ def run(pytester):
     def run(*arguments, **files):
         for name, source in files.items():
             (pytester.path / f"{name}.py").write_text(source)
-        options = ("-rA", "--color=no", "-pno:hypothesispytest", "-pno:asyncio")
+        options = ("-rA", "--color=no", "-pno:hypothesispytest")
         return pytester.runpytest_inprocess(*options, *arguments).stdout.str()
 
     return run
