@@ -9,7 +9,9 @@ from firmware.link import LinkError
 from firmware.link.http import Http
 from firmware.log import Log
 
-_EXCHANGE_S = const(15)  # a request, from DNS to the last byte of its answer
+# A request, from DNS to the last byte of its answer; and one for which MQTT has to wait.
+_EXCHANGE_S = const(15)
+_QUESTION_S = const(8)
 _RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
 _LONGEST_RETRY_AFTER_S = const(3600)
 # The state begins with its header, which holds the limits; all of it would fill a small heap.
@@ -57,7 +59,7 @@ class Api:
         answer = await self._http.get(
             self._url + "/state?header=true&meta=false&stats=false",
             auth=self._auth,
-            timeout=_EXCHANGE_S,
+            timeout=_QUESTION_S,
             most=_STATE_START,
         )
         if answer.status_code != 200:

@@ -15,7 +15,10 @@ from firmware.link.stream import connect, within
 from firmware.log import Log
 from firmware.url import parse_url
 
-_CONNECT_MS = const(15000)  # DNS, TCP, TLS (an ESP32 needs two to five seconds), CONNACK
+# DNS, TCP, TLS, CONNACK: as long as MQTT may be down, within reason. A handshake takes an ESP32
+# two to five seconds.
+_SHORTEST_CONNECT_MS = const(6000)
+_LONGEST_CONNECT_MS = const(15000)
 _SEND_MS = const(10000)  # a whole feed into the connection
 _SHORTEST_ANSWER_MS = const(5000)  # PUBACK and PINGRESP, however small mqtt.grace_s is
 _WINDOW = const(4)  # feeds in flight
@@ -42,7 +45,9 @@ class Broker:
         self._commands = _COMMANDS % self._id
         self._feeds = _FEEDS % self._id
         self._keepalive_s = settings["mqtt"]["keepalive_s"]
-        self._answer_ms = max(int(1000 * settings["mqtt"]["grace_s"]), _SHORTEST_ANSWER_MS)
+        grace_ms = int(1000 * settings["mqtt"]["grace_s"])
+        self._answer_ms = max(grace_ms, _SHORTEST_ANSWER_MS)
+        self._connect_ms = min(max(grace_ms, _SHORTEST_CONNECT_MS), _LONGEST_CONNECT_MS)
         self._pid = 0
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
@@ -62,7 +67,7 @@ class Broker:
         self.unanswered_ms = None
         self.carried = False
         stream, session = await within(
-            _CONNECT_MS, "connecting to %s:%d" % (self._host, self._port), self._open()
+            self._connect_ms, "connecting to %s:%d" % (self._host, self._port), self._open()
         )
         reader = None
         try:
