@@ -12,9 +12,13 @@ import errno
 import os
 import struct
 
+from micropython import const
+
 from firmware.points.record import Records, Writer, write_header
 
-_KIND = 0
+_DATED = const(0)
+_ENDED = const(1)
+_NEWEST = const(2)
 
 
 class Eras:
@@ -22,7 +26,8 @@ class Eras:
 
     def __init__(self, path: str):
         self._path = path
-        self.offsets = {}
+        self.offsets: dict = {}  # era: ms, or None when it has ended undated
+        self.newest = -1  # ms since 1970: no reading that was dated by them is younger
         self.damaged = 0
 
     def load(self):
@@ -40,19 +45,29 @@ class Eras:
             offset = records.t
             if offset >= 1 << 47:  # negative
                 offset -= 1 << 48
-            self.offsets[records.value] = offset
+            if records.kind == _NEWEST:
+                self.newest = records.t
+            else:
+                self.offsets[records.value] = None if records.kind == _ENDED else offset
         self.damaged += records.damaged
 
-    def keep(self, era: int, offset_ms: int):
-        """Date an era. Raises OSError when that could not be written; it is dated all the same."""
+    def keep(self, era: int, offset_ms, newest: int):
+        """Date an era, or end it undated (None). `newest`: ms since 1970 of its last reading.
+
+        Raises OSError when that could not be written; it is dated all the same.
+        """
         self.offsets[era] = offset_ms
+        self.newest = max(self.newest, newest)
         temporary = self._path + ".tmp"
         with open(temporary, "wb") as file:
             size, seed = write_header(file, {"eras": 1})
             writer = Writer(file, size, seed)
             for number, offset in self.offsets.items():
+                kind = _ENDED if offset is None else _DATED
                 for _ in range(2):
-                    writer.put(_KIND, offset & 0xFFFFFFFFFFFF, -1, number)
+                    writer.put(kind, (offset or 0) & 0xFFFFFFFFFFFF, -1, number)
+            for _ in range(2):
+                writer.put(_NEWEST, max(0, self.newest), -1, 0)
         os.rename(temporary, self._path)
 
     def forget(self):

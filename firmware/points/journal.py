@@ -90,8 +90,11 @@ class Journal:
         """Do a little of what takes long. Raises nothing."""
         if not self._mounted and not self._resting():
             self._mount()
-        if self._rewrite and self._blocks() + 2 * self._segment_blocks > self._limit:
-            self._rewrite.step()
+        rewrite = self._rewrite
+        if rewrite and (
+            rewrite.under_way() or self._blocks() + 2 * self._segment_blocks > self._limit
+        ):
+            rewrite.step()
 
     def _resting(self) -> bool:
         return self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS
@@ -198,8 +201,12 @@ class Journal:
 
     def date(self, offset_ms: int):
         """The era's readings, on flash and to come, are dated by this offset."""
+        self.newest = max(self.newest, self.era_newest + offset_ms)
+        self._keep(self.era, offset_ms)
+
+    def _keep(self, era: int, offset_ms):
         try:
-            self.eras.keep(self.era, offset_ms)
+            self.eras.keep(era, offset_ms, self.newest)
         except OSError as error:
             self.log.error("%s/eras cannot be written: %s", self.folder, error)
 
@@ -324,7 +331,7 @@ class Journal:
             except (OSError, ValueError) as error:
                 self.log.error("%s cannot be read: %s", self.path(tail), error)
                 return
-            self.newest = ending.newest
+            self.newest = max(ending.newest, self.eras.newest)
             self._ending = ending
             if ending.whole and ending.properties == self._table:
                 self.tail = tail
@@ -339,11 +346,10 @@ class Journal:
     def resume_era(self, survived: bool, counter_ms: int):
         """The board's counter goes on since the last run, if `survived`, and says `counter_ms`."""
         last = self._ending
-        if (
-            survived
-            and last
-            and last.era_first >= 0
-            and last.era_newest <= counter_ms
-            and last.era not in self.eras.offsets
-        ):
+        if not last or last.era_first < 0 or last.era in self.eras.offsets:
+            return
+        if survived and last.era_newest <= counter_ms:
             self.era, self.era_first, self.era_newest = last.era, last.era_first, last.era_newest
+        else:
+            # This must be known after the next restart, too, which the counter may survive.
+            self._keep(last.era, None)

@@ -64,16 +64,22 @@ class Lane:
         ring = self.ring
         while self.in_flight and self.in_flight[0].done:
             first = self.in_flight.pop(0)
-            # What was dropped while it was in flight has arrived all the same.
-            overtaken = ring.head.seq - first.first.seq
-            if overtaken > 0:
-                ring.dropped = max(0, ring.dropped - min(overtaken, len(first)))
+            self._recount(first)
             if first.end.seq > ring.head.seq:
                 ring.free_to(first.end)
         ring.next_point(ring.head)  # over what was set aside
 
+    def _recount(self, batch):
+        """What was dropped while it was in flight has arrived all the same."""
+        overtaken = self.ring.head.seq - batch.first.seq
+        if overtaken > 0:
+            self.ring.dropped = max(0, self.ring.dropped - min(overtaken, len(batch)))
+
     def release(self):
         """Nothing in flight will be acknowledged any more: it has to be sent again."""
+        for batch in self.in_flight:
+            if batch.done:
+                self._recount(batch)
         self.in_flight.clear()
         self.sent.go(self.ring.head)
 
@@ -94,7 +100,7 @@ class Lane:
         self.acknowledge(batch)
 
     def moved_to(self, cursor):
-        """The points before the cursor are in other hands: they are not lost, nor sent from here."""
+        """The points before the cursor are in other hands: not lost, and not sent from here."""
         self.ring.free_to(cursor)
         for batch in list(self.in_flight):
             if batch.end.seq <= cursor.seq:

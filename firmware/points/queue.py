@@ -201,6 +201,8 @@ class Queue:
         Its points are sent again in halves, until the one that is to blame is alone; that one is
         set aside. Everything else in flight is released.
         """
+        if batch not in batch.lane.in_flight:
+            return  # it is going to be sent again as it is
         if len(batch) > 1:
             self.release()
             batch.lane.refuse(batch)
@@ -211,6 +213,8 @@ class Queue:
         """Never send the one point of this batch again. Raises ValueError if there are more."""
         if len(batch) != 1:
             raise ValueError("a batch of %d points cannot be set aside" % len(batch))
+        if batch not in batch.lane.in_flight:
+            return
         ring = batch.lane.ring
         at = Cursor()
         at.go(batch.first)

@@ -37,13 +37,15 @@ class Replay:
         self._text_offset = 0  # of its first record in the file
 
     def more(self) -> bool:
-        """Is there anything that is not in the ring yet?"""
-        return self._segment is not None or len(self._journal.segments) > len(self._done)
+        """Can anything be read that is not in the ring yet?"""
+        if self._resting():
+            return False
+        return self._segment is not None or self._next() is not None
 
     def fill(self, unsent: int, wanted: int):
         """Read on until the ring has `wanted` points to send, of which it has `unsent`."""
         self.settle()
-        if self._tries and self._journal.uptime_ms() - self._failed_at < _RETRY_MS:
+        if self._resting():
             return
         until = self.ring.tail.seq + wanted - unsent
         while self.ring.tail.seq < until:
@@ -66,18 +68,24 @@ class Replay:
         while self._done and self._done[0][1] <= self.ring.head.seq:
             self._journal.remove(self._done.pop(0)[0])
 
-    def _choose(self) -> bool:
-        """Begin with the oldest segment that was not begun; False if there is none."""
+    def _resting(self) -> bool:
+        return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
+
+    def _next(self):
+        """The oldest segment that nobody is at work on, or None."""
         journal = self._journal
         for segment in journal.segments:
             if not segment.busy:
-                break
-        else:
+                return None if segment is journal.tail and journal.uncommitted else segment
+        return None
+
+    def _choose(self) -> bool:
+        """Begin with the next segment; False if there is none."""
+        segment = self._next()
+        if segment is None:
             return False
-        if segment is journal.tail:
-            if journal.uncommitted:
-                return False
-            journal.seal()
+        if segment is self._journal.tail:
+            self._journal.seal()
         segment.busy = True
         self._segment = segment
         self._held = False

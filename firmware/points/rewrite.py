@@ -28,6 +28,9 @@ class Rewrite:
         for segment in journal.segments:
             self._thinner.resolution_ms = max(self._thinner.resolution_ms, segment.resolution_ms)
 
+    def under_way(self) -> bool:
+        return self._steps is not None
+
     def step(self):
         """Work on. Raises nothing."""
         if self._steps is None:

@@ -190,3 +190,58 @@ def test_appending_a_number_allocates_nothing():
 def test_kinds_do_not_overlap():
     kinds = {0, INTEGER, TEXT, BASE}
     assert len({k & KIND for k in kinds}) == 4
+
+
+def test_squeezing_leaves_out_exactly_what_is_not_kept():
+    random.seed(11)
+    for slots in (16, 61, 128):
+        ring = Ring(slots)
+        t = T0
+        for n in range(600):
+            t += random.choice((1, 1000, 1 << 33, -5000))
+            cycle = random.choice((-1, -1, -1, 3))
+            if random.randrange(3):
+                ring.append_int(n % 7, t, cycle, n)
+            else:
+                ring.append_text(n % 7, t, cycle, b"%d" % n * random.randrange(1, 9))
+            if not random.randrange(5):
+                cursor = Cursor()
+                cursor.go(ring.head)
+                for _ in range(random.randrange(len(ring))):
+                    ring.skip_point(cursor, ring.next_point(cursor))
+                ring.void(cursor)
+            if not random.randrange(9):
+                before = seen(ring)
+                end = ring.tail.pos - random.randrange(slots)
+                asked = []
+
+                def keeps(prop, t, asked=asked):
+                    asked.append((prop, t))
+                    return bool(random.randrange(2))
+
+                left_out = ring.squeeze(end, keeps)
+                after = seen(ring)
+                assert len(before) - left_out == len(after)
+                assert len(after) == len(ring) - holes(ring)
+                assert [p[:2] for p in before[: len(asked)]] == asked
+                assert all(point in before for point in after)
+                assert after[len(asked) - left_out :] == before[len(asked) :]
+
+
+def seen(ring):
+    """As `held`, past what was set aside."""
+    cursor = Cursor()
+    cursor.go(ring.head)
+    points = []
+    while True:
+        i = ring.next_point(cursor)
+        if i < 0:
+            return points
+        kind = ring.kinds[i]
+        value = ring.text(cursor.pos) if kind & KIND == TEXT else ring.values[i]
+        points.append((kind & PROPERTY, cursor.base + ring.times[i], cursor.cycle, value))
+        ring.skip_point(cursor, i)
+
+
+def holes(ring):
+    return sum(ring.kinds[p % ring.slots] == 0xFE for p in range(ring.head.pos, ring.tail.pos))
