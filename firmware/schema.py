@@ -58,10 +58,11 @@ _MQTT = (
     (
         "url",
         "url",
-        ("mqtt", "mqtts"),
+        ("mqtt", "mqtts", "ws", "wss"),
         "",
         "mqtts://mqtt.csip.io:8883",
-        "the broker; without a port 1883, or 8883 with TLS",
+        "the broker; without a port 1883, 8883, 80 or 443; ws and wss, MQTT through a WebSocket,"
+        " take a path, too",
     ),
     (
         "keepalive_s",

@@ -1,6 +1,6 @@
 """Addresses as people write them: `mqtts://mqtt.csip.io:8883`, `https://api.csip.io/v3`."""
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883, "http": 80, "https": 443}
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "http": 80, "https": 443}
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
 
 

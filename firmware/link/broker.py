@@ -37,8 +37,9 @@ class Broker:
         self._pace = pace
         self._on_command = on_command
         self._log = Log("mqtt")
-        scheme, self._host, self._port, _ = parse_url(settings["mqtt"]["url"])
-        self._trust = trust if scheme == "mqtts" else None
+        scheme, self._host, self._port, self._path = parse_url(settings["mqtt"]["url"])
+        self._trust = trust if scheme in ("mqtts", "wss") else None
+        self._upgrade = _upgrade(scheme)
         self._user = device["key_id"].encode()
         self._password = device["key_secret"].encode()
         self._id = device["id"].encode()
@@ -99,7 +100,10 @@ class Broker:
     async def _open(self):
         stream = await connect(self._host, self._port, self._trust)
         try:
-            session = Session(stream, self._id, self._on_message)
+            wire = stream
+            if self._upgrade:
+                wire = await self._upgrade(stream, self._host, self._port, self._path)
+            session = Session(wire, self._id, self._on_message)
             await session.connect(self._user, self._password, self._keepalive_s)
             return stream, session
         except BaseException:
@@ -163,3 +167,12 @@ class Broker:
             self._pid = self._pid % 65535 + 1
             if self._pid not in self._waiting:
                 return self._pid
+
+
+def _upgrade(scheme: str):
+    """What makes a WebSocket of a stream, for the schemes that ask for one."""
+    if scheme not in ("ws", "wss"):
+        return None
+    from firmware.link.websocket import upgrade
+
+    return upgrade

@@ -274,14 +274,21 @@ def test_there_is_a_largest_number_of_sensors():
 
 
 def test_urls():
-    for url in ("mqtt://localhost:1883", "mqtts://192.0.2.1", "MQTTS://Mqtt.csip.io/"):
+    for url in (
+        "mqtt://localhost:1883",
+        "mqtts://192.0.2.1",
+        "MQTTS://Mqtt.csip.io/",
+        "wss://h/mqtt",
+    ):
         accepts("mqtt.url", url)
     for url in ("http://localhost:8080/v3", "https://api.csip.io/v3/"):
         accepts("https.url", url)
-    wanted = "mqtt.url: expected mqtt://host:port or mqtts://host:port, got "
+    schemes = ("mqtt", "mqtts", "ws", "wss")
+    wanted = " or ".join([scheme + "://host:port" for scheme in schemes])
+    wanted = "mqtt.url: expected %s, got " % wanted
     for url, flaw in (
         ("mqtt.csip.io", "it has no scheme"),
-        ("ws://h:8000", "its scheme is unknown"),
+        ("amqp://h:8000", "its scheme is unknown"),
         ("https://h", "its scheme is none of these"),
         ("mqtt://", "it has no host"),
         ("mqtt://:1883", "it has no host"),

@@ -17,7 +17,8 @@ def test_all_parts_of_a_url():
 
 
 def test_each_scheme_has_its_port():
-    for scheme, port in (("mqtt", 1883), ("mqtts", 8883), ("http", 80), ("https", 443)):
+    ports = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "http": 80, "https": 443}
+    for scheme, port in ports.items():
         assert parse_url(scheme + "://h")[2] == port
 
 
@@ -25,6 +26,14 @@ def test_slashes_at_the_end_are_no_path():
     assert parse_url("https://h/")[3] == ""
     assert parse_url("https://h/v3/")[3] == "/v3"
     assert parse_url("mqtt://h/")[3] == ""
+    assert parse_url("ws://h:8000/")[3] == ""
+
+
+def test_a_websocket_has_a_path_and_a_bare_connection_none():
+    assert parse_url("ws://mqtt.csip.io:8000/mqtt") == ("ws", "mqtt.csip.io", 8000, "/mqtt")
+    assert parse_url("wss://h/a/b") == ("wss", "h", 443, "/a/b")
+    assert flaw(parse_url, "mqtts://h/mqtt") == "it takes no path"
+    assert flaw(parse_url, "ws://h/\r\nHost: x").startswith("its path")
 
 
 def test_schemes_compare_in_lower_case():
@@ -34,7 +43,7 @@ def test_schemes_compare_in_lower_case():
 def test_a_flaw_is_told_without_the_password():
     assert "hunter" not in flaw(parse_url, "https://user:hunter2@h/v3")
     assert flaw(parse_url, "h:1883") == "it has no scheme"
-    assert flaw(parse_url, "wss://h") == "its scheme is unknown"
+    assert flaw(parse_url, "amqp://h") == "its scheme is unknown"
     assert flaw(parse_url, "http://h/a b") == "its path has a character that it must not have"
     assert flaw(parse_url, "http://h/\r\nHost: x").startswith("its path")
     assert flaw(parse_url, "http://h\r\n/").startswith("its host")

@@ -1,5 +1,6 @@
 """Debian's mosquitto as the broker, with a certificate of an authority of its own."""
 
+import contextlib
 import json
 import shutil
 import socket
@@ -16,7 +17,10 @@ _PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbi
 
 
 class Mosquitto:
-    """A broker that can be stopped and started again on its port, and a client that hears all."""
+    """A broker that can be stopped and started again on its port, and a client that hears all.
+
+    `port` is MQTT over TLS; `ws` and `wss` are WebSockets.
+    """
 
     def __init__(self, folder: Path, device: dict):
         if not _PROGRAM:
@@ -28,18 +32,18 @@ class Mosquitto:
         server = authority.issue_cert("localhost", "127.0.0.1")
         server.cert_chain_pems[0].write_to_path(folder / "cert.pem")
         server.private_key_pem.write_to_path(folder / "key.pem")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port, self.ws, self.wss = _free_ports(3)
         passwords = folder / "passwords"
         passwords.write_text(f"{device['key_id']}:{device['key_secret']}\ntester:tester\n")
         subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
+        tls = f"cafile {self.ca}\ncertfile {folder}/cert.pem\nkeyfile {folder}/key.pem\n"
         # mosquitto gives up its rights, and must be able to read all this.
         self._configuration = folder / "mosquitto.conf"
         self._configuration.write_text(
             f"user root\nallow_anonymous false\npassword_file {passwords}\n"
-            f"listener {self.port} 127.0.0.1\ncafile {self.ca}\n"
-            f"certfile {folder}/cert.pem\nkeyfile {folder}/key.pem\n"
+            f"listener {self.port} 127.0.0.1\n{tls}"
+            f"listener {self.ws} 127.0.0.1\nprotocol websockets\n"
+            f"listener {self.wss} 127.0.0.1\nprotocol websockets\n{tls}"
         )
         self._device = device["id"]
         self._log = (folder / "log").open("w")
@@ -90,3 +94,11 @@ class Mosquitto:
     def points(self, prop: str) -> list[tuple[str, object]]:
         """(time, value) of every point that arrived, in the order of arrival."""
         return [(p["t"], p["v"]) for feed in self.feeds for p in feed["dps"] if p["prop"] == prop]
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
