@@ -24,11 +24,10 @@ from firmware.points.era import Eras, new_era
 from firmware.points.feed import Property
 from firmware.points.record import SIZE, Writer, write_header
 from firmware.points.ring import KIND, MAX_PROPERTIES, TEXT
-from firmware.points.segment import BLOCK, LINKS, SUFFIX, Ending, Segment, number_of
+from firmware.points.segment import BLOCK, LINKS, Ending, Segment, find
 
 _SEGMENT_BLOCKS = const(4)
 _STEP_MS = const(8)  # of work in one go
-_FOLDER = const(0x4000)  # type of an entry of ilistdir
 _ENOSPC = const(28)  # the same on every port, and not in `errno`
 _RETRY_MS = const(10000)  # after the file system failed
 
@@ -76,7 +75,7 @@ class Journal:
         return sum([segment.points for segment in self.segments])
 
     def path(self, segment) -> str:
-        return "%s/%08x%s" % (self.folder, segment.number, SUFFIX)
+        return segment.path(self.folder)
 
     # Writing
 
@@ -125,7 +124,7 @@ class Journal:
                     t += offset_ms
                     cycle = -1
                 else:
-                    if self.era_first < 0:
+                    if self.era_first < 0 or t < self.era_first:
                         self.era_first = t
                     self.era_newest = max(self.era_newest, t)
             if cycle < 0:
@@ -292,7 +291,7 @@ class Journal:
 
     def _mount(self):
         try:
-            names = sorted([e[0] for e in os.ilistdir(self.folder) if e[1] != _FOLDER])
+            self.segments, self._trash = find(self.folder, self.log)
         except OSError as error:
             # What is there must be known before anything is written: it will be tried again.
             self._mounted = error.errno == errno.ENOENT
@@ -301,27 +300,7 @@ class Journal:
             return
         self._mounted = True
         self.eras.load()
-        for name in names:
-            number = number_of(name)
-            if number < 0:
-                if name.endswith(".tmp"):
-                    self._forget(name)
-                elif name != "eras":
-                    self.log.warning("%s/%s is none of its files", self.folder, name)
-                continue
-            segment = Segment(number)
-            try:
-                segment.survey(self.path(segment))
-                self.segments.append(segment)
-            except OSError as error:
-                # It may be readable when its turn comes.
-                self.segments.append(segment)
-                self.log.error("%s cannot be read: %s", self.path(segment), error)
-            except ValueError:
-                if segment.size:
-                    self.damaged += 1
-                    self.log.error("%s has no header that is whole", self.path(segment))
-                self._trash.append(segment)
+        self.damaged += len([1 for segment in self._trash if segment.size])
         self._empty_trash()
         if self.segments:
             tail = self.segments[-1]
@@ -336,12 +315,6 @@ class Journal:
             if ending.whole and ending.properties == self._table:
                 self.tail = tail
                 self._writer = Writer(None, tail.size, ending.seed)
-
-    def _forget(self, name: str):
-        try:
-            os.remove(self.folder + "/" + name)
-        except OSError as error:
-            self.log.error("%s/%s cannot be removed: %s", self.folder, name, error)
 
     def resume_era(self, survived: bool, counter_ms: int):
         """The board's counter goes on since the last run, if `survived`, and says `counter_ms`."""

@@ -255,7 +255,7 @@ class Queue:
         if self._backlog:
             journal = self._backlog.journal
             before = journal.newest
-            if journal.era_first >= 0:
+            if journal.era_first >= 0 and not 0 <= first < journal.era_first:
                 first = journal.era_first
             if first >= 0:
                 offset = max(offset, before + 1 - first)

@@ -9,8 +9,9 @@ from firmware.points.ring import BASE
 
 BLOCK = const(4096)
 LINKS = const(24)  # bytes of littlefs's own in the blocks of a segment
-SUFFIX = ".seg"
+_SUFFIX = ".seg"
 _NAME_SIZE = const(12)
+_FOLDER = const(0x4000)  # type of an entry of ilistdir
 
 
 class Segment:
@@ -22,6 +23,9 @@ class Segment:
         self.points = 0  # in it and not read yet
         self.resolution_ms = 0  # of thinning; 0: every reading is in it
         self.busy = False  # being delivered
+
+    def path(self, folder: str) -> str:
+        return "%s/%08x%s" % (folder, self.number, _SUFFIX)
 
     def blocks(self) -> int:
         return (self.size + LINKS + BLOCK - 1) // BLOCK
@@ -68,17 +72,50 @@ class Ending:
         if cycle != self.era:
             self.era = cycle
             self.era_first = self.era_newest = -1
-        if self.era_first < 0:
+        if self.era_first < 0 or t < self.era_first:
             self.era_first = t
         self.era_newest = max(self.era_newest, t)
 
 
-def number_of(name: str) -> int:
-    """The number of the segment with this file name, or -1."""
-    if len(name) == _NAME_SIZE and name.endswith(SUFFIX):
+def find(folder: str, log) -> tuple:
+    """The segments in a folder, oldest first, and those that are none. Raises OSError.
+
+    A rewriting that was cut off is removed; what is not the journal's own is left alone.
+    """
+    segments: list = []
+    broken: list = []
+    for name in sorted([e[0] for e in os.ilistdir(folder) if e[1] != _FOLDER]):
+        number = _number(name)
+        if number < 0:
+            if name.endswith(".tmp"):
+                try:
+                    os.remove(folder + "/" + name)
+                except OSError as error:
+                    log.error("%s/%s cannot be removed: %s", folder, name, error)
+            elif name != "eras":
+                log.warning("%s/%s is none of its files", folder, name)
+            continue
+        segment = Segment(number)
+        path = segment.path(folder)
         try:
-            number = int(name[: -len(SUFFIX)], 16)
-            if "%08x%s" % (number, SUFFIX) == name:
+            segment.survey(path)
+            segments.append(segment)
+        except OSError as error:
+            segments.append(segment)  # it may be readable when its turn comes
+            log.error("%s cannot be read: %s", path, error)
+        except ValueError:
+            broken.append(segment)
+            if segment.size:  # else it was just begun when the power failed
+                log.error("%s has no header that is whole", path)
+    return segments, broken
+
+
+def _number(name: str) -> int:
+    """The number of the segment with this file name, or -1."""
+    if len(name) == _NAME_SIZE and name.endswith(_SUFFIX):
+        try:
+            number = int(name[: -len(_SUFFIX)], 16)
+            if "%08x%s" % (number, _SUFFIX) == name:
                 return number
         except ValueError:
             pass

@@ -406,6 +406,36 @@ def test_what_can_never_be_dated_is_counted_and_given_up():
     assert os.listdir("journal") == []
 
 
+def test_a_power_cycle_that_has_ended_is_over_for_good():
+    time = Time()
+    _, queue = undated_queue(time, 0, False)
+    spill(queue, time, 3)
+    # Power is cut, and the clock is known at once; then there is a restart by the watchdog.
+    clock, queue = undated_queue(time, 7000, False)
+    clock.set(T0, time.ms)
+    spill(queue, time, 3, first=10)
+    clock, queue = undated_queue(time, 90000, True)
+    spill(queue, time, 3, first=20)
+    clock.set(T0 + 90000, time.ms)
+    assert values(delivered(queue)) == [10, 11, 12, 20, 21, 22]
+    assert counters(queue) == {"undated": 3}
+
+
+def test_readings_that_an_earlier_run_has_dated_are_not_shared_with_later():
+    time = Time()
+    _, queue = undated_queue(time, 60000, False)
+    spill(queue, time, 3)
+    clock, queue = undated_queue(time, 70000, True)
+    clock.set(T0 + 70000, time.ms)
+    queue.take()
+    # A restart; and the clock is an hour behind.
+    clock, queue = undated_queue(Time(), 1000, False)
+    clock.set(T0 - 3600000, 0)
+    queue.put(0, 3)
+    found = sorted(delivered(queue), key=lambda p: p[2])
+    assert [t - T0 for _, t, _ in found] == [60000, 61000, 62000, 62001]
+
+
 def test_a_counter_that_went_back_is_another_power_cycle():
     time = Time()
     _, queue = undated_queue(time, 50000, False)

@@ -27,6 +27,7 @@ class Device:
         self.safe = set()  # of those, what must be on flash
         self.delivered = set()
         self.dated = True  # everything on flash
+        self.thins = False
         self.count = 0
         self.skew = 0  # ms, of the clock
         self.counter = 5000
@@ -138,6 +139,7 @@ def large(device):
 
 def thinning(device):
     """Steps: more than flash has room for, of which only the last one can be cut."""
+    device.thins = True
     cut_at = device.flash.cut_at
     device.flash.cut_at = -1
     device.start()
@@ -207,6 +209,12 @@ def check(device):
         for key, value in found.items():
             assert device.taken.get(key) == value, (key, value, device.taken.get(key))
         missing = device.safe - set(found)
+        if device.thins:
+            # A reading in 2 s of each property, of which at most every other one may be missing.
+            for name in ("a", "b"):
+                times = sorted(t for prop, t in found if prop == name)
+                gap = max(b - a for a, b in zip(times, times[1:]))
+                assert times[0] <= T0 + 6000 and gap <= 8000, (name, gap)
         assert queue.damaged == 0 and queue.dropped == 0
         assert len(queue) == 0
         assert "journal" not in os.listdir() or os.listdir("journal") in ([], ["eras"]), (
