@@ -44,6 +44,11 @@ def watchdog(timeout_ms: int) -> machine.WDT:
     return machine.WDT(timeout=timeout_ms)
 
 
+def name_servers() -> list:
+    server = network.WLAN(network.STA_IF).ifconfig()[3]  # from DHCP
+    return [] if server == "0.0.0.0" else [server]
+
+
 def onewire(pin: int):
     import onewire  # frozen in
 

@@ -109,6 +109,20 @@ class Wifi:
         return None
 
 
+def name_servers(path: str = "/etc/resolv.conf") -> list:
+    """The IPv4 addresses of the network's name servers, the one to prefer first; maybe none."""
+    servers = []
+    try:
+        with open(path) as file:
+            for line in file:
+                words = line.split()
+                if len(words) > 1 and words[0] == "nameserver" and ":" not in words[1]:
+                    servers.append(words[1])
+    except OSError:
+        pass
+    return servers
+
+
 def onewire(pin: int):
     """The 1-Wire bus on a pin. Raises OSError, with words, where there is none."""
     raise OSError("the unix port has no 1-Wire bus; use the driver `room` or `counter` here")

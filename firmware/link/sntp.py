@@ -13,6 +13,7 @@ import struct
 from micropython import const
 
 from firmware.link import LinkError
+from firmware.link.dns import resolve
 from firmware.link.stream import close, readable, within
 from firmware.log import Log
 from firmware.points.clock import system_ms
@@ -67,10 +68,7 @@ async def keep(clock, hosts: list):
 
 async def query(host: str, port: int, uptime_ms) -> tuple:
     """Ask once; return (ms since 1970, at which uptime). Waits for the answer without end."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
-    except OSError as e:
-        raise LinkError("the name %s cannot be resolved (%s)" % (host, e))
+    family, kind, proto, _, address = await resolve(host, port, socket.SOCK_DGRAM)
     cookie = os.urandom(8)
     request = bytearray(48)
     request[0] = _MODE_CLIENT

@@ -21,6 +21,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware.link import LinkError
+from firmware.link.dns import resolve
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -171,10 +172,7 @@ class Stream:
 
 async def connect(host: str, port: int, trust=None) -> Stream:
     """Open a TCP connection, with TLS on it if `trust` says whom to believe."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)[0]
-    except OSError as e:
-        raise LinkError("the name %s cannot be resolved (%s)" % (host, e))
+    family, kind, proto, _, address = await resolve(host, port, socket.SOCK_STREAM)
     sock = socket.socket(family, kind, proto)
     try:
         sock.setblocking(False)

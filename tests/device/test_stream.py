@@ -121,12 +121,6 @@ async def test_writing_to_a_closed_connection_says_so():
     assert str(error) and str(error)[0] not in "([0123456789", str(error)
 
 
-async def test_a_name_that_nobody_knows_is_named():
-    error = await failure(connect("no.such.host.invalid", 1))
-    assert "no.such.host.invalid" in str(error)
-    assert "cannot be resolved" in str(error)
-
-
 def test_errors_in_words():
     assert "refused" in words(OSError(errno.ECONNREFUSED))
     assert "reset" in words(OSError(errno.ECONNRESET))

@@ -1,0 +1,249 @@
+"""Names to addresses, without holding up the program as the port's own `getaddrinfo` does.
+
+One question for an IPv4 address over UDP (RFC 1035), to the name servers that the board knows.
+Neither /etc/hosts nor mDNS is asked: of the names that are not in the DNS, `localhost` alone is
+known.
+"""
+
+import asyncio
+import errno
+import os
+import select
+import socket
+import struct
+import time
+
+from micropython import const
+
+from firmware.board import board
+from firmware.link import LinkError
+from firmware.log import Log
+from firmware.url import parse_host
+
+_PORT = const(53)
+_SERVERS = const(3)  # as many as a resolv.conf may name (resolv.conf(5), MAXNS)
+_POLL_MS = const(20)
+_KNOWN = const(8)  # hosts whose last address is kept: a configuration names about three
+
+_PACKET = const(512)  # RFC 1035, section 4.2.1: an answer over UDP is not longer
+_RECORDS = const(16)  # of an answer that are looked at
+_PARTS = const(32)  # labels and pointers that a name may be made of
+_NAME = const(255)  # section 3.1: bytes of a name
+
+_A = const(1)
+_CNAME = const(5)
+_IN = const(1)
+
+_NO_SUCH_NAME = const(3)
+_CUT = const(16)  # our own, above the RCODEs, which have four bits
+_BROKEN = const(17)
+_WORDS = {
+    1: "it does not understand the question",
+    2: "it failed",
+    4: "it does not answer such questions",
+    5: "it refused to answer",
+    _CUT: "it cut its answer short",
+    _BROKEN: "it gave an answer that cannot be read",
+}
+
+
+async def resolve(host: str, port: int, kind: int) -> tuple:
+    """What `getaddrinfo` would give first for the host: (family, kind, proto, name, address).
+
+    Waits for up to three seconds. Raises LinkError, with words, if there is no address.
+    """
+    name = host.lower().rstrip(".")
+    if name == "localhost":
+        name = "127.0.0.1"
+    elif not _is_address(name):
+        name = await resolver.address(name)
+    try:
+        return socket.getaddrinfo(name, port, 0, kind)[0]  # looks nothing up: it is an address
+    except OSError as e:
+        raise LinkError("the address %s cannot be used (%s)" % (name, e))
+
+
+class Resolver:
+    """Asks name servers, and knows the last address of each host for when none of them answers.
+
+    `servers()` gives them, `address` or `address:port`, the one to prefer first. It is asked
+    before every look-up, because each Wi-Fi network has its own.
+    """
+
+    AGAIN_MS = 1000  # of silence, then the next server is asked, or the same one again
+    SILENCE_MS = 3000  # of them all; the shortest deadline of a caller is five seconds
+
+    def __init__(self, servers):
+        self._servers = servers
+        self._known = {}
+
+    async def address(self, host: str) -> str:
+        """The host's IPv4 address. Raises LinkError."""
+        query = _query(host)
+        try:
+            found = await self._ask(query)
+        except LinkError as error:
+            found = self._known.get(host)
+            if found is None:
+                raise LinkError("the name %s cannot be resolved: %s" % (host, error))
+            Log("dns").warning("%s; %s is taken to be at %s still", error, host, found)
+            return found
+        if found == _NO_SUCH_NAME:
+            raise LinkError("the name %s does not exist" % host)
+        if not isinstance(found, str):
+            raise LinkError("the name %s has no IPv4 address" % host)
+        if host not in self._known and len(self._known) >= _KNOWN:
+            self._known.popitem()
+        self._known[host] = found
+        return found
+
+    async def _ask(self, query):
+        """What `decode` made of the first answer that settles it; LinkError if none does."""
+        failure = "no name server is known; is the network joined?"
+        waiting = []  # (socket, server): the next one to ask comes first
+        poll = select.poll()
+        try:
+            for server in self._servers()[:_SERVERS]:
+                try:
+                    waiting.append((_open(server), server))
+                    poll.register(waiting[-1][0], select.POLLIN)
+                except (OSError, ValueError) as e:
+                    failure = "the name server %s: %s" % (server, e)
+            began = due = time.ticks_ms()
+            while waiting:
+                now = time.ticks_ms()
+                if time.ticks_diff(now, began) >= self.SILENCE_MS:
+                    failure = "no answer from the name server "
+                    raise LinkError(failure + ", ".join([server for _, server in waiting]))
+                asked = None
+                if time.ticks_diff(now, due) >= 0:
+                    asked = waiting.pop(0)
+                    waiting.append(asked)
+                    due = time.ticks_add(now, self.AGAIN_MS)
+                heard = [event[0] for event in poll.poll(0)]
+                for entry in list(waiting):
+                    sock, server = entry
+                    try:
+                        if entry is asked:
+                            sock.send(query)
+                        found = _hear(sock, query) if sock in heard else None
+                    except (OSError, LinkError) as e:
+                        failure = "the name server %s: %s" % (server, e)
+                        waiting.remove(entry)
+                        poll.unregister(sock)
+                        sock.close()
+                        due = now
+                        continue
+                    if found is not None:
+                        return found
+                await asyncio.sleep_ms(_POLL_MS)
+            raise LinkError(failure)
+        finally:
+            for sock, _ in waiting:
+                sock.close()
+
+
+def _open(server: str):
+    """A socket that hears nobody but the server, from a port that the system draws."""
+    host, port = parse_host(server, _PORT)
+    if not _is_address(host):
+        raise ValueError("it is no IPv4 address")
+    family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setblocking(False)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _hear(sock, query):
+    """None if there is nothing to it; LinkError or OSError if it is the server's last word."""
+    try:
+        found = decode(sock.recv(_PACKET), query)
+    except OSError as e:
+        if e.errno == errno.EAGAIN:  # what came was damaged
+            return None
+        raise
+    if isinstance(found, int) and found not in (0, _NO_SUCH_NAME):
+        raise LinkError(_WORDS.get(found) or "it answered with the error %d" % found)
+    return found
+
+
+def _is_address(host: str) -> bool:
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+
+
+def _query(host: str) -> bytes:
+    """The packet that asks for a host's address, with an id that nobody can guess."""
+    query = bytearray(os.urandom(2) + b"\x01\0\0\x01\0\0\0\0\0\0")  # recursion desired
+    for label in host.encode().split(b"."):
+        if not 0 < len(label) < 64:
+            raise LinkError("%s is no name of a host" % host)
+        query.append(len(label))
+        query.extend(label)
+    return bytes(query) + b"\0\0\x01\0\x01"
+
+
+def decode(packet: bytes, query: bytes):
+    """The address in the answer to a query, dotted; or an int, the answer's RCODE without one.
+
+    None if it is no answer to this query. Aliases (CNAME) are followed within the answer, in
+    whatever order they come.
+    """
+    asked = query[12:]
+    if packet[:2] != query[:2] or packet[12 : len(query)].lower() != asked:
+        return None
+    if packet[2] & 0xF8 != 0x80:  # a response to a standard query
+        return None
+    if packet[3] & 15:
+        return packet[3] & 15
+    code = _CUT if packet[2] & 2 else 0
+    aliases = {}
+    addresses = {}
+    at = len(query)
+    try:
+        for _ in range(min(packet[6] << 8 | packet[7], _RECORDS)):
+            owner, at = _name(packet, at)
+            kind, group, _, _, length = struct.unpack_from("!5H", packet, at)
+            at += 10
+            if group == _IN and kind == _CNAME:
+                aliases[owner] = _name(packet, at)[0]
+            elif group == _IN and kind == _A and owner not in addresses:
+                addresses[owner] = "%d.%d.%d.%d" % struct.unpack_from("!4B", packet, at)
+            at += length
+    except (IndexError, ValueError):
+        code = code or _BROKEN
+    name = asked[:-4]
+    while name in aliases:
+        name = aliases.pop(name)  # so a circle of them has an end
+    return addresses.get(name, code)
+
+
+def _name(packet: bytes, at: int) -> tuple:
+    """The name that begins here, in lower case and without pointers, and where it ends.
+
+    Raises IndexError or ValueError if it is none. A circle of pointers has too many parts.
+    """
+    name = bytearray()
+    end = 0
+    for _ in range(_PARTS):
+        size = packet[at]
+        if size >= 0xC0:  # RFC 1035, section 4.1.4
+            end = end or at + 2
+            at = (size & 63) << 8 | packet[at + 1]
+            continue
+        name.extend(packet[at : at + 1 + size].lower())
+        at += 1 + size
+        if not size:
+            return bytes(name), end or at
+        if size > 63 or len(name) > _NAME:
+            break
+    raise ValueError("no name")
+
+
+# For a test to replace; the servers are looked for at each look-up.
+resolver = Resolver(board.name_servers)
