@@ -111,6 +111,12 @@ class App:
             int(1000 * buffer["spill_after_s"]),
             board.reset_cause() in board.COUNTER_SURVIVES,
         )
+        # How many readings are only in RAM, told to the next run in case this one is cut short.
+        self._retained = board.Retained()
+        lost = self._queue.lost = self._retained.get()
+        if lost:
+            _log.warning("%d readings that were only in RAM are lost", lost)
+        self._retained.set(0)
         self._time_servers = settings["time"]["ntp"]
         self._wifi = board.Wifi(settings["wifi"])
         commands = Commands(self._thermostat, self._put, Log("command"))
@@ -137,6 +143,7 @@ class App:
         """The relay off, and what is not delivered on flash."""
         self.safe()
         self._queue.flush()
+        self._retained.set(self._queue.in_ram)
 
     async def _supervise(self, name: str, start):
         """Run `start()` for ever, whatever it raises."""
@@ -153,6 +160,7 @@ class App:
 
     def _put(self, name: str, value):
         self._queue.put(self._index[name], value)
+        self._retained.set(self._queue.in_ram)
 
     async def _sample(self, spec: dict):
         """Read one sensor on its grid: the n-th reading is due n periods after the first one."""
@@ -172,6 +180,7 @@ class App:
                     await asyncio.sleep_ms(wait_ms)
                 value = sensor.value()
                 self._queue.put(index, value)
+                self._retained.set(self._queue.in_ram)
                 if regulates:
                     self._temp_c = value
                     self._temp_ms = uptime.ms()
@@ -217,6 +226,7 @@ class App:
     async def _spill(self):
         while True:
             self._queue.tick()
+            self._retained.set(self._queue.in_ram)
             await asyncio.sleep_ms(_SPILL_MS)
 
     async def _report(self):

@@ -14,6 +14,7 @@ REPORT = (
     ("dropped", lambda queue, uplink, wifi: queue.dropped),
     ("thinned", lambda queue, uplink, wifi: queue.thinned),
     ("damaged", lambda queue, uplink, wifi: queue.damaged),
+    ("lost", lambda queue, uplink, wifi: queue.lost),
     ("undated", lambda queue, uplink, wifi: queue.undated),
     ("rejected", lambda queue, uplink, wifi: queue.rejected + uplink.rejected),
     ("transport", lambda queue, uplink, wifi: uplink.transport),

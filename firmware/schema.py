@@ -35,6 +35,7 @@ RESERVED = (
     "rejected",
     "undated",
     "thinned",
+    "lost",
     "damaged",
     "transport",
     "resetcause",

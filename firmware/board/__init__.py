@@ -3,6 +3,7 @@
     unique_id() -> bytes        restart()             Output(pin, active)    onewire(pin)
     reset_cause() -> str        watchdog(timeout_ms)  Wifi(networks)
     counter_ms() -> int         COUNTER_SURVIVES      name_servers() -> list
+    Retained()
 
 `unix.py` says what each of them promises; `esp32.py` how a board keeps the promise.
 """

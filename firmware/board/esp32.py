@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import struct
 import time
 
 import machine
@@ -34,6 +35,27 @@ COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep")
 
 def counter_ms() -> int:
     return time.time_ns() // 1000000
+
+
+class Retained:
+    """Eight bytes of the RTC's memory: a mark, since it is anything after power-on, and a word."""
+
+    _FORMAT = "<4sI"
+    _MARK = b"CTh1"
+
+    def __init__(self):
+        self._rtc = machine.RTC()
+        self._memory = bytearray(self._rtc.memory()[:8])
+        if self._memory[:4] != self._MARK or len(self._memory) < 8:
+            self._memory = bytearray(8)
+            struct.pack_into(self._FORMAT, self._memory, 0, self._MARK, 0)
+
+    def get(self) -> int:
+        return struct.unpack(self._FORMAT, self._memory)[1]
+
+    def set(self, number: int) -> None:
+        struct.pack_into(self._FORMAT, self._memory, 0, self._MARK, number)
+        self._rtc.memory(self._memory)
 
 
 def restart() -> None:

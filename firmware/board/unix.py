@@ -6,6 +6,7 @@ where the `room` driver finds the heat that it has to simulate.
 
 import hashlib
 import os
+import struct
 import sys
 
 from firmware import uptime
@@ -37,6 +38,30 @@ COUNTER_SURVIVES = ()
 def counter_ms() -> int:
     """Milliseconds on the board's own counter, which some restarts do not set back."""
     return uptime.ms()
+
+
+class Retained:
+    """A number that outlives a restart, as RAM of the RTC does; 0 where the power was cut.
+
+    Here it is a file, which outlives the process but is not synced to the disk.
+    """
+
+    def __init__(self, path: str = "retained"):
+        self._word = bytearray(4)
+        try:
+            self._file = open(path, "r+b")  # noqa: SIM115 kept for life
+            self._file.readinto(self._word)
+        except OSError:
+            self._file = open(path, "w+b")  # noqa: SIM115
+
+    def get(self) -> int:
+        return struct.unpack("<I", self._word)[0]
+
+    def set(self, number: int) -> None:
+        """Allocates nothing."""
+        struct.pack_into("<I", self._word, 0, number)
+        self._file.seek(0)
+        self._file.write(self._word)
 
 
 def restart() -> None:

@@ -52,6 +52,7 @@ class Queue:
         self._max_points = max_points
         self._max_age_ms = max_age_ms
         self._log = Log("queue")
+        self.lost = 0  # points that were only in RAM when the last run was cut short
         self.rejected = 0  # points that the platform will not have, set aside
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
@@ -121,6 +122,11 @@ class Queue:
     def __len__(self) -> int:
         """Points that the platform does not have yet."""
         return len(self._ring) + self.spilled
+
+    @property
+    def in_ram(self) -> int:
+        """Points that a power cut would take."""
+        return len(self._ring)
 
     @property
     def spilled(self) -> int:

@@ -39,9 +39,23 @@ class WDT:
         self.fed += 1
 
 
+class RTC:
+    """Its memory outlives a restart, and holds anything, or nothing, after power-on."""
+
+    kept = b""
+
+    def memory(self, data=None):
+        if data is None:
+            return RTC.kept
+        assert len(data) <= 2048, "the RTC's memory is small"
+        RTC.kept = bytes(data)
+        return None
+
+
 class Machine:
     Pin = Pin
     WDT = WDT
+    RTC = RTC
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
     cause = 1
     resets = 0

@@ -13,8 +13,12 @@ from firmware.board import board, esp32, unix  # noqa: E402 needs the stand-ins
 from firmware.log import Log  # noqa: E402
 
 NAMES = (
+    "COUNTER_SURVIVES",
     "Output",
+    "Retained",
     "Wifi",
+    "counter_ms",
+    "name_servers",
     "onewire",
     "reset_cause",
     "restart",
@@ -51,6 +55,21 @@ def test_both_boards_have_the_same_names():
         assert hasattr(unix, name) and hasattr(esp32, name), name
     for name in ("connect", "connected", "disconnect", "rssi"):
         assert hasattr(unix.Wifi, name) and hasattr(esp32.Wifi, name), name
+
+
+def test_a_retained_number_outlives_a_restart_and_not_a_power_cut():
+    for one in (unix, esp32):
+        assert one.Retained().get() == 0
+        one.Retained().set(1234567)
+        retained = one.Retained()
+        assert retained.get() == 1234567
+        retained.set(7)
+        assert one.Retained().get() == 7
+    for garbage in (b"", b"CT", bytes(range(40)), b"\xff" * 2048):
+        fake_esp32.RTC.kept = garbage
+        assert esp32.Retained().get() == 0, garbage
+        esp32.Retained().set(3)
+        assert esp32.Retained().get() == 3, garbage
 
 
 # The simulated board

@@ -76,6 +76,7 @@ _DEFAULT_PROPERTIES = {
     "rejected": {"type": "number"},
     "undated": {"type": "number"},
     "thinned": {"type": "number"},
+    "lost": {"type": "number"},
     "damaged": {"type": "number"},
     "transport": {"type": "string"},
     "resetcause": {"type": "string"},
