@@ -24,8 +24,6 @@ SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 # MicroPython a folder is a package without one.
 FILES = {"umqtt/simple.py": "umqtt/simple.py"}
 
-_DEFAULT_INDEX = "https://pypi.org/simple"
-
 
 class VendorError(ToolError):
     """The modules could not be fetched or are not the expected ones; the text says what to do."""
@@ -50,12 +48,15 @@ def pip_config() -> dict[str, str]:
 def fetch(into: Path) -> Path:
     """Download the archive into the folder `into`, check its hash, return its path."""
     import httpx2
+    from pip._internal.models.index import PyPI  # the index that pip uses unless told otherwise
     from unearth import PackageFinder
     from unearth.auth import MultiDomainBasicAuth
     from unearth.fetchers import PyPIClient
 
     config = pip_config()
-    indexes = [] if _is_true(config.get("no-index")) else [config.get("index-url", _DEFAULT_INDEX)]
+    indexes = (
+        [] if _is_true(config.get("no-index")) else [config.get("index-url", PyPI.simple_url)]
+    )
     indexes += config.get("extra-index-url", "").split()
     print(f"Fetching {DISTRIBUTION} {VERSION} from the package index …", flush=True)
     with PyPIClient(verify=_certificates(config)) as session:
