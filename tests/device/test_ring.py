@@ -2,9 +2,11 @@
 
 import gc
 import random
+import sys
 
 from firmware.points.ring import BASE, INTEGER, KIND, MAX_TEXT, PROPERTY, TEXT, Cursor, Ring
 from model import T0
+from skip import Skip
 
 _WORD = 0xFFFFFFFF
 
@@ -173,6 +175,8 @@ def test_a_number_costs_at_most_ten_bytes_everything_counted():
 
 
 def test_appending_a_number_allocates_nothing():
+    if sys.maxsize < 1 << 32:
+        raise Skip("a millisecond of this century is an object on the heap of a 32-bit port")
     ring = Ring(64)
     value = 20.25
     times = [T0 + (1 << 33) * n for n in range(200)]
