@@ -49,6 +49,8 @@ def delivered(device, points):
 @pytest.mark.timeout(200)
 def test_every_reading_arrives_once_over_both_transports(device, platform):
     run_with_outage(device, platform.stop_mqtt, platform.start_mqtt)
+    # The back-off of an outage of 20 s is up to 32 s, and MQTT has to hold for 10 s after it.
+    wait(lambda: platform.writes()[-1]["transport"] == "mqtt", "feeds over MQTT again", 90)
     delivered(device, lambda: [(t, value) for _, t, value in platform.points("counter")])
     transports = [write["transport"] for write in platform.writes()]
     assert {"mqtt", "https"} == set(transports)
