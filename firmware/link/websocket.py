@@ -15,6 +15,7 @@ import os
 from micropython import const
 
 from firmware.link import LinkError
+from firmware.link.stream import Stream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 _MAX_ANSWER = const(2048)  # bytes; brokers say all in 200, proxies add their own
@@ -94,8 +95,8 @@ def _refusal(status: str) -> str:
     return text + "is mqtt.url right, with its path?"
 
 
-class WebSocket:
-    """A stream of bytes in binary frames. A LinkError from it ends it: its owner closes it."""
+class WebSocket(Stream):
+    """Bytes in the binary frames of another stream. A LinkError ends it: its owner closes it."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -116,12 +117,6 @@ class WebSocket:
         n = await self._stream.read_into(view)
         self._left -= n
         return n
-
-    async def read_exactly(self, view):
-        """Fill the whole buffer (a memoryview)."""
-        at = 0
-        while at < len(view):
-            at += await self.read_into(view[at:])
 
     async def write(self, data):
         """Write all of it."""
