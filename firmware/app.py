@@ -159,7 +159,10 @@ class App:
             await asyncio.sleep_ms(_RESTART_MS)
 
     def _put(self, name: str, value):
-        self._queue.put(self._index[name], value)
+        self._buffer(self._index[name], value)
+
+    def _buffer(self, index: int, value):
+        self._queue.put(index, value)
         self._retained.set(self._queue.in_ram)
 
     async def _sample(self, spec: dict):
@@ -179,8 +182,7 @@ class App:
                 if wait_ms:
                     await asyncio.sleep_ms(wait_ms)
                 value = sensor.value()
-                self._queue.put(index, value)
-                self._retained.set(self._queue.in_ram)
+                self._buffer(index, value)
                 if regulates:
                     self._temp_c = value
                     self._temp_ms = uptime.ms()
