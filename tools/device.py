@@ -7,8 +7,23 @@ from typing import NoReturn
 from tools import ROOT, ToolError, micropython
 from tools.build import build
 
-# boot.py and then main.py, as a board does it.
-_START = "import boot, main"
+# What a board does: boot.py and then main.py, and again when the firmware restarts the board, which
+# it asks for by the exit code of firmware/board/unix.py. All that it had in RAM is forgotten then.
+_START = """
+import gc, sys
+while True:
+    try:
+        import boot, main
+        break
+    except SystemExit as end:
+        if end.args != (75,):
+            raise
+    for name in list(sys.modules):
+        if name in ("boot", "main") or name.startswith("firmware"):
+            del sys.modules[name]
+    globals().pop("boot", None)
+    gc.collect()
+"""
 
 
 class DeviceError(ToolError):

@@ -1,7 +1,7 @@
 """The hardware, behind the same names on every port; nothing else imports what a port has alone.
 
-    unique_id() -> bytes        restart()             Output(pin, active)    onewire(pin)
-    reset_cause() -> str        watchdog(timeout_ms)  Wifi(networks)
+    unique_id() -> bytes        restart(why)          Output(pin, active)    onewire(pin)
+    reset_cause() -> str        watchdog(timeout_ms)  Wifi(networks)         set_time(utc_ms)
     counter_ms() -> int         COUNTER_SURVIVES      name_servers() -> list
     Retained()
 

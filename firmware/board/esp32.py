@@ -7,8 +7,10 @@ import time
 
 import machine
 import network
+from micropython import const
 
 from firmware.log import Log
+from firmware.points.clock import UNIX_EPOCH_S
 
 _log = Log("board")
 
@@ -25,41 +27,78 @@ def unique_id() -> bytes:
     return machine.unique_id()
 
 
+# Why the firmware restarts itself; the RTC's memory holds the place in this list.
+REASONS = ("failure", "memory", "command", "config")
+
+
 def reset_cause() -> str:
-    return _CAUSES.get(machine.reset_cause(), "unknown")
+    # machine.reset is told from a reset button by what `restart` left; a crash in between is
+    # neither, and leaves none.
+    cause = _CAUSES.get(machine.reset_cause(), "unknown")
+    return (_reason if cause == "hard" else None) or cause
 
 
-# The RTC counts on over these; it begins at 2000-01-01 when the power comes, and nobody sets it.
-COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep")
+# The RTC counts on over these; it begins at 2000-01-01 when the power comes.
+COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + REASONS
 
 
 def counter_ms() -> int:
     return time.time_ns() // 1000000
 
 
+# The RTC's memory: a mark, since it is anything after power-on, a number, and why the firmware
+# restarted itself, counted from 1, or 0.
+_SIZE = const(9)
+_MARK = b"CTh2"
+
+
+def _memory() -> bytearray:
+    memory = bytearray(machine.RTC().memory()[:_SIZE])
+    if memory[:4] == _MARK and len(memory) == _SIZE:
+        return memory
+    memory = bytearray(_SIZE)
+    memory[:4] = _MARK
+    return memory
+
+
+def _take_reason():
+    """Why the firmware restarted itself, told once."""
+    memory = _memory()
+    place = memory[8]
+    memory[8] = 0
+    machine.RTC().memory(memory)
+    return REASONS[place - 1] if 0 < place <= len(REASONS) else None
+
+
+_reason = _take_reason()
+
+
 class Retained:
-    """Eight bytes of the RTC's memory: a mark, since it is anything after power-on, and a word."""
-
-    _FORMAT = "<4sI"
-    _MARK = b"CTh1"
-
     def __init__(self):
         self._rtc = machine.RTC()
-        self._memory = bytearray(self._rtc.memory()[:8])
-        if self._memory[:4] != self._MARK or len(self._memory) < 8:
-            self._memory = bytearray(8)
-            struct.pack_into(self._FORMAT, self._memory, 0, self._MARK, 0)
+        self._memory = _memory()
 
     def get(self) -> int:
-        return struct.unpack(self._FORMAT, self._memory)[1]
+        return struct.unpack_from("<I", self._memory, 4)[0]
 
     def set(self, number: int) -> None:
-        struct.pack_into(self._FORMAT, self._memory, 0, self._MARK, number)
+        struct.pack_into("<I", self._memory, 4, number)
         self._rtc.memory(self._memory)
 
 
-def restart() -> None:
+def restart(why: str) -> None:
+    memory = _memory()
+    memory[8] = REASONS.index(why) + 1
+    machine.RTC().memory(memory)
     machine.reset()
+
+
+def set_time(utc_ms: int) -> None:
+    # Its own `gmtime` turns this back into what it counts from, 1970 or 2000.
+    seconds = utc_ms // 1000 - UNIX_EPOCH_S
+    year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+    microseconds = utc_ms % 1000 * 1000
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, microseconds))
 
 
 def watchdog(timeout_ms: int) -> machine.WDT:

@@ -14,6 +14,12 @@ from firmware.log import Log
 
 _log = Log("board")
 
+# Why the firmware restarts itself: a task that keeps dying, a lack of memory, a command, another
+# configuration.
+REASONS = ("failure", "memory", "command", "config")
+RESTART = 75  # sysexits.h: EX_TEMPFAIL
+_REASON = "CSIPIO_RESET_CAUSE"
+
 # Every output made so far, by its pin: the simulated hardware's side of the relays.
 outputs = {}
 
@@ -27,8 +33,11 @@ def unique_id() -> bytes:
 
 
 def reset_cause() -> str:
-    """Why the board started: power-on, watchdog, soft, deep-sleep, hard or unknown."""
-    return "power-on"
+    """Why the board started: power-on, watchdog, soft, deep-sleep, hard or unknown.
+
+    Or, where the firmware itself asked for it, the reason that it gave to `restart`.
+    """
+    return os.getenv(_REASON) or "power-on"
 
 
 # The causes of a start over which `counter_ms` has counted on: none, for a process.
@@ -64,9 +73,18 @@ class Retained:
         self._file.write(self._word)
 
 
-def restart() -> None:
-    """Starts the board anew; does not return. Here the process ends: starting is the host's."""
-    sys.exit(0)
+def restart(why: str) -> None:
+    """Starts the board anew; does not return. `why`: one of REASONS, the next reset cause.
+
+    Here the program ends with an exit code for whoever started it: `csipio device` starts it again
+    in the same process.
+    """
+    os.putenv(_REASON, why)
+    sys.exit(RESTART)
+
+
+def set_time(utc_ms: int) -> None:
+    """Sets the system's clock, by which TLS judges certificates. A computer sets its own."""
 
 
 def watchdog(timeout_ms: int) -> "Watchdog":
@@ -134,17 +152,24 @@ class Wifi:
         return None
 
 
-def name_servers(path: str = "/etc/resolv.conf") -> list:
-    """The IPv4 addresses of the network's name servers, the one to prefer first; maybe none."""
+def name_servers(path: "str | None" = None) -> list:
+    """The IPv4 addresses of the network's name servers, the one to prefer first; maybe none.
+
+    They stand in `resolv.conf` in the device's folder, where a laboratory may put one, or else in
+    the computer's. The port may be given, too: `nameserver 127.0.0.1:5353`.
+    """
     servers = []
-    try:
-        with open(path) as file:
-            for line in file:
-                words = line.split()
-                if len(words) > 1 and words[0] == "nameserver" and ":" not in words[1]:
-                    servers.append(words[1])
-    except OSError:
-        pass
+    for name in (path,) if path else ("resolv.conf", "/etc/resolv.conf"):
+        try:
+            with open(name) as file:
+                for line in file:
+                    words = line.split()
+                    # An IPv6 address has two colons or more.
+                    if len(words) > 1 and words[0] == "nameserver" and words[1].count(":") < 2:
+                        servers.append(words[1])
+        except OSError:
+            continue
+        break
     return servers
 
 

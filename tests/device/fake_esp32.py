@@ -51,6 +51,10 @@ class RTC:
         RTC.kept = bytes(data)
         return None
 
+    def datetime(self, fields):
+        assert len(fields) == 8
+        RTC.set = fields
+
 
 class Machine:
     Pin = Pin

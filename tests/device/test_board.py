@@ -1,6 +1,7 @@
 """The board: the simulated one, and the ESP32's code on stand-ins for its hardware."""
 
 import asyncio
+import os
 import sys
 import time
 
@@ -22,6 +23,7 @@ NAMES = (
     "onewire",
     "reset_cause",
     "restart",
+    "set_time",
     "unique_id",
     "watchdog",
 )
@@ -87,8 +89,6 @@ def test_unix_output_is_off_at_first_and_seen_by_its_pin():
 
 
 def test_unix_id_is_its_directorys():
-    import os
-
     here = unix.unique_id()
     assert len(here) == 6 and unix.unique_id() == here
     os.mkdir("other")
@@ -97,10 +97,14 @@ def test_unix_id_is_its_directorys():
     os.chdir("..")
 
 
-def test_unix_restart_ends_the_process():
+def test_unix_restart_ends_the_program_and_tells_the_next_one_why():
+    assert unix.reset_cause() == "power-on"
     try:
-        unix.restart()
-    except SystemExit:
+        unix.restart("memory")
+    except SystemExit as end:
+        assert end.args == (unix.RESTART,)
+        assert unix.reset_cause() == "memory"
+        os.unsetenv("CSIPIO_RESET_CAUSE")
         return
     raise AssertionError("it went on")
 
@@ -161,12 +165,38 @@ def test_reset_causes_have_names():
 def test_id_restart_watchdog_and_bus_are_the_machines():
     assert esp32.unique_id() == b"\x24\x6f\x28\x01\x02\x03"
     resets = Machine.resets
-    esp32.restart()
+    esp32.restart("command")
     assert Machine.resets == resets + 1
     dog = esp32.watchdog(8000)
     dog.feed()
     assert (dog.timeout, dog.fed) == (8000, 1)
     assert isinstance(esp32.onewire(4).pin, Pin)
+
+
+def test_the_reason_of_a_restart_is_told_once_and_only_after_a_restart():
+    esp32.Retained().set(5)
+    esp32.restart("memory")
+    Machine.cause = Machine.HARD_RESET
+    esp32._reason = esp32._take_reason()
+    assert esp32.reset_cause() == "memory"
+    assert "memory" in esp32.COUNTER_SURVIVES
+    assert esp32.Retained().get() == 5, "what else is retained stays"
+    Machine.cause = Machine.WDT_RESET
+    assert esp32.reset_cause() == "watchdog"
+    Machine.cause = Machine.HARD_RESET
+    esp32._reason = esp32._take_reason()
+    assert esp32.reset_cause() == "hard"
+    for garbage in (b"", b"CTh2", b"CTh2\0\0\0\0\xff"):
+        fake_esp32.RTC.kept = garbage
+        esp32._reason = esp32._take_reason()
+        assert esp32.reset_cause() == "hard", garbage
+
+
+def test_the_rtc_is_set_in_utc():
+    esp32.set_time(1795398917275)
+    year, month, day, weekday, hour, minute, second, microsecond = fake_esp32.RTC.set
+    assert (year, month, day, hour, minute, second) == (2026, 11, 23, 1, 55, 17)
+    assert (weekday, microsecond) == (0, 275000)
 
 
 async def test_it_joins_its_network():

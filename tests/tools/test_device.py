@@ -1,12 +1,13 @@
 """`csipio device`: the process becomes MicroPython, in the device's folder."""
 
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from tools import ToolError, device, micropython
+from tools import ROOT, ToolError, device, micropython
 
 
 @pytest.fixture
@@ -45,6 +46,26 @@ def test_the_exit_code_is_the_firmwares(folder, root):
     process = start(folder, root)
     process.communicate(timeout=30)
     assert process.returncode == 7
+
+
+def test_a_restart_of_the_board_begins_anew_in_the_same_process(folder, root):
+    shutil.copytree(ROOT / "firmware", root / "firmware")
+    (root / "firmware" / "app.py").write_text("""
+import os, sys
+from firmware.board import unix
+starts = 0
+def run():
+    global starts
+    starts += 1
+    print(starts, unix.reset_cause())
+    if starts > 1 or unix.reset_cause() == "command":
+        sys.exit(0)
+    unix.restart("command")
+""")
+    (root / "main.py").write_text("from firmware import app\napp.run()\n")
+    process = start(folder, root)
+    output, _ = process.communicate(timeout=30)
+    assert (output, process.returncode) == ("boot\n1 power-on\nboot\n1 command\n", 0)
 
 
 @pytest.mark.parametrize("wait", ["asyncio.run(main())", "while True: pass"])

@@ -1,0 +1,36 @@
+"""How long the event loop was held up: the longest time for which one task let no other one run.
+
+The regulation waits for nothing else. So this is how late it can have been, whatever the network
+did; garbage collection, flash and a TLS step that cannot be divided are in it.
+"""
+
+import time
+from asyncio import core  # type: ignore[attr-defined]
+
+
+class PauseMeter(core.IOQueue):
+    """Measures from inside the loop, which asks its queue of sockets between any two steps.
+
+    longest_ms: the longest step since it was last set to 0.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.longest_ms = 0
+        self._since = time.ticks_ms()
+
+    def install(self) -> None:
+        """To be called before the loop runs; asyncio.new_event_loop takes it out again."""
+        core._io_queue = self
+
+    def wait_io_event(self, dt):
+        held_ms = time.ticks_diff(time.ticks_ms(), self._since)
+        if held_ms > self.longest_ms:
+            self.longest_ms = held_ms
+        core.IOQueue.wait_io_event(self, dt)
+        self._since = time.ticks_ms()
+
+    def take(self) -> int:
+        """The longest pause in ms since the last call."""
+        longest_ms, self.longest_ms = self.longest_ms, 0
+        return longest_ms
