@@ -1,22 +1,28 @@
-"""The relay, which itself keeps the minimum times, so that no caller can get around them.
+"""The relay, which itself keeps the minimum and maximum times, so that no caller can get around
+them.
 
 A boiler or compressor that is switched too often wears out: once on it stays on for `min_on_s`,
-once off it stays off for `min_off_s`. What it was before the power went is not known, so an off
-time is taken to have begun with the uptime, at 0. Only `off`, the safe state, waits for nothing.
+once off it stays off for `min_off_s`. One that never stops may be held on by a sensor that fell
+into the cellar: after `max_on_s` it rests for an off time, whatever is asked of it. What it was
+before the power went, or before this program was started again, is not known, so an off time is
+taken to begin with the first request. Only `off`, the safe state, waits for nothing.
 """
 
 
 class Relay:
     """on: whether it is on; cycles: how often it was switched on; on_s: for how long in all.
 
-    output: a board's Output; times in milliseconds are those of firmware.uptime.
+    output: a board's Output; times in milliseconds are those of firmware.uptime, and are to be
+    given once a second or so: no time passes for the relay between two requests. max_on_s: 0 for
+    no limit.
     """
 
-    def __init__(self, output, min_on_s: float, min_off_s: float):
+    def __init__(self, output, min_on_s: float, min_off_s: float, max_on_s: float = 0):
         self._output = output
         self._min_on_ms = int(1000 * min_on_s)
         self._min_off_ms = int(1000 * min_off_s)
-        self._off_asked = False
+        self._max_on_ms = int(1000 * max_on_s)
+        self._off_begins = True  # an off time, with the next request
         self._changed_ms = 0
         self._seen_ms = 0
         self._on_ms = 0
@@ -29,20 +35,21 @@ class Relay:
         return self._on_ms // 1000
 
     def request(self, on: bool, now_ms: int) -> bool:
-        """Switches if the minimum times allow it; returns the state that it is in now."""
-        if self._off_asked:
-            self._off_asked = False
+        """Switches if the times allow it; returns the state that it is in now."""
+        if self._off_begins:
+            self._off_begins = False
             self._changed_ms = now_ms
+        since_ms = now_ms - self._changed_ms
         if self.on:
             self._on_ms += now_ms - self._seen_ms
+            if self._max_on_ms and since_ms >= self._max_on_ms:
+                on = False
         self._seen_ms = now_ms
-        if on != self.on:
-            shortest_ms = self._min_on_ms if self.on else self._min_off_ms
-            if now_ms - self._changed_ms >= shortest_ms:
-                self._output.set(on)
-                self.on = on
-                self._changed_ms = now_ms
-                self.cycles += on
+        if on != self.on and since_ms >= (self._min_on_ms if self.on else self._min_off_ms):
+            self._output.set(on)
+            self.on = on
+            self._changed_ms = now_ms
+            self.cycles += on
         return self.on
 
     def off(self) -> None:
@@ -50,5 +57,5 @@ class Relay:
         as this must work where no clock can be asked.
         """
         self._output.set(False)
-        self._off_asked = self._off_asked or self.on
+        self._off_begins = self._off_begins or self.on
         self.on = False

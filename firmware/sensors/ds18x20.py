@@ -12,6 +12,7 @@ from firmware.board import board
 from firmware.sensors import Sensor, SensorError
 
 MEASURES = "temperature, °C"
+RANGE = (-55, 125)  # data sheet, "Features"
 KEYS = (
     ("pin", "whole number", (0, 48), "", ..., "the bus's data pin, pulled up with 4.7 kΩ"),
     (

@@ -17,6 +17,7 @@ from firmware.board import board
 from firmware.sensors import Sensor, SensorError
 
 MEASURES = "temperature, °C"
+RANGE = (-40, 140)  # what its keys allow: from the coldest outside to the hottest heater
 KEYS = (
     ("start", "number", (-40, 60), "°C", 18, "the room's temperature at the start"),
     ("outside", "number", (-40, 40), "°C", 5, "what it cools down to"),

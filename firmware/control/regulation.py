@@ -1,0 +1,72 @@
+"""One room's regulation: what its thermostat decides, carried out by its relays.
+
+Knows no network and asks no clock: readings and times are handed in, once a second or so.
+"""
+
+from firmware.control.relay import Relay
+from firmware.control.thermostat import Thermostat
+
+
+class Regulation:
+    """thermostat: the rule, and the settings that may be changed; heater: its first relay."""
+
+    def __init__(self, settings: dict, output, range_c, now_ms: int):
+        """`settings`: the section `thermostat`; `output(pin, active)` makes a relay's output;
+        `range_c`: what its sensor can measure, (lowest, highest), or None.
+        """
+        # First of all, so that the pins have a defined level.
+        self.heater = _relay(settings, "relay", output, settings["max_on_s"])
+        self._stage2 = _relay(settings, "stage2", output)
+        self._cooler = _relay(settings, "cooler", output)
+        self.thermostat = Thermostat(settings, range_c, now_ms)
+        self._told = {}
+
+    def off(self) -> None:
+        """Every relay off, at once."""
+        for relay in (self.heater, self._stage2, self._cooler):
+            if relay:
+                relay.off()
+
+    def step(self, now_ms: int) -> None:
+        """Decide, and switch what the relays' own times allow."""
+        thermostat = self.thermostat
+        heat, heat2, cool = thermostat.decide(now_ms)
+        # Nothing may wait for its minimum time where there is no reading to trust.
+        at_once = thermostat.fault is not None
+        cooler = self._cooler
+        _drive(self.heater, heat and not (cooler and cooler.on), at_once, now_ms)
+        if self._stage2:
+            _drive(self._stage2, heat2 and self.heater.on, at_once, now_ms)
+        if cooler:
+            _drive(cooler, cool and not self.heater.on, at_once, now_ms)
+
+    def state(self):
+        """Yield (property, value) of what is reported of it."""
+        yield "relay", self.heater.on
+        if self._stage2:
+            yield "relay2", self._stage2.on
+        if self._cooler:
+            yield "cooler", self._cooler.on
+        yield "fault", self.thermostat.fault or "none"
+
+    def changes(self):
+        """Yield (property, value) of what is not as it was when this was last called."""
+        for name, value in self.state():
+            if self._told.get(name) != value:
+                self._told[name] = value
+                yield name, value
+
+
+def _relay(settings, name, output, max_on_s=0):
+    section = settings[name]
+    if section is None:
+        return None
+    pin = output(section["pin"], section["active"])
+    return Relay(pin, settings["min_on_s"], settings["min_off_s"], max_on_s)
+
+
+def _drive(relay, on: bool, at_once: bool, now_ms: int):
+    if at_once and not on:
+        relay.off()
+    # Also after that: an off time begins with a request.
+    relay.request(on, now_ms)
