@@ -12,11 +12,12 @@ from micropython import const
 from umqtt.simple import MQTTClient
 
 from firmware import uptime
-from firmware.link import LinkError
+from firmware.link import LinkError, deadlines
+from firmware.link.stream import within
 from firmware.log import Log
 
-# A command is the raw value of one property; the largest that this device understands is an object
-# of a few hundred bytes. Larger packets are passed over without being stored.
+# A command is the raw value of one property; the largest that this device understands is a part
+# of its configuration. Larger packets are passed over without being stored.
 MAX_PACKET = const(4096)
 
 _CONNACK = const(0x20)
@@ -30,6 +31,8 @@ PINGRESP = const(0xD0)
 _LARGE = const(64)
 _PIECE = const(512)
 _CHUNK = const(64)
+
+_DUP = const(0x08)  # MQTT 3.1.1, section 3.3.1.1
 
 # MQTT 3.1.1, table 3.1
 _CONNACK_WORDS = {
@@ -51,12 +54,16 @@ class _Wire:
 
     def __init__(self):
         self.out = []
+        self.flags = 0  # to be set in the next byte, which has to be a packet's first
         self._packet = None
         self._at = 0
 
     def write(self, data, size=-1):
         if isinstance(data, str):
             raise TypeError("umqtt counts characters of a str: bytes, please")
+        if self.flags:
+            data = bytes((data[0] | self.flags,)) + bytes(data[1:])
+            self.flags = 0
         if len(data) >= _LARGE:
             self.out.append(data)
             return
@@ -87,10 +94,11 @@ class _Wire:
 class Session:
     """One connection to the broker, from CONNECT on. Its owner calls `receive` again and again."""
 
-    def __init__(self, stream, client_id: bytes, on_message):
+    def __init__(self, stream, client_id: bytes, on_message, max_packet: int = MAX_PACKET):
         """`on_message(topic, payload)`, both bytes, is called from `receive`.
 
         What it raises is logged, and the message acknowledged: it would come back for ever.
+        `max_packet`: bytes after the fixed header; larger packets are passed over.
         """
         self._stream = stream
         self._wire = _Wire()
@@ -98,8 +106,10 @@ class Session:
         self._client.sock = self._wire
         self._client.set_callback(self._deliver)
         self._on_message = on_message
+        self._max_packet = max_packet
         self._client_id = client_id
         self._header = bytearray(2)
+        self._head = 2  # bytes of the last packet before its body; a length may have up to four
         self._sending = asyncio.Lock()
         self.sent_ms = uptime.ms()  # when something was last sent, for the keep-alive
         self.skipped = 0  # packets passed over because of their size
@@ -113,12 +123,19 @@ class Session:
             head = bytes((0x10, len(body) & 0x7F | 0x80, len(body) >> 7))
         else:
             head = bytes((0x10, len(body)))
-        await self._stream.write(head + body)
+        # The first that is sent: where there is TLS, its handshake comes before it.
+        await within(
+            deadlines.TLS_MS + deadlines.PACKET_OUT_MS,
+            "sending CONNECT",
+            self._stream.write(head + body),
+        )
         self.sent_ms = uptime.ms()
-        kind, packet = await self._packet()
-        if kind != _CONNACK or packet is None or len(packet) != 4:
+        kind, packet = await within(
+            deadlines.CONNACK_MS, "the broker's answer to CONNECT", self._packet()
+        )
+        if kind != _CONNACK or packet is None or len(packet) != self._head + 2:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
-        code = packet[3]
+        code = packet[-1]
         if code:
             text = _CONNACK_WORDS.get(code) or "the broker refused the connection (code %d)" % code
             raise LinkError(text, refused=code in _CREDENTIALS)
@@ -131,11 +148,15 @@ class Session:
         except _AnswerWanted:
             pass
 
-    def publish(self, topic: bytes, payload, pid: int):
-        """Write a PUBLISH with QoS 1; `flush` sends it, and until then the payload must stay."""
+    def publish(self, topic: bytes, payload, pid: int, again: bool = False):
+        """Write a PUBLISH with QoS 1; `flush` sends it, and until then the payload must stay.
+
+        `again`: some of it was sent before, which MQTT calls DUP.
+        """
         # umqtt would count on past 65,535, and then wait for ever for an id that can't be said.
         self._client.pid = pid - 1
         self._wire.hand_over(None)
+        self._wire.flags = _DUP if again else 0
         try:
             self._client.publish(topic, payload, False, 1)
         except _AnswerWanted:
@@ -150,7 +171,11 @@ class Session:
         return bool(self._wire.out)
 
     async def flush(self):
-        """Send what was written."""
+        """Send what was written. Raises LinkError if that takes too long: packets may be cut."""
+        if self._wire.out or self._sending.locked():
+            await within(deadlines.PACKET_OUT_MS, "sending to the broker", self._flush())
+
+    async def _flush(self):
         # Both who publishes and who answers the broker come here; packets may not be mixed.
         async with self._sending:
             out = self._wire.out
@@ -175,11 +200,12 @@ class Session:
             # umqtt has written the PUBACK.
             await self.flush()
         elif kind in (PUBACK, SUBACK):
-            if len(packet) < 4:
+            at = self._head
+            if len(packet) - at < (2 if kind == PUBACK else 3):
                 raise LinkError("the broker sent a malformed packet")
-            if kind == SUBACK and packet[4:] == b"\x80":
+            if kind == SUBACK and packet[at + 2 :] == b"\x80":
                 raise LinkError("the broker refused the subscription to this device's commands")
-            return kind, packet[2] << 8 | packet[3]
+            return kind, packet[at] << 8 | packet[at + 1]
         elif kind != PINGRESP:
             raise LinkError("the broker sent a packet that nobody asked for")
         return kind, 0
@@ -205,13 +231,14 @@ class Session:
             prefix.append(header[0])
             size |= (header[0] & 0x7F) << shift
             shift += 7
-        if size > MAX_PACKET:
+        if size > self._max_packet:
             await self._skip(first, size)
             return first & 0xF0, None
-        packet = bytearray(len(prefix) + size)
+        self._head = len(prefix)
+        packet = bytearray(self._head + size)
         for i, byte in enumerate(prefix):
             packet[i] = byte
-        await self._stream.read_exactly(memoryview(packet)[len(prefix) :])
+        await self._stream.read_exactly(memoryview(packet)[self._head :])
         return first & 0xF0, packet
 
     async def _skip(self, first: int, size: int):
@@ -232,6 +259,7 @@ class Session:
             self._wire.write(b"\x40\x02" + bytes(number))
             size -= topic + 2
         await self._discard(chunk, size)
+        Log("mqtt").warning("passed over a message larger than mqtt.max_packet")
         await self.flush()
 
     async def _discard(self, chunk, size: int):

@@ -7,6 +7,7 @@ from micropython import const
 _FIRST_MS = const(1000)
 _LONGEST_MS = const(300000)
 _SLOWEST = const(64)
+_AHEAD = const(8)  # turns of feeds that values which cannot wait may take
 
 
 class Backoff:
@@ -18,20 +19,39 @@ class Backoff:
 
     def __init__(self):
         self._failures = 0
+        self._floor_ms = 0
         self.at_ms = 0  # when to try again
 
     def failed(self, now_ms: int, floor_ms: int = 0) -> int:
         """Note a failure; return the delay in ms, at least `floor_ms`."""
         ceiling = min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS)
         self._failures += 1
-        draw = int.from_bytes(os.urandom(3), "little") % (ceiling + 1)
-        delay = max(draw, floor_ms)
+        self._floor_ms = floor_ms
+        delay = max(_draw(ceiling), floor_ms)
         self.at_ms = now_ms + delay
         return delay
 
-    def succeeded(self):
+    def succeeded(self) -> bool:
+        """Had it failed before?"""
+        failed = self._failures > 0
         self._failures = 0
+        self._floor_ms = 0
         self.at_ms = 0
+        return failed
+
+    def restart(self, now_ms: int):
+        """The cause of the failures may be gone: wait no longer than after a first one.
+
+        But a floor stays: whatever it is for, a better network is no cure.
+        """
+        if not self._floor_ms:
+            self._failures = 0
+            self.at_ms = min(self.at_ms, now_ms + _draw(_FIRST_MS))
+
+    @property
+    def refused(self) -> bool:
+        """Was the last failure one with a floor?"""
+        return self._floor_ms > 0
 
 
 class Pace:
@@ -67,6 +87,14 @@ class Pace:
     def sent(self, now_ms: int):
         self._next_ms = now_ms + self._gap_ms * self._slowness
 
+    def ahead(self, now_ms: int) -> bool:
+        """May something that cannot wait be sent now? Then it has taken a turn from the feeds."""
+        gap_ms = self._gap_ms * self._slowness
+        if self._next_ms - now_ms > _AHEAD * gap_ms:
+            return False
+        self._next_ms = max(self._next_ms, now_ms) + gap_ms
+        return True
+
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""
         self._slowness = min(self._slowness * 2, _SLOWEST)
@@ -76,6 +104,11 @@ class Pace:
         """A feed was taken: a step back towards the full pace."""
         if self._slowness > 1:
             self._slowness -= 1
+
+
+def _draw(ceiling_ms: int) -> int:
+    """0 to `ceiling_ms`, evenly."""
+    return int.from_bytes(os.urandom(3), "little") % (ceiling_ms + 1)
 
 
 def _gap_ms(per_minute: int) -> int:

@@ -1,18 +1,27 @@
-"""Which way to the platform now: MQTT, or HTTPS while MQTT is down. One connection at a time.
+"""Which way the feeds go now: MQTT, or HTTPS while MQTT is down. One connection at a time.
 
 A feed stays in the queue until its acknowledgement is here. Whatever fails puts all that is in
 flight back, and the next way sends it again; the points keep their milliseconds, so that this
 changes nothing on the platform.
 
-    no clock ──► Wi-Fi ──► MQTT ──fails──► wait, and after mqtt.grace_s deliver over HTTPS ─┐
-                   ▲                                                                        │
-                   └────────────── when the back-off says that MQTT is to be tried again ◄──┘
+    wifi ──► time ──► asking ──► mqtt ──fails──► waiting ◄──► https
+     ▲                  ▲                           │
+     │                  └─ the back-off is over ◄───┤
+     └──────────────────── the Wi-Fi is gone ◄──────┘
 
-Where HTTPS has taken over, MQTT gets the feeds back only when it has held for a time: a broker
-that comes and goes does not make the ways alternate.
+    wifi      the network is joined
+    time      nothing can be dated, and no certificate be checked, before the time is known
+    asking    the platform's state: limits, and the commands that were missed
+    mqtt      connecting to the broker, then feeds and commands
+    waiting   until MQTT is to be tried again
+    https     the same, but after mqtt.grace_s the feeds go this way meanwhile
+
+Each change of the state is a line of the log. Where HTTPS has taken over, MQTT gets the feeds back
+only when it has held for a time: a broker that comes and goes does not make the ways alternate.
 """
 
 import asyncio
+import os
 
 from micropython import const
 
@@ -27,7 +36,17 @@ from firmware.log import Log
 _REFUSED_MS = const(60000)  # between two attempts with credentials that were refused
 _SHORTEST_PROBATION_MS = const(3000)
 _STABLE_MS = const(30000)  # a session this long forgets the failures before it
-_LIMITS_MS = const(3600000)  # between two questions for the platform's limits
+# The platform's state holds the commands that were missed, and can't be had during a session. So a
+# session that began without it is left after the first of these times to ask for it; and any other
+# after the second, for commands that came between the question and the subscription.
+_UNASKED_MS = const(900000)
+_ASK_AGAIN_MS = const(21600000)
+# HTTPS that works again makes MQTT's back-off begin anew, but not more often than this: an API
+# that fails now and then says nothing about the broker.
+_HOPE_MS = const(300000)
+# A network whose access point died may look joined for long. If nothing was heard for this time,
+# and a part of five minutes more, that not all devices do it at once, it is joined anew.
+_UNHEARD_MS = const(600000)
 _JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
 _TICK_MS = const(50)
 
@@ -36,24 +55,45 @@ class Uplink:
     """Brings the queue's feeds to the platform, and the platform's commands to their door.
 
     on_command: called with a property's name (str) and the payload (bytes); may not raise.
+    on_state: called with the name, value and time (ms since 1970) of each property of the
+    platform's state; may not raise.
     """
 
-    def __init__(self, settings: dict, queue, clock, wifi, on_command):
+    def __init__(self, settings: dict, queue, clock, wifi, on_command, on_state):
         self._queue = queue
         self._clock = clock
         self._wifi = wifi
+        self._on_state = on_state
         self._log = Log("link")
         trust = Trust(settings["tls"]["ca"], settings["tls"]["verify"])
         self._pace = Pace(settings["feed"]["per_minute"], settings["feed"]["max_points"])
         self._broker = Broker(settings, trust, queue, self._pace, on_command)
+        self._broker.tick = self._tick
         self._api = Api(settings, trust, queue, self._pace)
+        self._direct = None
+        if any(sensor["send"] != "feed" for sensor in settings["sensors"]):
+            from firmware.link.direct import Direct
+
+            device_id = settings["device"]["id"].encode()
+            self._direct = Direct(settings["sensors"], device_id, queue, clock)
+            self._broker.direct = self._direct  # type: ignore[assignment]
         self._grace_ms = int(1000 * settings["mqtt"]["grace_s"])
+        self._poll_ms = 1000 * settings["https"]["poll_s"]
         self._mqtt_backoff = Backoff()
         self._https_backoff = Backoff()
         self._down_since = uptime.ms()  # since when MQTT carries no feeds, if it does not
         self._https = False  # it has taken over
-        self._limits_at = 0  # when to ask for the platform's limits
-        if not settings["tls"]["verify"]:
+        self._asked = False  # the state was had since MQTT's last session
+        self._poll_at = 0  # when to ask for it again, while HTTPS carries the feeds
+        self._left = 0  # sessions that ended on purpose
+        self._hope_ms = 0  # not before this HTTPS says again that MQTT may work, too
+        self._heard_ms = uptime.ms()  # when somebody of the platform last answered
+        self._unheard_ms = _UNHEARD_MS + 5 * int.from_bytes(os.urandom(2), "little")
+        self.state = ""
+        self.alive_ms = uptime.ms()  # when it last got on
+        self.https_ok = False  # a request was answered with success since this run began
+        self.unverified = not settings["tls"]["verify"]
+        if self.unverified:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
 
     @property
@@ -64,94 +104,195 @@ class Uplink:
         return "https" if self._https else "none"
 
     @property
+    def mqtt_ok(self) -> bool:
+        """The broker has accepted a session since this run began."""
+        return self._broker.accepted
+
+    @property
     def reconnections(self) -> int:
-        return max(0, self._broker.sessions - 1)
+        """Sessions after the first one, unless the one before was left on purpose."""
+        return max(0, self._broker.sessions - 1 - self._left)
 
     @property
     def rejected(self) -> int:
         """Points that the platform did not accept."""
         return self._api.rejected
 
+    def offer(self, index: int, name: str, value, method=None) -> bool:
+        """Send one raw value of a property at once, or call the method of that name with it.
+
+        `index`: the property's in the queue. False: it can't go now, so the caller buffers it.
+        True: if it is not acknowledged, it will be put into the queue, with the time it has now.
+        Only for the properties of sensors whose `send` is not "feed".
+        """
+        direct = self._direct
+        if direct is None:
+            return False
+        if (
+            (self._broker.carries or (self._https and self.state == "https"))
+            and self._pace.ahead(uptime.ms())
+            and direct.offer(index, name, value, method)
+        ):
+            return True
+        # Those that are still on their way are older, and must not come into the queue after it.
+        direct.release()
+        return False
+
     async def run(self):
         """Never returns. Cancelling it closes its connection."""
-        while not self._clock.known:
-            # Without it no point can be dated, and no certificate be checked.
-            await asyncio.sleep_ms(_TICK_MS)
+        self._broker.accepted = self.https_ok = False
         try:
             while True:
                 await self._join()
-                await self._ask_limits()
-                await self._try_mqtt()
+                if uptime.ms() >= self._mqtt_backoff.at_ms:
+                    await self._ask()
+                    await self._try_mqtt()
                 await self._bridge()
         finally:
             self._api.close()
+            self.state = ""
+
+    def _tick(self) -> int:
+        """The uptime; and a sign of life to the supervisor."""
+        self.alive_ms = uptime.ms()
+        return self.alive_ms
+
+    def _enter(self, state: str, what: str):
+        """Tell once that this is what is going on now."""
+        self._tick()
+        if state != self.state:
+            self.state = state
+            self._log.info("state: %s: %s", state, what)
 
     async def _join(self):
-        while not self._wifi.connected():
-            try:
-                await self._wifi.connect()
-            except OSError as error:
-                self._log.warning("%s", error)
-                await asyncio.sleep_ms(_JOIN_MS)
+        """Until the network is joined and the time is known."""
+        lost = False
+        while True:
+            self._tick()
+            if not self._wifi.connected():
+                self._enter("wifi", "joining the network")
+                lost = True
+                try:
+                    await self._wifi.connect()
+                except OSError as error:
+                    self._log.warning("%s", error)
+                    await asyncio.sleep_ms(_JOIN_MS)
+            elif self._clock.known:
+                break
+            else:
+                self._enter("time", "waiting for the time")
+            await asyncio.sleep_ms(_TICK_MS)
+        if lost:
+            now = uptime.ms()
+            self._mqtt_backoff.restart(now)
+            self._https_backoff.restart(now)
 
-    async def _ask_limits(self):
-        """Once in a while, before MQTT: the limits hold for both ways, and only this one tells."""
-        now = uptime.ms()
-        if now < self._limits_at or now < self._https_backoff.at_ms:
+    async def _ask(self):
+        """For the state, before each attempt at MQTT: during a session no other one may be open.
+
+        Even while HTTPS is to be left alone for having failed: if both ways come back together,
+        a session without the state would miss the commands of the time before.
+        """
+        self._asked = False
+        if self._https_backoff.refused and uptime.ms() < self._https_backoff.at_ms:
             return
-        try:
-            await self._api.ask_limits()
-            self._limits_at = now + _LIMITS_MS
-        except LinkError as error:
-            self._failed("HTTPS", self._https_backoff, error)
-        finally:
-            self._api.close()
+        self._enter("asking", "the platform for limits and missed commands")
+        await self._over_https(self._read_state())
 
     async def _try_mqtt(self):
         probation_ms = max(self._grace_ms, _SHORTEST_PROBATION_MS) if self._https else 0
+        self._enter("mqtt", "connecting to the broker")
+        self._api.close()
         try:
-            await self._broker.serve(probation_ms)
+            await self._broker.serve(probation_ms, _ASK_AGAIN_MS if self._asked else _UNASKED_MS)
+            self._left += 1
+            self._log.info("MQTT is left to ask for the state")
         except LinkError as error:
-            now = uptime.ms()
-            lasted_ms = now - self._broker.connected_ms if self._broker.connected_ms else 0
             unanswered_ms = self._broker.unanswered_ms
-            if self._broker.carried:
-                # A feed without an answer has waited for as long as the grace lasts, or longer.
-                self._down_since = now if unanswered_ms is None else unanswered_ms
-                self._https = False
+            began_ms = self._broker.connected_ms
+            lasted_ms = 0 if began_ms is None else uptime.ms() - began_ms
             if lasted_ms >= _STABLE_MS and unanswered_ms is None:
                 self._mqtt_backoff.succeeded()
             self._failed("MQTT", self._mqtt_backoff, error)
+        if self._broker.connected_ms is not None:
+            self._heard_ms = uptime.ms()
+        if self._broker.carried:
+            # A feed without an answer has waited for as long as the grace lasts, or longer.
+            unanswered_ms = self._broker.unanswered_ms
+            self._down_since = uptime.ms() if unanswered_ms is None else unanswered_ms
+            self._https = False
 
     async def _bridge(self):
         """Until MQTT is to be tried again; once it has been down for long enough, over HTTPS."""
         try:
-            while True:
-                now = uptime.ms()
+            while self._wifi.connected():
+                now = self._tick()
                 if now >= self._mqtt_backoff.at_ms:
                     return
-                if (
-                    now - self._down_since >= self._grace_ms
-                    and now >= self._https_backoff.at_ms
-                    and self._pace.ready(now)
-                    and self._queue.due()
-                ):
-                    await self._deliver()
+                if now - self._heard_ms >= self._unheard_ms:
+                    self._heard_ms = now
+                    self._log.warning("nothing was heard for long; the network is joined anew")
+                    self._wifi.disconnect()
+                    return
+                if self._https:
+                    self._enter("https", "HTTPS carries the feeds until MQTT is back")
+                else:
+                    self._enter("waiting", "for the next try")
+                step = self._due(now)
+                if step:
+                    await self._over_https(step)
                 await asyncio.sleep_ms(_TICK_MS)
         finally:
-            self._api.close()
+            if self._direct:
+                self._direct.release()
+
+    def _due(self, now: int):
+        """What is to be done over HTTPS next: a coroutine, or None."""
+        if now - self._down_since < self._grace_ms or now < self._https_backoff.at_ms:
+            return None
+        if self._direct and self._direct.waiting:
+            return self._direct.post(self._api)
+        if now >= self._poll_at:
+            return self._read_state()
+        if self._pace.ready(now) and self._queue.due():
+            return self._deliver()
+        return None
 
     async def _deliver(self):
+        await self._api.deliver()
+        self._https = True
+
+    async def _read_state(self):
+        # However it ends: a platform that can't tell its state may take feeds all the same.
+        self._poll_at = uptime.ms() + self._poll_ms
+        await self._api.read_state(self._on_state)
+        self._asked = True
+
+    async def _over_https(self, step):
+        """Await something of the API, and learn from how it ends."""
         try:
-            await self._api.deliver()
-            self._https_backoff.succeeded()
-            if not self._https:
-                self._https = True
-                self._log.info("HTTPS carries the feeds")
+            taken = await step
         except LinkError as error:
             self._https = False
             self._failed("HTTPS", self._https_backoff, error)
+            if self._direct:
+                self._direct.release()
+            return
+        now = self._tick()
+        if taken is False:
+            # A value by itself was not, which says little about the way: a feed will tell.
+            self._https = False
+            return
+        self._heard_ms = now
+        self.https_ok = True
+        if self._https_backoff.succeeded() and now >= self._hope_ms:
+            # What made HTTPS fail may have made MQTT fail.
+            self._hope_ms = now + _HOPE_MS
+            self._mqtt_backoff.restart(now)
 
     def _failed(self, way: str, backoff, error):
-        delay_ms = backoff.failed(uptime.ms(), _REFUSED_MS if error.refused else 0)
+        now = self._tick()
+        if error.refused:
+            self._heard_ms = now
+        delay_ms = backoff.failed(now, _REFUSED_MS if error.refused else 0)
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)

@@ -18,7 +18,15 @@ from firmware.link import LinkError
 from firmware.link.stream import Stream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
+_END = b"\r\n\r\n"
 _MAX_ANSWER = const(2048)  # bytes; brokers say all in 200, proxies add their own
+_HEADERS = (
+    b"upgrade",
+    b"connection",
+    b"sec-websocket-accept",
+    b"sec-websocket-protocol",
+    b"sec-websocket-extensions",
+)
 
 # Masking needs a few times this for a moment; in TLS each frame is a record, which costs 22 bytes.
 _LONGEST_PAYLOAD = const(512)
@@ -47,36 +55,46 @@ async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
         "Sec-WebSocket-Protocol: mqtt\r\n\r\n"
     )
     await stream.write((request % (path or "/", host, port, key.decode())).encode())
-    _check(await _answer(stream), binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip())
+    answer = await _answer(stream)
+    _check(answer, binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip())
     return WebSocket(stream)
 
 
-async def _answer(stream) -> list:
-    """The lines of the server's answer. Read by the byte: what follows them is a frame."""
+async def _answer(stream) -> bytes:
+    """The head of the server's answer, and nothing of what follows it: that is a frame."""
     answer = bytearray()
-    byte = bytearray(1)
-    while True:
-        await stream.read_into(byte)
-        answer.extend(byte)
-        if byte == b"\n" and answer[-4:] == b"\r\n\r\n":
-            return bytes(answer).split(b"\r\n")
-        if len(answer) == _MAX_ANSWER:
+    chunk = memoryview(bytearray(len(_END)))
+    missing = len(_END)  # of its end; so many bytes at least are still to come
+    while missing:
+        n = await stream.read_into(chunk[:missing])
+        answer.extend(chunk[:n])
+        if len(answer) > _MAX_ANSWER:
             raise LinkError("what answers is no WebSocket server; is mqtt.url right?")
+        tail = bytes(answer[-len(_END) :])
+        missing = 0
+        while not tail.endswith(_END[: len(_END) - missing]):
+            missing += 1
+    return bytes(answer)
 
 
-def _check(lines: list, accept: bytes):
+def _check(answer: bytes, accept: bytes):
     """What section 4.1 asks of the server's answer; LinkError says what is amiss."""
-    words = lines[0].split(None, 2)
+    end = answer.find(b"\r\n")
+    words = answer[:end].split(None, 2)
     if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
         raise LinkError("what answers is no WebSocket server; is mqtt.url right?")
     if words[1] != b"101":
         raise LinkError(_refusal(words[1][:3].decode()))
     headers = {}
-    for line in lines[1:]:
-        name, _, value = line.partition(b":")
-        headers[name.strip().lower()] = value.strip()
-    connection = [option.strip() for option in headers.get(b"connection", b"").lower().split(b",")]
-    if headers.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in connection:
+    while end + 4 < len(answer):
+        # Line by line, and only what counts: hundreds of short ones would take all memory.
+        start, end = end + 2, answer.find(b"\r\n", end + 2)
+        name, _, value = answer[start:end].partition(b":")
+        name = name.strip().lower()
+        if name in _HEADERS:
+            headers[name] = value.strip()
+    options = b",%s," % headers.get(b"connection", b"").lower().replace(b" ", b"")
+    if headers.get(b"upgrade", b"").lower() != b"websocket" or b",upgrade," not in options:
         raise LinkError("the server did not switch to WebSocket; is mqtt.url right?")
     if headers.get(b"sec-websocket-accept") != accept:
         raise LinkError("the server's Sec-WebSocket-Accept is wrong; does a proxy answer for it?")

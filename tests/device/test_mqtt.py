@@ -8,6 +8,7 @@ from firmware.link import mqtt
 from firmware.link.mqtt import MAX_PACKET, PINGRESP, PUBACK, SUBACK, Session
 from firmware.link.stream import connect, within
 from peers import HOST, PAUSE_MS, SO_SNDBUF, Peer, Ticks, failure, until
+from world import Shorter
 
 HEAP = "1M"
 
@@ -139,6 +140,7 @@ async def test_what_answers_may_be_no_broker():
         broker.PINGRESP,
         b"\x20\x00",
         b"\x20\x03\0\0\0",
+        b"\x20\x81\0\0",
         broker.publish(b"t", b"x"),
         broker.publish(b"t", bytes(5000)),
         b"\x20\x80\x80\x80\x02" + bytes(10),
@@ -157,7 +159,75 @@ async def test_a_broker_that_closes_instead_of_answering():
     assert "closed by the other side" in str(error)
 
 
+async def test_a_broker_that_does_not_answer_is_named():
+    async def script(conn):
+        await broker.read_packet(conn)
+        for byte in b"\x20\x02\x00":  # and never the last one
+            await conn.write(bytes((byte,)))
+            await asyncio.sleep_ms(60)
+        await conn.silence()
+
+    with Shorter("CONNACK_MS", 150):
+        link = await session(script)
+        error = await failure(within(2000, "all", link.session.connect(b"u", b"p", 25)))
+    assert str(error).startswith("the broker's answer to CONNECT took longer")
+
+
+async def test_a_broker_that_does_not_take_connect_is_named():
+    class Full:
+        async def write(self, data):
+            await asyncio.Event().wait()
+
+    with Shorter("TLS_MS", 50), Shorter("PACKET_OUT_MS", 50):
+        found = Session(Full(), b"_dev_1", None)
+        error = await failure(within(2000, "all", found.connect(b"u", b"p", 25)))
+    assert str(error).startswith("sending CONNECT took longer")
+
+
 # Out
+
+
+async def test_a_packet_that_nobody_takes_is_named():
+    async def script(conn):
+        await conn.silence()
+
+    for feed in (True, False):
+        link = await session(script, window=4096)
+        link.stream._sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUF, 4096)
+        link.session.publish(b"feeds", bytes(200000), 1)
+        with Shorter("PACKET_OUT_MS", 150):
+            if not feed:
+                # Who waits for its turn waits no longer.
+                other = asyncio.create_task(link.session._flush())
+                await asyncio.sleep_ms(20)
+            error = await failure(within(2000, "all", link.session.flush()))
+        assert str(error).startswith("sending to the broker took longer"), feed
+        if not feed:
+            other.cancel()
+        link.stream.close()
+
+
+async def test_a_publish_that_is_sent_again_says_so():
+    received = []
+
+    async def script(conn):
+        received.append(await conn.read_to_end())
+
+    link = await session(script)
+    for pid, again in ((1, False), (2, True), (3, False), (4, True)):
+        link.session.publish(b"t", bytes(300 * (pid // 4)), pid, again)
+    link.session.ping()
+    await link.session.flush()
+    link.stream.close()
+    await link.peer.finished()
+    found = broker.packets(received[0])
+    assert [first for first, _ in found] == [0x32, 0x3A, 0x32, 0x3A, 0xC0]
+    assert [broker.read_publish(body) for _, body in found[:4]] == [
+        (b"t", 1, b""),
+        (b"t", 2, b""),
+        (b"t", 3, b""),
+        (b"t", 4, bytes(300)),
+    ]
 
 
 async def test_subscribe_and_publish_to_the_byte():
@@ -295,6 +365,23 @@ async def test_a_body_that_nobody_reads_leaves_the_stream_in_step():
     assert link.messages == [(b"t", b"x")]
 
 
+async def test_lengths_in_more_bytes_than_need_be_are_understood():
+    link = await told(
+        b"\x40\x82\x00\x01\x02"
+        b"\x90\x83\x80\x00\x03\x04\x01"
+        b"\xd0\x80\x00"
+        b"\x30\x84\x80\x80\x00\x00\x01tx" + broker.puback(5)
+    )
+    assert link.received == [
+        (PUBACK, 0x102),
+        (SUBACK, 0x304),
+        (PINGRESP, 0),
+        (_PUBLISH, 0),
+        (PUBACK, 5),
+    ]
+    assert link.messages == [(b"t", b"x")]
+
+
 async def exchange(data, answers):
     """The Link, and what it sent until there were so many packets of answer."""
     sent = []
@@ -405,6 +492,23 @@ async def test_the_largest_packet_is_stored_and_a_larger_one_passed_over():
     assert link.received[1] == (_PUBLISH, 0)
 
 
+async def test_what_is_too_large_is_configured():
+    sent = []
+
+    async def script(conn):
+        for size, pid in ((251, 1), (252, 2)):
+            await conn.write(broker.publish(b"t", b"p" * size, pid))
+            sent.append(await broker.read_packet(conn))
+
+    link = await session(script)
+    link.session = Session(link.stream, b"_dev_1", link.take, 256)
+    link.listen()
+    await link.peer.finished()
+    assert link.messages == [(b"t", b"p" * 251)]
+    assert sent == [(0x40, b"\0\1"), (0x40, b"\0\2")]
+    assert link.session.skipped == 1
+
+
 async def test_a_large_message_of_qos_0_is_passed_over_without_an_answer():
     link, sent = await exchange(
         broker.publish(b"t", bytes(10000)) + broker.publish(b"u", b"x", 1), 1
@@ -467,6 +571,7 @@ async def test_malformed_packets_end_the_session():
         b"\x40\x00",  # PUBACK for nothing
         b"\x40\x01\x00",
         b"\x90\x01\x00",
+        b"\x90\x02\x00\x01",  # SUBACK without what was granted
         b"\x32\xff\x3f\xff\xff" + bytes(16381),  # passed over, with a topic longer than it
         b"\x40\xff\x3f" + bytes(16383),  # too large for what it is
         b"\x34\xff\x3f\x00\x01" + bytes(16381),  # and with QoS 2
@@ -534,7 +639,7 @@ async def test_a_broker_that_floods_blocks_nobody_else():
 
 async def test_a_command_amid_a_feed_that_is_half_sent_mixes_no_packets():
     """The acknowledgement of a command waits until the feed is out; so do further feeds."""
-    feed = bytes([i % 256 for i in range(60000)])
+    feed = bytes(range(256)) * 235
     received = []
 
     async def script(conn):

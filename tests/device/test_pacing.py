@@ -58,6 +58,49 @@ def test_success_starts_again_at_a_second():
         backoff.succeeded()
 
 
+def test_success_tells_whether_it_was_needed():
+    backoff = Backoff()
+    assert not backoff.succeeded()
+    backoff.failed(0)
+    assert backoff.succeeded()
+    assert not backoff.succeeded()
+
+
+def test_a_cause_that_is_gone_leaves_the_wait_of_a_first_failure():
+    for _ in range(50):
+        backoff = Backoff()
+        for _ in range(12):
+            backoff.failed(1000)
+        backoff.at_ms = 200000
+        backoff.restart(5000)
+        assert 5000 <= backoff.at_ms <= 6000
+        assert backoff.failed(0) <= 1000
+
+
+def test_a_cause_that_is_gone_makes_no_wait_longer():
+    for _ in range(50):
+        backoff = Backoff()
+        backoff.restart(5000)
+        assert backoff.at_ms == 0
+        backoff.failed(0)
+        backoff.at_ms = 5010
+        backoff.restart(5000)
+        assert backoff.at_ms <= 5010
+
+
+def test_a_floor_holds_even_if_another_cause_is_gone():
+    backoff = Backoff()
+    assert not backoff.refused
+    backoff.failed(0, 60000)
+    backoff.restart(10)
+    assert backoff.refused and backoff.at_ms == 60000
+    backoff.failed(60000)
+    assert not backoff.refused
+    backoff.failed(0, 60000)
+    backoff.succeeded()
+    assert not backoff.refused
+
+
 def gap(pace, now):
     """How long after a feed sent now the next one may go."""
     pace.sent(now)
@@ -131,3 +174,22 @@ def test_it_never_gets_slower_than_a_feed_in_about_a_minute():
     for _ in range(30):
         pace.too_fast(0, 0)
     assert gap(pace, 0) == 64000
+
+
+def test_what_cannot_wait_takes_the_turns_of_feeds():
+    pace = Pace(60, 100)
+    pace.sent(0)
+    sent = 0
+    while pace.ahead(500):
+        sent += 1
+    assert sent == 8
+    assert not pace.ready(8999) and pace.ready(9000)  # in nine seconds, nine
+    assert pace.ahead(9000)
+    assert not pace.ready(9999) and pace.ready(10000)
+
+
+def test_nothing_is_ahead_of_the_silence_that_the_platform_asked_for():
+    pace = Pace(60, 100)
+    pace.too_fast(0, 60000)
+    assert not pace.ahead(10000)
+    assert pace.ready(60000)

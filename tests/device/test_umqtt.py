@@ -129,6 +129,40 @@ async def test_the_packet_id_after_65535():
     assert [broker.read_publish(body)[1] for _, body in found] == [65535, 1]
 
 
+# A publish that is sent again can't say so
+
+
+class Apart(MQTTClient):
+    """A version that writes a packet's first byte, and the length, apart."""
+
+    def publish(self, topic, msg, retain=False, qos=0):
+        self.pid += 1
+        self.sock.write(bytes((0x30 | qos << 1 | retain,)))
+        self.sock.write(bytes((2 + len(topic) + 2 + len(msg),)))
+        self._send_str(topic)
+        self.sock.write(self.pid.to_bytes(2, "big"))
+        self.sock.write(msg)
+        self.wait_msg()
+
+
+async def test_a_publish_that_is_sent_again():
+    plain = Plain()
+    for _ in range(2):
+        plain.failure("publish", b"t", b"x", False, 1)
+    assert [first for first, _ in broker.packets(plain.sock.sent)] == [0x32, 0x32]
+
+    for client in (MQTTClient, Apart):
+        mqtt.MQTTClient = client
+        try:
+            good = await ours()
+        finally:
+            mqtt.MQTTClient = MQTTClient
+        good.session.publish(b"t", b"x", 1, True)
+        good.session.publish(b"t", b"x", 2)
+        await good.session.flush()
+        assert await good.sent(2) == [(0x3A, b"\0\1t\0\1x"), (0x32, b"\0\1t\0\2x")]
+
+
 # len() of a str counts characters
 
 
@@ -328,18 +362,20 @@ async def test_errors_without_asserts():
 
 
 async def test_a_callback_that_raises():
-    def fail(topic, payload):
-        raise ValueError("no")
+    for error in (ValueError, MemoryError):
 
-    data = broker.publish(b"t", b"x", 7)
-    plain = Plain(data)
-    plain.client.set_callback(fail)
-    plain.failure("wait_msg")
-    assert plain.sock.sent == b""
+        def fail(topic, payload, error=error):
+            raise error("no")
 
-    good = await ours(data, take=fail)
-    assert (await good.sent(1))[0] == (0x40, b"\0\7")
-    assert good.error is None
+        data = broker.publish(b"t", b"x", 7)
+        plain = Plain(data)
+        plain.client.set_callback(fail)
+        plain.failure("wait_msg")
+        assert plain.sock.sent == b""
+
+        good = await ours(data, take=fail)
+        assert (await good.sent(1))[0] == (0x40, b"\0\7")
+        assert good.error is None
 
 
 # A topic of more than 122 bytes: the remaining length of a SUBSCRIBE is one byte in most versions

@@ -15,6 +15,7 @@ from firmware.link.mqtt import PINGRESP, PUBACK, Session
 from firmware.link.stream import connect, within
 from firmware.link.websocket import WebSocket, upgrade
 from peers import HOST, PAUSE_MS, SO_SNDBUF, Peer, Ticks, failure, until
+from world import Shorter
 
 HEAP = "1M"
 
@@ -265,6 +266,18 @@ async def test_an_answer_that_drips_is_given_up():
     error = await failure(within(200, "the upgrade", upgrade(stream, HOST, peer.port, "")))
     assert "took longer" in str(error)
     stream.close()
+
+
+async def test_an_upgrade_without_an_answer_is_named():
+    async def silent(conn):
+        await conn.silence()
+
+    peer = Peer(silent)
+    link = Broker(settings("ws://%s:%d" % (HOST, peer.port)), None, None, None, None)
+    with Shorter("UPGRADE_MS", 100):
+        error = await failure(within(3000, "all", link.serve(0, 60000)))
+    assert str(error).startswith("the upgrade to a WebSocket took longer")
+    peer.close()
 
 
 # Reading
@@ -574,7 +587,7 @@ async def test_a_flood_of_control_frames_leaves_others_their_turn():
 def settings(url):
     return {
         "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "secret"},
-        "mqtt": {"url": url, "keepalive_s": 25, "grace_s": 10},
+        "mqtt": {"url": url, "keepalive_s": 25, "grace_s": 10, "max_packet": 4096},
     }
 
 
@@ -595,7 +608,7 @@ def test_only_its_schemes_import_it_and_wss_has_trust():
 async def test_a_refused_upgrade_leaves_no_connection():
     peer = Peer(server(answer=b"HTTP/1.1 404 Not Found\r\n\r\n"))
     link = Broker(settings("ws://%s:%d" % (HOST, peer.port)), None, None, None, None)
-    error = await failure(link.serve(0))
+    error = await failure(link.serve(0, 60000))
     assert "HTTP status 404" in str(error)
     await peer.finished()
     await until(lambda: peer.ended == 1, "the connection's end")

@@ -13,6 +13,7 @@ import sys
 
 import broker
 from firmware import uptime
+from firmware.link import deadlines
 from firmware.link.uplink import Uplink
 from firmware.points.clock import Clock, system_ms
 from model import make_queue, points
@@ -20,7 +21,8 @@ from peers import HOST, Peer, refusing, until
 
 DEVICE = "_dev_571692235317590466"
 SECRET = "hunter2"
-FEEDS = b"csipio/data/out/devices/%s/json" % DEVICE.encode()
+OUT = b"csipio/data/out/devices/%s/" % DEVICE.encode()
+_PATH = b"/v3/data/devices/_this_"
 COMMANDS = b"csipio/data/in/devices/%s/properties/" % DEVICE.encode()
 
 
@@ -28,13 +30,17 @@ class Broker:
     """Serves one connection at a time; what it does is set by its attributes."""
 
     def __init__(self):
-        self.code = 0  # of CONNACK
-        self.granted = 1  # in SUBACK
+        self.code = 0  # of CONNACK; None: it does not answer
+        self.present = 0  # session present, in CONNACK
+        self.granted = 1  # in SUBACK; None: it does not answer
         self.acknowledges = True
         self.answers_pings = True
         self.connects = []  # bodies
         self.subscriptions = []  # bodies
         self.feeds = []  # (packet id, points)
+        self.singles = []  # (the topic's end, payload) of what is no feed
+        self.repeated = []  # packet ids of publishes with DUP
+        self.pids = []  # of all publishes, in their order
         self.acks = []  # packet ids that the device acknowledged
         self.pings = 0
         self.conn = None
@@ -72,14 +78,23 @@ class Broker:
     async def _answer(self, conn, first, body):
         if first == 0x10:
             self.connects.append(body)
-            await conn.write(broker.connack(self.code))
+            if self.code is not None:
+                await conn.write(bytes((0x20, 2, self.present, self.code)))
         elif first == 0x82:
             self.subscriptions.append(body[2:])
-            await conn.write(broker.suback(body[0] << 8 | body[1], self.granted))
-        elif first == 0x32:
+            if self.granted is not None:
+                await conn.write(broker.suback(body[0] << 8 | body[1], self.granted))
+        elif first in (0x32, 0x3A):
             topic, pid, payload = broker.read_publish(body)
-            assert topic == FEEDS, topic
-            self.feeds.append((pid, points(payload)))
+            assert topic.startswith(OUT), topic
+            kind = topic[len(OUT) :]
+            self.pids.append(pid)
+            if first & 8:
+                self.repeated.append(pid)
+            if kind == b"json":
+                self.feeds.append((pid, points(payload)))
+            else:
+                self.singles.append((kind, payload))
             if self.acknowledges:
                 await conn.write(broker.puback(pid))
         elif first == 0x40:
@@ -101,6 +116,7 @@ class Api:
         self.requests = []  # request lines
         self.heads = []
         self.feeds = []  # points
+        self.singles = []  # (the path's end, body) of what is no feed
         self._peer = None
         self._port, self._reserved = refusing()
 
@@ -134,16 +150,65 @@ class Api:
             status, headers, body = self.state
         else:
             size = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-            found = points(await conn.read(size))
-            self.feeds.append(found)
-            status, headers, body = self.answer(found) or (
-                200,
-                b"",
-                json.dumps({"accepted": len(found), "rejected": 0}).encode(),
-            )
+            path = head.split(b" ")[1]
+            assert path.startswith(_PATH), path
+            kind = path[len(_PATH) :]
+            body = await conn.read(size)
+            if kind.startswith(b"/properties"):
+                found = points(_whole(body, str(kind[len(b"/properties/") :], "utf-8")))
+                self.feeds.append(found)
+            else:
+                found = body
+                self.singles.append((kind, body))
+            receipt = {"accepted": len(found), "rejected": 0}
+            if kind == b"":
+                receipt["accepted"] = len(json.loads(body))
+            elif kind.startswith(b"/methods/"):
+                receipt = {"result": None}
+            status, headers, body = self.answer(found) or (200, b"", json.dumps(receipt).encode())
         await conn.write(
             b"HTTP/1.1 %d x\r\n%sContent-Length: %d\r\n\r\n" % (status, headers, len(body)) + body
         )
+
+
+def _whole(feed, prop):
+    """A feed with its property, which was in the path."""
+    return json.dumps(dict(json.loads(feed), prop=prop)).encode() if prop else feed
+
+
+class Shorter:
+    """`with Shorter("CONNACK_MS", 100):` makes one of the deadlines shorter."""
+
+    def __init__(self, name, ms):
+        self._name = name
+        self._ms = ms
+
+    def __enter__(self):
+        self._kept = getattr(deadlines, self._name)
+        setattr(deadlines, self._name, self._ms)
+
+    def __exit__(self, *_):
+        setattr(deadlines, self._name, self._kept)
+
+
+class Steady:
+    """A back-off that is always as long."""
+
+    refused = False
+
+    def __init__(self, ms):
+        self._ms = ms
+        self.at_ms = 0
+
+    def failed(self, now_ms, floor_ms=0):
+        self.at_ms = now_ms + self._ms
+        return self._ms
+
+    def succeeded(self):
+        self.at_ms = 0
+
+    def restart(self, now_ms):
+        pass
 
 
 class Wifi:
@@ -152,9 +217,14 @@ class Wifi:
     def __init__(self):
         self.failures = []
         self.attempts = 0
+        self.left = 0
 
     def connected(self):
         return not self.failures
+
+    def disconnect(self):
+        self.left += 1
+        self.failures.append(OSError("left"))
 
     async def connect(self):
         self.attempts += 1
@@ -162,11 +232,25 @@ class Wifi:
 
 
 class World:
-    def __init__(self, mqtt=True, https=True, grace_s=0.2, keepalive_s=25, known=True, **queue):
+    def __init__(
+        self,
+        mqtt=True,
+        https=True,
+        grace_s=0.2,
+        keepalive_s=25,
+        poll_s=3600,
+        known=True,
+        send=None,
+        method=None,
+        decimals=2,
+        **queue,
+    ):
+        """`send`: that of the one sensor, if it is not "feed"; the rest as in config.json."""
         self.broker = Broker()
         self.api = Api()
         self.wifi = Wifi()
         self.commands = []
+        self.states = []  # (name, value, ms since 1970) of each property that a state had
         self.lines = []  # of the log
         self._start = (mqtt, https)
         self.values = []
@@ -176,16 +260,21 @@ class World:
                 "url": "mqtt://%s:%d" % (HOST, self.broker.port),
                 "keepalive_s": keepalive_s,
                 "grace_s": grace_s,
+                "max_packet": 4096,
             },
-            "https": {"url": "http://%s:%d/v3" % (HOST, self.api.port)},
+            "https": {"url": "http://%s:%d/v3" % (HOST, self.api.port), "poll_s": poll_s},
+            "sensors": [],
             "tls": {"ca": "ca.pem", "verify": True},
             "feed": {"per_minute": 60000, "max_points": 10},
         }
         self.clock = Clock()
         if known:
             self.know()
+        if send:
+            sensor = {"prop": "temperature", "decimals": decimals, "send": send, "method": method}
+            self.settings["sensors"].append(sensor)
         queue.setdefault("max_age_ms", 0)
-        self.queue = make_queue(None, clock=self.clock, **queue)
+        self.queue = make_queue(None, decimals=decimals, clock=self.clock, **queue)
 
     def know(self):
         self.clock.set(system_ms(), uptime.ms())
@@ -200,7 +289,9 @@ class World:
             self.broker.start()
         if https:
             self.api.start()
-        self.link = Uplink(self.settings, self.queue, self.clock, self.wifi, self._command)
+        self.link = Uplink(
+            self.settings, self.queue, self.clock, self.wifi, self._command, self._state
+        )
         self.task = asyncio.create_task(self.link.run())
         return self
 
@@ -208,17 +299,22 @@ class World:
         uptime.ms = self._real_ms
         sys.modules["firmware.log"].print = print
         ended = self.task.done()
-        self.task.cancel()
-        try:
-            await self.task
-        except asyncio.CancelledError:
-            pass
+        if not ended:
+            await self.end()
         if not kind:
             assert not ended, "the uplink ended"
             for line in self.lines:
                 assert SECRET not in line
             self.broker.stop()
             self.api.stop()
+
+    async def end(self):
+        """Cancel the uplink, and wait until it has ended."""
+        self.task.cancel()
+        try:
+            await self.task
+        except asyncio.CancelledError:
+            pass
 
     def _ms(self):
         return self._real_ms() + self._ahead
@@ -230,6 +326,9 @@ class World:
     def told(self, words):
         """Does a line of the log say this?"""
         return any(words in line for line in self.lines)
+
+    def _state(self, name, value, utc_ms):
+        self.states.append((name, value, utc_ms))
 
     def _command(self, name, payload):
         self.commands.append((name, payload))

@@ -1,0 +1,35 @@
+"""How long each step on the network may take, in milliseconds: the whole of it, not each read.
+
+A peer that drips a byte a second keeps every deadline of a single read. So each step has a total
+one (`stream.within`), and the LinkError names the step that was late. The platform's own rule is
+a keep-alive of 25 s and a timeout of 60 s: a dead connection has to be noticed within these.
+
+Read as `deadlines.DNS_MS`, not copied by name: a test makes them shorter.
+"""
+
+from micropython import const
+
+# Name servers are asked again after a second of silence, and given up after three.
+DNS_MS = const(5000)
+# A lost SYN is sent again after 1 s, and after 3 s; a third time would be after 7 s.
+TCP_MS = const(6000)
+# An ESP32 takes two to five seconds for the cryptography alone.
+TLS_MS = const(12000)
+# One question, one short answer each.
+UPGRADE_MS = const(6000)
+CONNACK_MS = const(6000)
+
+# A packet of up to 8 KiB into the connection: what is slower can't keep up with the readings.
+PACKET_OUT_MS = const(10000)
+# PUBACK, SUBACK and PINGRESP take as long as mqtt.grace_s, but never less than a slow mobile
+# network needs, nor so long that keep-alive and answer together pass the platform's 60 s.
+ANSWER_LEAST_MS = const(5000)
+ANSWER_MOST_MS = const(30000)
+
+# A whole exchange over HTTPS, from DNS to the last byte of the answer; and one for which MQTT has
+# to wait, since only one TLS connection is open at a time.
+EXCHANGE_MS = const(15000)
+STATE_MS = const(12000)
+
+# An answer that took longer says nothing of the time: half of it is the error.
+SNTP_MS = const(5000)
