@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tools import ROOT, micropython
-from tools.benchmarks import Job, Row, encoding, heap, house, memory, pause, wire
+from tools.benchmarks import Job, Row, encoding, heap, house, memory, pause, storm, wire
 from tools.build import build
 
-SUBJECTS = (encoding, memory, wire, pause, house, heap)
+SUBJECTS = (encoding, memory, wire, storm, pause, house, heap)
 
 _REPORT = ROOT / "build" / "bench.json"
 _STYLES = {"ok": "green", "over": "bold red", "slow": "yellow"}

@@ -85,7 +85,7 @@ class _Wire:
         self._at = at + size
         if self._at > len(self._packet):
             raise LinkError("the broker sent a malformed packet")
-        return bytes(self._packet[at : self._at])
+        return bytes(memoryview(self._packet)[at : self._at])
 
     def setblocking(self, flag):
         """umqtt calls it; there is nothing to do."""

@@ -17,7 +17,11 @@ def encode(value, decimals: int) -> bytes:
     _check(value, _DEEPEST)
     if type(value) is float:
         return ("%.*f" % (decimals, value)).encode()
-    return json.dumps(value).encode()
+    text = json.dumps(value)
+    if any("\ud800" <= character < "\ue000" for character in text):
+        # MicroPython lets them be; but no UTF-8 has them, and the whole feed would be refused.
+        text = "".join([c if not "\ud800" <= c < "\ue000" else "\\u%04x" % ord(c) for c in text])
+    return text.encode()
 
 
 def _check(value, depth: int):

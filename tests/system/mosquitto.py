@@ -19,7 +19,7 @@ _PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbi
 class Mosquitto:
     """A broker that can be stopped and started again on its port, and a client that hears all.
 
-    `port` is MQTT over TLS; `ws` and `wss` are WebSockets.
+    `port` is MQTT over TLS, `plain` without; `ws` and `wss` are WebSockets.
     """
 
     def __init__(self, folder: Path, device: dict):
@@ -32,7 +32,7 @@ class Mosquitto:
         server = authority.issue_cert("localhost", "127.0.0.1")
         server.cert_chain_pems[0].write_to_path(folder / "cert.pem")
         server.private_key_pem.write_to_path(folder / "key.pem")
-        self.port, self.ws, self.wss = _free_ports(3)
+        self.port, self.plain, self.ws, self.wss = _free_ports(4)
         passwords = folder / "passwords"
         passwords.write_text(f"{device['key_id']}:{device['key_secret']}\ntester:tester\n")
         subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
@@ -41,7 +41,9 @@ class Mosquitto:
         self._configuration = folder / "mosquitto.conf"
         self._configuration.write_text(
             f"user root\nallow_anonymous false\npassword_file {passwords}\n"
+            "max_queued_messages 0\n"  # no limit: devices may be faster than who hears them
             f"listener {self.port} 127.0.0.1\n{tls}"
+            f"listener {self.plain} 127.0.0.1\n"
             f"listener {self.ws} 127.0.0.1\nprotocol websockets\n"
             f"listener {self.wss} 127.0.0.1\nprotocol websockets\n{tls}"
         )

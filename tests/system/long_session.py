@@ -1,0 +1,145 @@
+"""Runs inside MicroPython: a great many publishes in one session with a broker.
+
+Usage: micropython long_session.py ours|umqtt SETTINGS COUNT, with a file of JSON: the device and
+the port of a broker. The last line that it prints is JSON.
+
+`ours` is the link's Broker with all that it does for a feed; but its queue is of numbers, and
+there is no pause between two of them. (No TLS: MicroPython's unix port waits for a millisecond
+each time that it looks for something to read there.) `umqtt` is umqtt.simple's client as its own
+examples use it, when it has COUNT packet ids of its 65,535 left.
+"""
+
+import asyncio
+import json
+import sys
+
+from umqtt.simple import MQTTClient
+
+from firmware.link import broker
+
+_ROUND = 65535  # packet ids
+
+
+class Batch:
+    repeated = False
+    prop = None
+
+    def __init__(self, number):
+        self.number = number
+        self.data = b'{"dps":[{"n":%d}]}' % number
+
+    def __len__(self):
+        return 1
+
+
+class Numbers:
+    """A queue whose feeds are 0, 1, 2, …"""
+
+    def __init__(self, count):
+        self._count = count
+        self._taken = 0
+        self._pending = set()
+        self.acknowledged = 0
+        self.most_pending = 0
+        self.done = asyncio.Event()
+
+    def due(self):
+        return self._taken < self._count
+
+    def take(self, _most):
+        batch = Batch(self._taken)
+        self._pending.add(batch.number)
+        self._taken += 1
+        self.most_pending = max(self.most_pending, len(self._pending))
+        return batch
+
+    def acknowledge(self, batch):
+        self._pending.remove(batch.number)  # KeyError: it was acknowledged before
+        self.acknowledged += 1
+        if self.acknowledged == self._count:
+            self.done.set()
+
+    def release(self):
+        pass
+
+
+class Pace:
+    """None."""
+
+    most_points = 1
+
+    def ready(self, _now):
+        return True
+
+    def sent(self, _now):
+        pass
+
+    def accepted(self):
+        pass
+
+
+class Hurry:
+    """What the Broker takes for asyncio: its tick is only a turn for the others."""
+
+    create_task = asyncio.create_task
+
+    @staticmethod
+    async def sleep_ms(_ms):
+        await asyncio.sleep_ms(0)
+
+
+async def ours(settings, count):
+    broker.asyncio = Hurry
+    queue = Numbers(count)
+    device = settings["device"]
+    url = f"mqtt://localhost:{settings['port']}"
+    mqtt = {"url": url, "keepalive_s": 25, "grace_s": 10, "max_packet": 4096}
+    link = broker.Broker({"device": device, "mqtt": mqtt}, None, queue, Pace(), None)
+    error = None
+
+    async def serve():
+        nonlocal error
+        try:
+            await link.serve(0, 1 << 30)  # not to be left within the test
+        except Exception as e:
+            error = repr(e)
+            queue.done.set()
+
+    serving = asyncio.create_task(serve())
+    await queue.done.wait()
+    serving.cancel()
+    return {
+        "acknowledged": queue.acknowledged,
+        "in_flight": queue.most_pending,
+        "sessions": link.sessions,
+        "error": error,
+    }
+
+
+def umqtt(settings, count):
+    device = settings["device"]
+    credentials = (device["key_id"], device["key_secret"])
+    client = MQTTClient(device["id"], "localhost", settings["port"], *credentials, 25)
+    client.connect()
+    client.pid = _ROUND - count
+    topic = f"csipio/data/out/devices/{device['id']}/json"
+    acknowledged = 0
+    error = None
+    try:
+        for number in range(2 * count):
+            client.publish(topic, Batch(number).data, qos=1)
+            acknowledged += 1
+    except Exception as e:
+        error = repr(e)
+    return {"acknowledged": acknowledged, "error": error}
+
+
+def main(who, settings, count):
+    with open(settings) as file:
+        settings = json.load(file)
+    if who == "umqtt":
+        return umqtt(settings, int(count))
+    return asyncio.run(ours(settings, int(count)))
+
+
+print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,85 @@
+"""A thousand devices that lose their broker together come back spread out.
+
+The table, and the tries of every five seconds, are written to build/storm.md.
+"""
+
+import pytest
+
+from tools import ROOT
+from tools.benchmarks import Job
+
+_NAMES = {
+    "ours": "the firmware's: full jitter, 1 s to 5 min",
+    "doubling": "the same without jitter",
+    "robust": "umqtt.robust: every 2 s",
+}
+_OUTAGES = ("0", "10", "60", "600")
+_BAR_S = 5
+
+
+@pytest.fixture(scope="module")
+def storms(tmp_path_factory):
+    """[strategy][seconds of the outage]: what the broker saw."""
+    job = Job(ROOT, tmp_path_factory.mktemp("storm"), True, print)
+    found = job.inside("storm")
+    report = ROOT / "build" / "storm.md"
+    report.parent.mkdir(exist_ok=True)
+    report.write_text(_report(found))
+    return found
+
+
+# What is drawn comes to about 140, 30 and 13 tries, and 6, 27 and 88 s; the bounds are more than
+# six standard deviations from that.
+@pytest.mark.parametrize(
+    ("outage", "busiest", "half_s"), [("10", 250, 10), ("60", 70, 45), ("600", 40, 150)]
+)
+def test_they_come_back_spread_out(storms, outage, busiest, half_s):
+    ours = storms["ours"][outage]
+    assert ours["busiest_back"] <= busiest
+    assert ours["half_s"] <= half_s
+    assert ours["all_s"] <= 300, "the longest delay"
+    assert storms["doubling"][outage]["busiest_back"] == 1000, "what jitter is for"
+
+
+def test_after_a_moment_they_are_back_within_a_second(storms):
+    assert storms["ours"]["0"]["all_s"] <= 1
+
+
+def test_a_broker_that_is_away_is_left_alone(storms):
+    for outage in ("10", "60", "600"):
+        down = storms["ours"][outage]["attempts"][: int(outage)]
+        assert max(down) == down[0] < 1500, "only the first tries come together"
+        assert all(tries < 250 for tries in down[10:])
+    assert storms["ours"]["600"]["tries"] < 15 < storms["robust"]["600"]["tries"]
+
+
+def _report(storms) -> str:
+    lines = [
+        "# A thousand devices lose their broker at the same moment",
+        "",
+        "The back-off alone, simulated: a try takes no time, and fails while the broker is away.",
+        "",
+        "| back-off | broker away | tries in the busiest second: away | back | tries a device"
+        " | half are back after | 90 % | all |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, words in _NAMES.items():
+        for outage in _OUTAGES:
+            storm = storms[name][outage]
+            lines.append(
+                f"| {words} | {outage} s | {storm['busiest_down']} | {storm['busiest_back']}"
+                f" | {storm['tries']:.1f} | {storm['half_s']:.1f} s | {storm['most_s']:.1f} s"
+                f" | {storm['all_s']:.1f} s |"
+            )
+    lines += [
+        "",
+        "The firmware's tries a second, when the broker is away for a minute:",
+        "",
+        "```",
+    ]
+    attempts = storms["ours"]["60"]["attempts"]
+    for start in range(0, 60 + 120, _BAR_S):
+        rate = sum(attempts[start : start + _BAR_S]) / _BAR_S
+        state = "away" if start < 60 else "back"
+        lines.append(f"{start:4} s {state} {rate:6.1f} {'#' * round(rate / 8)}")
+    return "\n".join([*lines, "```", ""])
