@@ -58,9 +58,9 @@ class Direct:
     def waiting(self) -> bool:
         return bool(self._entries)
 
-    def offer(self, index: int, name: str, value, method) -> bool:
+    def offer(self, index: int, name: str, value) -> bool:
         """Take it on its way; False if there is no room, or it is none that can go this way."""
-        prop, call = self._sensors.get(name, (None, None))
+        prop, method = self._sensors.get(name, (None, None))
         if prop is None or len(self._entries) >= _MOST:
             return False
         try:
@@ -70,7 +70,7 @@ class Direct:
         if len(data) > MAX_TEXT:
             return False
         self._entries.append(
-            [None, uptime.ms(), index, value, self._clock.now(), name, method or call, data]
+            [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
         )
         return True
 

@@ -118,8 +118,8 @@ class Uplink:
         """Points that the platform did not accept."""
         return self._api.rejected
 
-    def offer(self, index: int, name: str, value, method=None) -> bool:
-        """Send one raw value of a property at once, or call the method of that name with it.
+    def offer(self, index: int, name: str, value) -> bool:
+        """Send one raw value of a property at once, or call its sensor's method with it.
 
         `index`: the property's in the queue. False: it can't go now, so the caller buffers it.
         True: if it is not acknowledged, it will be put into the queue, with the time it has now.
@@ -131,7 +131,7 @@ class Uplink:
         if (
             (self._broker.carries or (self._https and self.state == "https"))
             and self._pace.ahead(uptime.ms())
-            and direct.offer(index, name, value, method)
+            and direct.offer(index, name, value)
         ):
             return True
         # Those that are still on their way are older, and must not come into the queue after it.

@@ -30,8 +30,8 @@ async def over_https(world):
     world.values.clear()
 
 
-def offer(world, value, method=None):
-    return world.link.offer(0, "temperature", value, method)
+def offer(world, value):
+    return world.link.offer(0, "temperature", value)
 
 
 # Over MQTT
@@ -56,26 +56,13 @@ async def test_a_value_over_mqtt_to_the_byte():
 
 
 async def test_the_call_of_a_method_over_mqtt_to_the_byte():
-    for given, kept, called in (
-        (None, None, b"temperature"),
-        (None, "alarm", b"alarm"),
-        ("ring", "alarm", b"ring"),
-        ('a"b', None, b'a\\"b'),
-    ):
-        async with World(send="method", method=kept) as world:
+    for method, called in ((None, b"temperature"), ("alarm", b"alarm"), ('a"b', b'a\\"b')):
+        async with World(send="method", method=method) as world:
             await over_mqtt(world)
-            assert offer(world, 21.5, given)
+            assert offer(world, 21.5)
             await until(lambda w=world: w.broker.singles, "the call")
             payload = b'{"dps":[{"method":"%s","value":21.50}]}' % called
             assert world.broker.singles == [(b"methods/json", payload)]
-
-
-async def test_a_method_may_be_named_where_values_are_sent():
-    async with World(send="value") as world:
-        await over_mqtt(world)
-        assert offer(world, 1, "ring")
-        await until(lambda: world.broker.singles, "the call")
-        assert world.broker.singles[0][1] == b'{"dps":[{"method":"ring","value":1}]}'
 
 
 async def test_eight_are_on_their_way_and_no_more():
