@@ -1,4 +1,4 @@
-"""Builds every part from the configuration, runs them as tasks, and restarts one that dies.
+"""Builds every part from the configuration, and runs the tasks under their supervisor.
 
 The regulation needs nothing from the network: it shares the event loop with the link, no step of
 which blocks, and nothing else.
@@ -11,23 +11,28 @@ import time
 
 from micropython import const
 
-from firmware import VERSION, health, sensors, uptime
+from firmware import VERSION, health, sensors, trial, uptime
 from firmware.board import board
-from firmware.control.commands import Commands
-from firmware.control.relay import Relay
-from firmware.control.thermostat import Thermostat
+from firmware.control import commands
+from firmware.control.regulation import Regulation
+from firmware.control.store import Store
 from firmware.link import sntp
 from firmware.link.uplink import Uplink
 from firmware.log import Log
+from firmware.pause import PauseMeter
 from firmware.points.clock import Clock
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
+from firmware.supervisor import Supervisor
 
 _REGULATE_MS = const(1000)
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
-_RESTART_MS = const(5000)  # before a task that died is started again
-_WATCHDOG_MS = const(30000)
 _CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
+# Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
+_REGULATION_SILENCE_MS = const(10000)
+_LINK_SILENCE_MS = const(180000)
+_SENSOR_SILENCE_MS = const(60000)  # and two of its periods
+_AGAIN_S = const(10)  # from a start that failed to the next one
 
 _log = Log("app")
 
@@ -37,13 +42,25 @@ def run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
-        settings = _settings()
-        app = App(settings)
-        asyncio.run(app.main())
+        trial.begin()
+        app = App(_settings())
+        app.pauses.install()
+        why = asyncio.run(app.main())
+        app.stop()
+        _log.info("restarting: %s", why)
+        board.restart(why)
     except KeyboardInterrupt:
         if app:
             app.stop()
         _log.info("interrupted; the relay is off")
+    except Exception as error:
+        # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
+        if app:
+            app.safe()
+        _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
+        sys.print_exception(error)
+        time.sleep(_AGAIN_S)
+        board.restart("failure")
     finally:
         if app:
             app.safe()
@@ -72,34 +89,38 @@ def _settings() -> dict:
 
 
 class App:
-    """One thermostat."""
+    """One thermostat: its parts, for `health` and the commands to look at, and its tasks."""
 
     def __init__(self, settings: dict):
         regulated = settings["thermostat"]
-        # First of all, so that the relay's pin has a defined level.
-        self._relay = None
+        # First of all, so that the relays' pins have a defined level.
+        self.regulation = self.thermostat = self.program = None
         if regulated:
-            output = board.Output(regulated["relay"]["pin"], regulated["relay"]["active"])
-            self._relay = Relay(output, regulated["min_on_s"], regulated["min_off_s"])
-        self._thermostat = Thermostat(regulated) if regulated else None
-        self._temp_c: int | float | None = None
-        self._temp_ms = 0
-        self._relay_told: bool | None = None
+            self.regulation = Regulation(
+                regulated, board.Output, _range_of(settings, regulated["sensor"]), uptime.ms()
+            )
+            self.thermostat = self.regulation.thermostat
+            from firmware.control.program import Program
+
+            self.program = Program(settings, self.thermostat)
+        self._led = _led(settings["device"]["led"])
+        self._identify_until = 0
 
         self._sensors = settings["sensors"]
         self._regulated_by = regulated["sensor"] if regulated else None
+        self._health = settings["health"]
+        self._reported = self._health["properties"] if self._health["every_s"] else ()
         properties = [Property(spec["prop"], spec["decimals"]) for spec in self._sensors]
         if regulated:
-            properties.extend((Property("setpoint", 2), Property("mode"), Property("relay")))
-        self._health_s = settings["health"]["every_s"]
-        if self._health_s:
-            properties.extend([Property(name) for name, _ in health.REPORT])
+            properties.extend([Property(name) for name, _ in self.regulation.state()])
+        properties.extend([Property(*column) for column in commands.properties(self)])
+        properties.extend([Property(name) for name in self._reported])
         self._index = {str(p.name, "utf-8"): i for i, p in enumerate(properties)}
 
         feed = settings["feed"]
         buffer = settings["buffer"]
         self._clock = Clock(counter_ms=board.counter_ms)
-        self._queue = Queue(
+        self.queue = Queue(
             properties,
             self._clock,
             buffer["ram_points"],
@@ -113,64 +134,86 @@ class App:
         )
         # How many readings are only in RAM, told to the next run in case this one is cut short.
         self._retained = board.Retained()
-        lost = self._queue.lost = self._retained.get()
+        lost = self.queue.lost = self._retained.get()
         if lost:
             _log.warning("%d readings that were only in RAM are lost", lost)
         self._retained.set(0)
-        self._time_servers = settings["time"]["ntp"]
-        self._wifi = board.Wifi(settings["wifi"])
-        commands = Commands(self._thermostat, self._put, Log("command"))
-        self._uplink = Uplink(settings, self._queue, self._clock, self._wifi, commands.handle)
+        self._time = settings["time"]["ntp"], settings["https"]["url"]
+        self.wifi = board.Wifi(settings["wifi"])
+        self._store = Store()
+        self._commands = commands.Commands(
+            self, self.put, self._store, self._clock, Log("command")
+        )
+        self._commands.restore()
+        self.uplink = Uplink(
+            settings,
+            self.queue,
+            self._clock,
+            self.wifi,
+            self._commands.handle,
+            self._commands.recover,
+        )
+        self.pauses = PauseMeter()
+        self.low_heap = None
+        self.supervisor = Supervisor(board.watchdog, self.queue.flush, self.safe)
+        self._confirm_ms = 1000 * settings["config"]["confirm_s"]
 
-    async def main(self):
-        """Never returns."""
-        tasks = [self._supervise("link", self._uplink.run)]
-        tasks.append(self._supervise("time", lambda: sntp.keep(self._clock, self._time_servers)))
+    async def main(self) -> str:
+        """Returns, with the reason, when the device is to be restarted."""
+        add = self.supervisor.add
+        add("regulation", self._regulate, _REGULATION_SILENCE_MS)
         for spec in self._sensors:
-            tasks.append(self._supervise(spec["prop"], lambda spec=spec: self._sample(spec)))
-        if self._health_s:
-            tasks.append(self._supervise("health", self._report))
-        tasks.append(self._supervise("journal", self._spill))
-        tasks.append(self._supervise("regulation", self._regulate))
-        await asyncio.gather(*tasks)
+            silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
+            add(spec["prop"], lambda task, spec=spec: self._sample(task, spec), silence_ms)
+        add("journal", self._spill, _SENSOR_SILENCE_MS)
+        add("time", self._keep_time)
+        add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
+        if self._reported:
+            add("health", self._report)
+        if trial.pending():
+            add("trial", self._try_configuration)
+        return await self.supervisor.run()
 
     def safe(self):
-        """The relay off, at once."""
-        if self._relay:
-            self._relay.off()
+        """Every relay off, at once."""
+        if self.regulation:
+            self.regulation.off()
 
     def stop(self):
-        """The relay off, and what is not delivered on flash."""
+        """The relays off, and what is not delivered, and what was set, on flash."""
         self.safe()
-        self._queue.flush()
-        self._retained.set(self._queue.in_ram)
+        self.queue.flush()
+        self._store.flush()
+        self._retained.set(self.queue.in_ram)
 
-    async def _supervise(self, name: str, start):
-        """Run `start()` for ever, whatever it raises."""
-        while True:
-            try:
-                await start()
-            except Exception as error:
-                if name == "regulation":
-                    self.safe()
-                _log.error("%s died: %s: %s", name, type(error).__name__, error)
-                sys.print_exception(error)
-                gc.collect()
-            await asyncio.sleep_ms(_RESTART_MS)
+    def put(self, name: str, value, t_ms: "int | None" = None):
+        """Buffer a value of one of the device's own properties, of now or of `t_ms`."""
+        self._buffer(self._index[name], value, t_ms)
 
-    def _put(self, name: str, value):
-        self._buffer(self._index[name], value)
+    def restart(self, why: str = "command"):
+        """In about a second: what is being answered is answered first."""
+        self.supervisor.restart(why)
 
-    def _buffer(self, index: int, value):
-        self._queue.put(index, value)
-        self._retained.set(self._queue.in_ram)
+    def identify(self, seconds: int):
+        """Blink, so that somebody in front of several devices sees which one this is."""
+        self._identify_until = uptime.ms() + 1000 * seconds
+        _log.info("this is the device that was asked to show itself")
 
-    async def _sample(self, spec: dict):
+    def take_pause(self) -> int:
+        """The longest pause of the loop, in ms, since this was last asked for."""
+        return self.pauses.take()
+
+    def _buffer(self, index: int, value, t_ms=None):
+        self.queue.put(index, value, t_ms)
+        self._retained.set(self.queue.in_ram)
+
+    async def _sample(self, task, spec: dict):
         """Read one sensor on its grid: the n-th reading is due n periods after the first one."""
         log = Log(spec["prop"])
         sensor = None
         index = self._index[spec["prop"]]
-        regulates = spec["prop"] == self._regulated_by
+        regulation = self.regulation if spec["prop"] == self._regulated_by else None
+        at_once = spec["send"] != "feed"
         every_ms = int(1000 * spec["every_s"])
         failing = None
         due = uptime.ms()
@@ -182,60 +225,103 @@ class App:
                 if wait_ms:
                     await asyncio.sleep_ms(wait_ms)
                 value = sensor.value()
-                self._buffer(index, value)
-                if regulates:
-                    self._temp_c = value
-                    self._temp_ms = uptime.ms()
+                # The heat first: whatever the buffer makes of it, this was a reading.
+                if regulation:
+                    regulation.thermostat.reading(value, uptime.ms())
+                if not (at_once and self.uplink.offer(index, spec["prop"], value)):
+                    self._buffer(index, value)
                 if failing is not None:
                     log.info("reads again")
                     failing = None
             except Exception as error:  # a driver may raise anything; the next reading is due
+                self.supervisor.failed(task, error)
                 text = str(error) or type(error).__name__
                 if text != failing:
                     log.error("no reading: %s", text)
                     failing = text
             now = uptime.ms()
+            task.alive_ms = now
             due += every_ms
             if due < now:
                 # Readings that could not be taken in time are left out; the grid stays.
                 due += (now - due + every_ms - 1) // every_ms * every_ms
             await asyncio.sleep_ms(due - now)
 
-    async def _regulate(self):
-        watchdog = board.watchdog(_WATCHDOG_MS)
+    async def _regulate(self, task):
         due = uptime.ms()
         while True:
-            if self._thermostat:
-                self._decide(uptime.ms())
-            watchdog.feed()
+            now = task.alive_ms = uptime.ms()
+            self.pauses.late(now - due)
+            if self.regulation:
+                self._decide(now)
+            if self._led:
+                self._led.set(now < self._identify_until and not self._led.on)
+            self._commands.tick(now)
             due += _REGULATE_MS
             await asyncio.sleep_ms(max(0, due - uptime.ms()))
 
     def _decide(self, now: int):
-        age_s = (now - self._temp_ms) / 1000
-        relay = self._relay
-        trusted = self._thermostat.trusts(self._temp_c, age_s)
-        if trusted:
-            relay.request(self._thermostat.decide(self._temp_c, age_s, relay.on), now)
-        else:
-            relay.off()
-        if relay.on != self._relay_told:
-            self._relay_told = relay.on
-            self._put("relay", relay.on)
-            why = "%.1f °C" % self._temp_c if trusted else "no reading to trust"
-            _log.info("relay %s: %s", "on" if relay.on else "off", why)
+        utc_s = self._clock.now() // 1000 if self._clock.known else None
+        changed = self.program.step(utc_s, now)
+        if changed:
+            self._commands.changed(changed)
+        regulation = self.regulation
+        regulation.step(now)
+        for name, value in regulation.changes():
+            self.put(name, value)
+            temp_c = self.thermostat.temp_c
+            _log.info(
+                "%s %s: %s",
+                name,
+                ("on" if value else "off") if type(value) is bool else value,
+                "no temperature" if temp_c is None else "%.1f °C" % temp_c,
+            )
 
-    async def _spill(self):
+    async def _spill(self, task):
         while True:
-            self._queue.tick()
-            self._retained.set(self._queue.in_ram)
+            task.alive_ms = uptime.ms()
+            self.queue.tick()
+            self._retained.set(self.queue.in_ram)
             await asyncio.sleep_ms(_SPILL_MS)
 
-    async def _report(self):
+    async def _keep_time(self, task):
+        await sntp.keep(self._clock, *self._time, on_set=self._time_is_known)
+
+    def _time_is_known(self, utc_ms: int):
+        # What is on flash is dated before the board's counter may jump.
+        self.queue.tick()
+        board.set_time(utc_ms)
+
+    async def _report(self, task):
         while True:
-            if self._thermostat:
-                self._put("setpoint", self._thermostat.setpoint)
-                self._put("mode", self._thermostat.mode)
-                self._put("relay", self._relay.on)
-            health.report(self._put, self._queue, self._uplink, self._wifi)
-            await asyncio.sleep(self._health_s)
+            if self.regulation:
+                for name, value in self.regulation.state():
+                    self.put(name, value)
+            health.report(self, self._reported)
+            await asyncio.sleep(self._health["every_s"])
+
+    async def _try_configuration(self, task):
+        """Keep a configuration that came as a command only if the platform is reached with it."""
+        while uptime.ms() < self._confirm_ms:
+            if self.uplink.mqtt_ok and (self.uplink.https_ok or not trial.needs_https()):
+                trial.confirm()
+                self._commands.configured()
+                break
+            await asyncio.sleep_ms(_REGULATE_MS)
+        else:
+            _log.error("not reached in time with the new configuration; back to the one before")
+            trial.roll_back()
+            self.restart("config")
+        await asyncio.Event().wait()
+
+
+def _range_of(settings: dict, prop: str):
+    """What the sensor of that property can measure, (lowest, highest)."""
+    for spec in settings["sensors"]:
+        if spec["prop"] == prop:
+            return sensors.driver(spec["driver"]).RANGE
+    return None
+
+
+def _led(pin):
+    return None if pin is None else board.Output(pin, "high")

@@ -3,9 +3,9 @@
 import errno
 import json
 import os
-import sys
 
 from firmware import validate
+from firmware.unload import unload
 
 _LARGEST = 16384  # bytes of a file: some ten times the largest that makes sense
 
@@ -17,7 +17,7 @@ def load(path: str) -> tuple:
     problems are lines for a person, without secrets.
     """
     try:
-        given = _read(path)
+        given = read(path)
     except ValueError as error:
         return None, ["%s: %s" % (path, error)]
     return validate.check(given)
@@ -37,10 +37,15 @@ def load_good(path: str = "config.json", good: str = "config.good.json") -> tupl
         return settings, problems
     try:
         if not _same(path, good):
-            _copy(path, good)
+            copy(path, good)
     except OSError as error:
         problems.append("%s: cannot be written, for the day it is needed: %s" % (good, error))
     return settings, problems
+
+
+def check(given: dict) -> list:
+    """The problems of a configuration that is in memory."""
+    return validate.check(given)[1]
 
 
 def forget() -> None:
@@ -48,15 +53,11 @@ def forget() -> None:
 
     Nothing but the one place that loads the configuration may import them.
     """
-    package = sys.modules["firmware"]
-    for name in ("config", "validate", "schema"):
-        sys.modules.pop("firmware." + name, None)
-        if hasattr(package, name):
-            delattr(package, name)
+    unload("firmware.config", "firmware.validate", "firmware.schema")
 
 
-def _read(path):
-    """What the file says. Raises ValueError with words for a person."""
+def read(path: str) -> dict:
+    """What a file says, unchecked. Raises ValueError with words for a person."""
     try:
         if os.stat(path)[6] > _LARGEST:
             raise ValueError("larger than %d bytes; is it the right file?" % _LARGEST)
@@ -108,8 +109,8 @@ def _same(path, other):
                 return True
 
 
-def _copy(path, other):
-    """Whole or not at all, also if the power goes in between."""
+def copy(path: str, other: str) -> None:
+    """Copy a file, whole or not at all, also if the power goes in between."""
     new = other + ".new"
     with open(path, "rb") as source, open(new, "wb") as target:
         while True:

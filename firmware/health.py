@@ -5,35 +5,44 @@ import gc
 from firmware import VERSION, uptime
 from firmware.board import board
 
-# Property, and how its value is found: from the queue, the uplink and the Wi-Fi, in this order.
+# Property, and how its value is found in the App; None is not sent.
 REPORT = (
-    ("uptime", lambda queue, uplink, wifi: uptime.ms() // 1000),
-    ("freeheap", lambda queue, uplink, wifi: _free_heap()),
-    ("waiting", lambda queue, uplink, wifi: len(queue)),
-    ("spilled", lambda queue, uplink, wifi: queue.spilled),
-    ("dropped", lambda queue, uplink, wifi: queue.dropped),
-    ("thinned", lambda queue, uplink, wifi: queue.thinned),
-    ("damaged", lambda queue, uplink, wifi: queue.damaged),
-    ("lost", lambda queue, uplink, wifi: queue.lost),
-    ("undated", lambda queue, uplink, wifi: queue.undated),
-    ("rejected", lambda queue, uplink, wifi: queue.rejected + uplink.rejected),
-    ("transport", lambda queue, uplink, wifi: uplink.transport),
-    ("reconnections", lambda queue, uplink, wifi: uplink.reconnections),
-    ("rssi", lambda queue, uplink, wifi: wifi.rssi()),
-    ("resetcause", lambda queue, uplink, wifi: board.reset_cause()),
-    ("firmware", lambda queue, uplink, wifi: VERSION),
+    ("uptime", lambda app: uptime.ms() // 1000),
+    ("freeheap", lambda app: _free_heap(app)),
+    ("lowheap", lambda app: app.low_heap),
+    ("waiting", lambda app: len(app.queue)),
+    ("spilled", lambda app: app.queue.spilled),
+    ("dropped", lambda app: app.queue.dropped),
+    ("thinned", lambda app: app.queue.thinned),
+    ("damaged", lambda app: app.queue.damaged),
+    ("lost", lambda app: app.queue.lost),
+    ("undated", lambda app: app.queue.undated),
+    ("rejected", lambda app: app.queue.rejected + app.uplink.rejected),
+    ("transport", lambda app: app.uplink.transport),
+    ("reconnections", lambda app: app.uplink.reconnections),
+    ("unverified", lambda app: app.uplink.unverified),
+    ("rssi", lambda app: app.wifi.rssi()),
+    ("restarts", lambda app: app.supervisor.restarts),
+    ("looppause", lambda app: app.take_pause()),
+    ("relayseconds", lambda app: app.regulation and app.regulation.heater.on_s),
+    ("relaycycles", lambda app: app.regulation and app.regulation.heater.cycles),
+    ("resetcause", lambda app: board.reset_cause()),
+    ("firmware", lambda app: VERSION),
 )
 
 
-def _free_heap() -> int:
+def _free_heap(app) -> int:
     """Bytes that are free once the garbage is gone: only that tells whether something leaks."""
     gc.collect()
-    return gc.mem_free()
+    free = gc.mem_free()
+    app.low_heap = min(app.low_heap or free, free)
+    return free
 
 
-def report(put, queue, uplink, wifi):
-    """Hand the present value of each property to `put(name, value)`; None is not sent."""
+def report(app, names):
+    """Buffer the present value of each of the properties named."""
     for name, find in REPORT:
-        value = find(queue, uplink, wifi)
-        if value is not None:
-            put(name, value)
+        if name in names:
+            value = find(app)
+            if value is not None:
+                app.put(name, value)

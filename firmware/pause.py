@@ -1,4 +1,5 @@
-"""How long the event loop was held up: the longest time for which one task let no other one run.
+"""How long the event loop was held up: the longest time for which one task let no other one run,
+or for which the regulation was late, whichever is longer.
 
 The regulation waits for nothing else. So this is how late it can have been, whatever the network
 did; garbage collection, flash and a TLS step that cannot be divided are in it.
@@ -9,14 +10,11 @@ from asyncio import core  # type: ignore[attr-defined]
 
 
 class PauseMeter(core.IOQueue):
-    """Measures from inside the loop, which asks its queue of sockets between any two steps.
-
-    longest_ms: the longest step since it was last set to 0.
-    """
+    """Measures from inside the loop, which asks its queue of sockets between any two steps."""
 
     def __init__(self):
         super().__init__()
-        self.longest_ms = 0
+        self._longest_ms = 0
         self._since = time.ticks_ms()
 
     def install(self) -> None:
@@ -25,12 +23,18 @@ class PauseMeter(core.IOQueue):
 
     def wait_io_event(self, dt):
         held_ms = time.ticks_diff(time.ticks_ms(), self._since)
-        if held_ms > self.longest_ms:
-            self.longest_ms = held_ms
+        if held_ms > self._longest_ms:
+            self._longest_ms = held_ms
         core.IOQueue.wait_io_event(self, dt)
         self._since = time.ticks_ms()
 
+    def late(self, ms: int) -> None:
+        """A task was so much later than it had asked for: several steps of others, in a row."""
+        if ms > self._longest_ms:
+            self._longest_ms = ms
+
     def take(self) -> int:
         """The longest pause in ms since the last call."""
-        longest_ms, self.longest_ms = self.longest_ms, 0
+        longest_ms = self._longest_ms
+        self._longest_ms = 0
         return longest_ms

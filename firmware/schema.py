@@ -11,6 +11,8 @@ firmware/values.py, and these:
     "hosts"     the most: a list of `host` or `host:port`
     "id"        (fewest, most) characters, none of which means something in an MQTT topic
     "property"  (fewest, most) characters of a property's name
+    "zone"      none: a POSIX TZ rule, see firmware/control/zone.py
+    "schedule"  the most entries, see firmware/control/schedule.py
 
 A default of ... means that the key must be there; for a section, {} means that its keys have
 defaults, and None that the part of the firmware it is for is left out without it.
@@ -18,36 +20,31 @@ defaults, and None that the part of the firmware it is for is left out without i
 This module is large, and only needed while the configuration is read: see config.forget.
 """
 
+from firmware.control.commands import COMMANDS
 from firmware.control.thermostat import MODES, SETPOINT_C
+from firmware.health import REPORT
 from firmware.sensors import DRIVERS
 
+_REPORTED = tuple([name for name, _ in REPORT])
 # Properties that the firmware itself writes: a sensor of the same name would mix with them.
 RESERVED = (
-    "setpoint",
-    "mode",
-    "relay",
-    "lastcommand",
-    "uptime",
-    "freeheap",
-    "waiting",
-    "spilled",
-    "dropped",
-    "rejected",
-    "undated",
-    "thinned",
-    "lost",
-    "damaged",
-    "transport",
-    "resetcause",
-    "firmware",
-    "reconnections",
-    "rssi",
+    _REPORTED
+    + tuple([row[0] for row in COMMANDS])
+    + ("lastcommand", "relay", "relay2", "cooler", "fault")
 )
 
 _DEVICE = (
     ("id", "id", (1, 64), "", ..., "the device's id, `_dev_…`; also its MQTT client id"),
     ("key_id", "text", (1, 64), "", ..., "the id of its device key, `_key_…`"),
     ("key_secret", "secret", (1, 128), "", ..., "the secret of its device key"),
+    (
+        "led",
+        "whole number or null",
+        (0, 48),
+        "",
+        None,
+        "the pin of a light, which blinks when the command `identify` asks for it",
+    ),
 )
 
 _WIFI = (
@@ -74,6 +71,14 @@ _MQTT = (
         "a connection that was silent this long is asked for a sign of life",
     ),
     ("grace_s", "number", (0, 3600), "seconds", 10, "MQTT may be down so long before HTTPS helps"),
+    (
+        "max_packet",
+        "whole number",
+        (256, 65536),
+        "bytes",
+        4096,
+        "a larger message is passed over without being stored",
+    ),
 )
 
 _HTTPS = (
@@ -84,6 +89,14 @@ _HTTPS = (
         "",
         "https://api.csip.io/v3",
         "the API, with its version; without a port 443, or 80 without TLS",
+    ),
+    (
+        "poll_s",
+        "whole number",
+        (10, 3600),
+        "seconds",
+        60,
+        "while HTTPS carries the feeds, the platform is asked for commands this often",
     ),
 )
 
@@ -100,6 +113,15 @@ _TIME = (
         "",
         ("pool.ntp.org",),
         "time servers, port 123 if not given; [] where the operating system's clock is right",
+    ),
+    (
+        "zone",
+        "zone",
+        (),
+        "",
+        "UTC0",
+        "local time, in which the schedule is: offset to UTC, west of it positive, and when summer"
+        " time begins and ends",
     ),
 )
 
@@ -151,11 +173,80 @@ _SENSOR = (
     ("driver", "choice", DRIVERS, "", ..., "what it is; its own keys are listed by driver"),
     ("every_s", "number", (0.1, 86400), "seconds", 5, "the time from reading to reading"),
     ("decimals", "whole number", (0, 6), "", 2, "decimals that are sent"),
+    (
+        "send",
+        "choice",
+        ("feed", "value", "method"),
+        "",
+        "feed",
+        "a reading goes out in a feed; or at once, alone, as the property's value, or as the"
+        " argument of a method on the platform; what can't go at once goes in a feed",
+    ),
+    (
+        "method",
+        "text or null",
+        (1, 64),
+        "",
+        None,
+        "with `send` `method`: the method's name; null for the property's",
+    ),
 )
 
 _RELAY = (
     ("pin", "whole number", (0, 48), "", ..., "the pin that switches the relay"),
     ("active", "choice", ("high", "low"), "", "high", "the pin's level that switches it on"),
+)
+
+_STAGE2 = _RELAY + (
+    (
+        "after_s",
+        "number",
+        (0, 86400),
+        "seconds",
+        1800,
+        "it joins when the first stage was wanted for so long without reaching the set point",
+    ),
+    ("beyond", "number", (0.5, 20), "K", 3, "or at once when so much is missing to it"),
+)
+
+_PI = (
+    ("kp", "number", (0.01, 10), "", 0.5, "share of the cycle for each K that is missing"),
+    (
+        "ti_s",
+        "number",
+        (60, 86400),
+        "seconds",
+        7200,
+        "time in which a lasting error adds its share once more; longer for slower rooms",
+    ),
+    (
+        "cycle_s",
+        "number",
+        (60, 7200),
+        "seconds",
+        1200,
+        "the relay switches on at most once in this time",
+    ),
+)
+
+_FAILSAFE = (
+    ("on_s", "number", (1, 86400), "seconds", 600, "without a sensor, it heats for so long"),
+    ("every_s", "number", (60, 86400), "seconds", 3600, "in every so long"),
+)
+
+
+def _preset(setpoint, setpoint_cool):
+    return (
+        ("setpoint", "number", SETPOINT_C, "°C", setpoint, "its set point"),
+        ("setpoint_cool", "number", SETPOINT_C, "°C", setpoint_cool, "its cooling set point"),
+    )
+
+
+_PRESETS = (
+    ("home", "section", _preset(21.0, 26.0), "", {}, "while somebody is there"),
+    ("away", "section", _preset(16.0, 30.0), "", {}, "while nobody is"),
+    ("sleep", "section", _preset(18.0, 27.0), "", {}, "at night"),
+    ("boost", "section", _preset(24.0, 23.0), "", {}, "for a while: it ends by itself"),
 )
 
 _THERMOSTAT = (
@@ -164,6 +255,22 @@ _THERMOSTAT = (
     ("mode", "choice", MODES, "", "heat", "the mode after a start; a command changes it"),
     ("setpoint", "number", SETPOINT_C, "°C", 21.0, "after a start; a command changes it"),
     (
+        "setpoint_cool",
+        "number",
+        SETPOINT_C,
+        "°C",
+        26.0,
+        "what modes `cool` and `auto` cool down to, after a start; a command changes it",
+    ),
+    (
+        "dead_band",
+        "number",
+        (0.5, 15),
+        "K",
+        2.0,
+        "in mode `auto`, cooling begins no closer to the heating's set point than this",
+    ),
+    (
         "hysteresis",
         "number",
         (0.1, 5),
@@ -171,6 +278,24 @@ _THERMOSTAT = (
         0.5,
         "it heats from half of this below the set point to half of this above",
     ),
+    (
+        "regulator",
+        "choice",
+        ("hysteresis", "pi"),
+        "",
+        "hysteresis",
+        "how it heats: by that, or for a share of every cycle that it adapts to the room",
+    ),
+    ("pi", "section", _PI, "", {}, "the regulator `pi`"),
+    (
+        "stage2",
+        "section",
+        _STAGE2,
+        "",
+        None,
+        "a second relay that helps the first one; none without it",
+    ),
+    ("cooler", "section", _RELAY, "", None, "the relay of the cooling; none without it"),
     ("min_on_s", "number", (0, 3600), "seconds", 180, "once on, the relay stays on for this"),
     (
         "min_off_s",
@@ -179,6 +304,14 @@ _THERMOSTAT = (
         "seconds",
         180,
         "once off, and after power-up, the relay stays off for this",
+    ),
+    (
+        "max_on_s",
+        "number",
+        (0, 86400),
+        "seconds",
+        0,
+        "once on for this, the heating rests for `min_off_s`; 0 for no limit",
     ),
     (
         "stale_after_s",
@@ -194,7 +327,63 @@ _THERMOSTAT = (
         (0, 15),
         "°C",
         5.0,
-        "it heats below this in every mode; null for no frost protection",
+        "in every mode it heats so as to stay above this; null for no frost protection",
+    ),
+    ("cut_out", "number", (40, 90), "°C", 45.0, "from here on the heating is off at once"),
+    (
+        "jump",
+        "number",
+        (1, 100),
+        "K",
+        10,
+        "a reading that differs by more from one taken less than a minute before is no room's",
+    ),
+    (
+        "stuck_after_s",
+        "number",
+        (0, 604800),
+        "seconds",
+        0,
+        "a reading that stays the same to the last digit for this is no room's; 0: it may",
+    ),
+    (
+        "failsafe",
+        "section",
+        _FAILSAFE,
+        "",
+        None,
+        "heating without a sensor, to keep pipes from freezing; without this section it is off",
+    ),
+    ("presets", "section", _PRESETS, "", {}, "pairs of set points that have a name"),
+    (
+        "boost_s",
+        "whole number",
+        (60, 86400),
+        "seconds",
+        3600,
+        "after this, what was before the preset `boost` is in force again",
+    ),
+    (
+        "schedule",
+        "schedule",
+        42,
+        "",
+        (),
+        'the week in local time, a list of `{"days": "mon-fri", "at": "06:30", "preset": "home"}`,'
+        ' or with `"setpoint": 21.5` instead of a preset; days are `mon` to `sun`, `-` and `,`'
+        ' between them, or `daily`; `"mon-fri 06:30 home"` is the same in short',
+    ),
+)
+
+_CONFIG = (
+    (
+        "confirm_s",
+        "whole number",
+        (30, 3600),
+        "seconds",
+        180,
+        "a configuration that came as a command is kept if the platform is reached with it in"
+        " this time; else the one before is in force again",
     ),
 )
 
@@ -207,6 +396,7 @@ _HEALTH = (
         300,
         "time between reports of the device's own health; 0 for none",
     ),
+    ("properties", "choices", _REPORTED, "", _REPORTED, "what is in a report"),
 )
 
 SCHEMA = (
@@ -218,7 +408,9 @@ SCHEMA = (
     ("time", "section", _TIME, "", {}, "where the time comes from"),
     ("feed", "section", _FEED, "", {}, "how readings are put together"),
     ("buffer", "section", _BUFFER, "", {}, "where readings wait"),
-    ("sensors", "sensors", (32, _SENSOR), "", (), "what is measured"),
+    # With all that the firmware reports of itself, a point's property has to fit in six bits.
+    ("sensors", "sensors", (24, _SENSOR), "", (), "what is measured"),
     ("thermostat", "section", _THERMOSTAT, "", None, "what is regulated; nothing without it"),
     ("health", "section", _HEALTH, "", {}, "what the device tells of itself"),
+    ("config", "section", _CONFIG, "", {}, "how a configuration from afar is tried"),
 )

@@ -43,7 +43,7 @@ class Task:
         self.alive_ms = 0
         self.deaths = 0
         self.died_ms = 0
-        self.running = None
+        self.running: asyncio.Task | None = None
 
 
 class Supervisor:

@@ -10,6 +10,7 @@ No problem repeats a secret, nor a value that stands where a secret might have b
 
 from firmware import sensors, values
 from firmware.schema import RESERVED, SCHEMA
+from firmware.unload import unload
 from firmware.url import parse_host, parse_url
 
 _MOST_PROBLEMS = 20  # more would only cost memory: they are mended one at a time
@@ -36,6 +37,8 @@ def fits(kind: str, limits, value) -> bool:
         return values.fits("text", limits, value) and not any(c in "/+# " for c in value)
     if kind == "property":
         return values.fits("text", limits, value) and all(c in _PROPERTY for c in value)
+    if kind in ("zone", "schedule"):
+        return _flaw_by_use(kind, value) is None
     return values.fits(kind, limits, value)
 
 
@@ -45,6 +48,8 @@ def expected(kind: str, limits, unit: str) -> str:
         return "an object"
     if kind in ("sections", "sensors"):
         return "a list of at most %d objects" % limits[0]
+    if kind == "zone":
+        return "a rule such as CET-1CEST,M3.5.0,M10.5.0/3"
     if kind == "url":
         return " or ".join([scheme + "://host:port" for scheme in limits])
     if kind == "hosts":
@@ -106,10 +111,33 @@ def _value(problems, name, value, kind, limits, unit):
             return [one(problems, "%s[%d]" % (name, i), v, rows) for i, v in enumerate(value)]
         got = "%d" % len(value) if type(value) is list else _sort(value)
         problems.add(name, "expected %s, got %s" % (expected(kind, limits, unit), got))
+    elif kind in ("zone", "schedule"):
+        flaw = _flaw_by_use(kind, value)
+        if flaw:
+            where, text = flaw
+            problems.add(name + where, text)
     elif not fits(kind, limits, value):
         wanted = expected(kind, limits, unit)
         problems.add(name, "expected %s, got %s" % (wanted, _got(kind, limits, value)))
     return value
+
+
+def _flaw_by_use(kind, value):
+    """Of what has a grammar of its own, its reader says where it is wrong, and how; or None."""
+    try:
+        if kind == "zone":
+            from firmware.control import rule
+
+            rule.read(value)
+        else:
+            from firmware.control import schedule
+
+            schedule.compiled(value)
+    except ValueError as error:
+        return error.args
+    finally:
+        unload("firmware.control.rule", "firmware.control.schedule")
+    return None
 
 
 def _object(problems, name, value, rows, strict=True):
@@ -142,6 +170,60 @@ def _cross_check(problems, settings):
     if thermostat and thermostat["sensor"] not in properties:
         text = 'expected the prop of one of the sensors, got "%s"' % thermostat["sensor"]
         problems.add("thermostat.sensor", text)
+    elif thermostat:
+        every_s = settings["sensors"][properties.index(thermostat["sensor"])]["every_s"]
+        _check_thermostat(problems, thermostat, every_s)
+        _check_pins(problems, thermostat, settings["sensors"])
+
+
+def _check_pins(problems, thermostat, sensors_):
+    """Each relay has a pin of its own."""
+    used = {sensor.get("pin"): "sensors[%d]" % i for i, sensor in enumerate(sensors_)}
+    for name in ("relay", "stage2", "cooler"):
+        if thermostat[name]:
+            pin = thermostat[name]["pin"]
+            if pin in used:
+                text = "expected a pin of its own, got %d, which is %s's" % (pin, used[pin])
+                problems.add("thermostat.%s.pin" % name, text)
+            used[pin] = "thermostat." + name
+
+
+def _check_thermostat(problems, thermostat, every_s):
+    """Times and temperatures that contradict each other."""
+
+    def more(key, value, least, what):
+        if value <= least:
+            text = "expected more than %s, got %s" % (what, values.shown(value))
+            problems.add("thermostat." + key, text)
+
+    more("stale_after_s", thermostat["stale_after_s"], every_s, "the sensor's every_s")
+    cooler = thermostat["cooler"]
+    mode = thermostat["mode"]
+    if cooler is None and mode in ("cool", "auto"):
+        problems.add("thermostat.mode", 'expected a cooler for it, got "%s"' % mode)
+    if cooler:
+        more("dead_band", thermostat["dead_band"], thermostat["hysteresis"], "the hysteresis")
+    if mode == "auto":
+        least = thermostat["setpoint"] + thermostat["dead_band"]
+        if thermostat["setpoint_cool"] < least:
+            text = "expected at least setpoint + dead_band, %s, got %s"
+            text %= (values.shown(least), values.shown(thermostat["setpoint_cool"]))
+            problems.add("thermostat.setpoint_cool", text)
+    if thermostat["max_on_s"]:
+        more("max_on_s", thermostat["max_on_s"], thermostat["min_on_s"], "min_on_s, or 0")
+        more("min_off_s", thermostat["min_off_s"], 0, "0, as max_on_s is not 0")
+    failsafe = thermostat["failsafe"]
+    if failsafe:
+        on_s = failsafe["on_s"]
+        off_s = thermostat["min_off_s"]
+        if on_s < thermostat["min_on_s"]:
+            text = "expected at least min_on_s, got %s" % values.shown(on_s)
+            problems.add("thermostat.failsafe.on_s", text)
+        more("failsafe.every_s", failsafe["every_s"], on_s + off_s, "on_s + min_off_s")
+    pi = thermostat["pi"]
+    if thermostat["regulator"] == "pi":
+        least = thermostat["min_on_s"] + thermostat["min_off_s"]
+        more("pi.cycle_s", pi["cycle_s"], least, "min_on_s + min_off_s")
 
 
 def _got(kind, limits, value):

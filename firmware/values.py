@@ -9,7 +9,11 @@ From these come the check, the error message and the documentation, so they cann
     "text"           (fewest, most) characters
     "secret"         the same, and never shown
     "choice"         the choices
+    "choices"        the same: a list of some of them
     "true or false"  none
+    "time"           none: ISO 8601
+    "object"         none
+    "schedule"       the most entries
 
 `" or null"` after a kind admits null, too.
 """
@@ -32,11 +36,20 @@ def fits(kind: str, limits: tuple, value) -> bool:
         return type(value) is int and limits[0] <= value <= limits[1]
     if kind == "true or false":
         return type(value) is bool
+    if kind == "choices":
+        return type(value) is list and all(choice in limits for choice in value)
+    if kind == "object":
+        return type(value) is dict
+    if kind == "time":
+        # Its own reader looks into it, as into a schedule.
+        return value is None or type(value) is str
+    if kind == "schedule":
+        return type(value) in (list, dict)
     if type(value) is not str:
         return False
     if kind == "choice":
         return value in limits
-    return limits[0] <= len(value) <= limits[1] and not _has_control_character(value)
+    return limits[0] <= len(value) <= limits[1] and not _is_unprintable(value)
 
 
 def expected(kind: str, limits: tuple, unit: str) -> str:
@@ -45,8 +58,16 @@ def expected(kind: str, limits: tuple, unit: str) -> str:
         return expected(kind[: -len(" or null")], limits, unit) + " or null"
     if kind == "choice":
         return " or ".join(['"%s"' % choice for choice in limits])
+    if kind == "choices":
+        return "a list of some of " + ", ".join(limits)
     if kind == "true or false":
         return kind
+    if kind == "time":
+        return "a time such as 2026-11-23T18:00:00Z, or null"
+    if kind == "object":
+        return "an object"
+    if kind == "schedule":
+        return "a list of at most %d entries" % limits
     lowest, highest = limits
     if kind in ("text", "secret"):
         size = "%d" % highest if lowest == highest else "%d to %d" % limits
@@ -72,5 +93,6 @@ def shown(value) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _has_control_character(text):
-    return any(character < " " or character == "\x7f" for character in text)
+def _is_unprintable(text):
+    """Whether it has a control character, or half of a surrogate pair, which UTF-8 cannot say."""
+    return any(c < " " or c == "\x7f" or "\ud800" <= c < "\ue000" for c in text)

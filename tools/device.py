@@ -7,8 +7,8 @@ from typing import NoReturn
 from tools import ROOT, ToolError, micropython
 from tools.build import build
 
-# What a board does: boot.py and then main.py, and again when the firmware restarts the board, which
-# it asks for by the exit code of firmware/board/unix.py. All that it had in RAM is forgotten then.
+# What a board does: boot.py and then main.py, and again when the firmware restarts the board, for
+# which it ends with the exit code of firmware/board/unix.py. What it had in RAM is forgotten then.
 _START = """
 import gc, sys
 while True:
@@ -18,10 +18,8 @@ while True:
     except SystemExit as end:
         if end.args != (75,):
             raise
-    for name in list(sys.modules):
-        if name in ("boot", "main") or name.startswith("firmware"):
-            del sys.modules[name]
-    globals().pop("boot", None)
+    sys.modules.clear()
+    boot = main = None
     gc.collect()
 """
 

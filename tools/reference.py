@@ -41,7 +41,7 @@ for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
     show("driver " + driver, "sensors[].", module.KEYS)
-for name, kind, limits, unit, put, in_force, meaning in commands.COMMANDS:
+for name, kind, limits, unit, part, meaning in commands.COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = values.expected(kind, limits, unit)
     print(json.dumps(row))

@@ -42,6 +42,7 @@ def test_every_driver_says_what_it_measures_and_has_a_class():
     for name in DRIVERS:
         module = sensors.driver(name)
         assert module.MEASURES and issubclass(module.Driver, sensors.Sensor), name
+        assert module.RANGE is None or module.RANGE[0] < module.RANGE[1], name
         for row in module.KEYS:
             assert len(row) == 6, row
 
@@ -207,6 +208,14 @@ def test_a_demonstration_moves_visibly():
     sensor, clock = simulated()
     unix.Output(26, "high").set(True)
     assert pass_time(sensor, clock, 20) - 18 > 1
+
+
+def test_a_room_stays_within_its_range():
+    lowest, highest = room.RANGE
+    keys = {row[0]: row[2] for row in room.KEYS}
+    for key in ("start", "outside"):
+        assert keys[key][0] >= lowest and keys[key][1] <= highest, key
+    assert keys["outside"][1] + keys["heater"][1] <= highest
 
 
 def test_a_room_needs_the_simulated_board():

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import tools.device
 from tools import ROOT
 
 # Long enough for a loaded machine; what is waited for usually takes a fraction of it.
@@ -74,13 +75,28 @@ class Device:
         (self.folder / "config.json").write_text(json.dumps(self.config))
         self.start_as_it_is(heap)
 
+    def start_broken(self, code: str) -> None:
+        """Start after some Python that breaks a part of the firmware, until its next restart."""
+        (self.folder / "config.json").write_text(json.dumps(self.config))
+        argv, environment = tools.device.command()
+        argv[-1] = code + argv[-1]
+        self._start(argv, self.folder, environment)
+
     def start_as_it_is(self, heap: str | None = None) -> None:
         """Start with whatever config.json holds."""
         command = [sys.executable, "-m", "tools", "device", str(self.folder)]
         if heap:
             command += ["--heap", heap]
+        self._start(command, ROOT)
+
+    def _start(self, command: list[str], folder: Path, environment: dict | None = None) -> None:
         self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         threading.Thread(target=self._collect, args=(self._process,), daemon=True).start()
 

@@ -1,6 +1,7 @@
 """Commands from the platform, on their way to the relay, and the answer back."""
 
 import json
+import random
 
 from tests.platform.clients import Curl
 from tests.system.device import wait
@@ -53,3 +54,50 @@ def test_bad_commands_are_refused_and_the_session_stays(device, platform, mosqui
     wait(lambda: "off" in [value for _, value in mosquitto.points("mode")], "the mode's answer")
     assert len([line for line in device.log if "mqtt: connected" in line]) == 1
     assert 21 in [value for _, value in mosquitto.points("setpoint")]
+    refusals = [value for _, value in mosquitto.points("lastcommand") if not value["ok"]]
+    assert refusals[1]["property"] == "setpoint"
+    assert refusals[1]["reason"] == "expected 5 to 35 °C, got 99"
+    assert refusals[2]["property"] == "door"
+
+
+def test_a_thousand_malformed_commands_do_not_end_the_session(device, mosquitto):
+    device.config["mqtt"] = {"url": f"mqtts://localhost:{mosquitto.port}"}
+    (device.folder / "certs/ca.pem").write_text(mosquitto.ca.read_text())
+    device.count()
+    device.start()
+    device.wait_log("listening for commands")
+    names = ["setpoint", "mode", "preset", "schedule", "hold_until", "config", "restart", "door"]
+    random.seed(1000)
+    for n in range(1000):
+        mosquitto.command(names[n % len(names)], malformed())
+    mosquitto.command("setpoint", b"17.5")
+    device.wait_log("command setpoint: 17.5 is now in force")
+    wait(lambda: 17.5 in [value for _, value in mosquitto.points("setpoint")], "its answer")
+    assert len([line for line in device.log if " refused: " in line]) == 1000
+    assert len([line for line in device.log if " in force" in line]) == 1
+    assert len([line for line in device.log if "mqtt: connected" in line]) == 1
+    # Answers that come too fast are put together, so the readings keep their place.
+    last = device.counted()[-1]
+    wait(lambda: counters(mosquitto)[-1:] >= [last], "the readings")
+    values = counters(mosquitto)
+    assert values == list(range(len(values)))
+
+
+def counters(mosquitto):
+    return [value for _, value in mosquitto.points("counter")]
+
+
+def malformed():
+    """What no command of this device takes."""
+    kind = random.randrange(6)
+    if kind == 0:
+        return random.randbytes(random.randrange(40))
+    if kind == 1:
+        return b"[" * random.randrange(1, 3000)
+    if kind == 2:
+        return json.dumps({"a": [random.random()] * random.randrange(50)}).encode()
+    if kind == 3:
+        return b'"' + b"x" * random.randrange(3000)
+    if kind == 4:
+        return random.choice([b"1e999", b"-40", b"NaN", b"", b"tru", b"{}}", b'"maybe"', b"[5]"])
+    return b'{"thermostat": {"sensor": ' + b"9" * random.randrange(1, 1500) + b"}}"

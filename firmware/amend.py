@@ -1,0 +1,124 @@
+"""A part of a configuration, merged into the one in force and checked as a whole.
+
+The part is a JSON merge patch (RFC 7396): objects merge, null removes a key, so that its default
+holds, and everything else replaces what was there, lists as a whole.
+
+This module and what it imports are large, and rarely needed: see trial.propose.
+"""
+
+import gc
+import os
+
+from micropython import const
+
+from firmware import trial
+from firmware.unload import unload
+
+# The names of all sections, to refuse what is none before the table of the schema is needed.
+SECTIONS = (
+    "device",
+    "wifi",
+    "mqtt",
+    "https",
+    "tls",
+    "time",
+    "feed",
+    "buffer",
+    "sensors",
+    "thermostat",
+    "health",
+    "config",
+)
+_SECRETS = ("key_secret", "password")
+HIDDEN = "(hidden)"  # stands for a secret in what is shown
+_DEEPEST = const(6)
+
+
+def apply(part: dict) -> bool:
+    """Put the configuration in force, changed by a part, on trial; whether it is another one then.
+
+    Raises ValueError with words, where the configuration as a whole would be wrong.
+    """
+    # As large as all the rest of a start, and not to be kept: see forget.
+    from firmware import config
+
+    problem = None
+    for path in (trial.CONFIG, "config.good.json"):
+        # The second one is in force where the first is wrong.
+        try:
+            given = config.read(path)
+        except ValueError as error:
+            problem = problem or "%s: %s" % (path, error)
+            continue
+        changes = merge(given, part)
+        gc.collect()
+        problems = config.check(given)
+        if not problems:
+            if changes:
+                # In an order in which the power may go: the old one is safe before the new one
+                # counts.
+                config.copy(path, trial.OLD)
+                new = trial.CONFIG + ".new"
+                trial.write(new, given)
+                trial.mark(trial.sum_of(new), part)
+                os.rename(new, trial.CONFIG)
+            return changes
+        problem = problem or problems[0]
+    raise ValueError(problem)
+
+
+def forget() -> None:
+    """Gives the memory of this module, and of those that only it needs, back."""
+    unload("firmware.amend", "firmware.config", "firmware.validate", "firmware.schema")
+    gc.collect()
+
+
+def merge(target: dict, patch: dict) -> bool:
+    """Merge `patch` into `target`; whether that changed anything."""
+    changes = False
+    for key, value in patch.items():
+        if value is None:
+            if key in target:
+                del target[key]
+                changes = True
+        elif type(value) is dict:
+            if type(target.get(key)) is not dict:
+                target[key] = {}
+                changes = True
+            changes = merge(target[key], value) or changes
+        elif key not in target or target[key] != value or type(target[key]) is not type(value):
+            target[key] = value
+            changes = True
+    return changes
+
+
+def shown(part: dict) -> dict:
+    """A copy of a part in which every secret is hidden.
+
+    Raises ValueError, with words, for a part of something else.
+    """
+    for key in part:
+        if key not in SECTIONS:
+            expected = ", ".join(SECTIONS)
+            raise ValueError("%s: unknown key; expected one of %s" % (key[:40], expected))
+        value = part[key]
+        if value is not None and type(value) is not (list if key in ("wifi", "sensors") else dict):
+            raise ValueError("%s: expected a section of a configuration" % key)
+    return _redacted(part, _DEEPEST)
+
+
+def _redacted(value, deepest):
+    if not deepest:
+        raise ValueError("it is nested too deeply")
+    if type(value) is list:
+        return [_redacted(member, deepest - 1) for member in value]
+    if type(value) is not dict:
+        if value == HIDDEN:
+            raise ValueError('"%s" only stands for a secret; leave the key out' % HIDDEN)
+        return value
+    copy = {}
+    for key, member in value.items():
+        copy[key] = _redacted(member, deepest - 1)
+        if key in _SECRETS and member is not None:
+            copy[key] = HIDDEN
+    return copy

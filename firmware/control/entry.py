@@ -1,0 +1,149 @@
+"""What is needed while a command is at the door, and no longer: its bytes read, its value checked
+and put in force, and the words for what is wrong with it.
+
+Imported for each command and forgotten after it, since commands are rare and memory is scarce.
+"""
+
+import json
+
+from micropython import const
+
+from firmware import values
+from firmware.log import harmless
+
+_LARGEST = const(1024)  # bytes of a payload
+_LARGEST_OBJECT = const(2048)  # of a configuration or a schedule
+_DEEPEST = const(6)  # brackets within brackets: a board's stack has room for fifty calls
+_EXCERPT = const(40)  # bytes of a payload shown in the log
+_LONGEST_REASON = const(160)  # characters
+_LONGEST_ANSWER = const(1000)  # bytes of a configuration's
+
+
+def read(row, limits, payload):
+    """A payload's value. Raises ValueError, with words, before anything large is made of it."""
+    _, kind, _, unit, _, _ = row
+    most = _LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST
+    if len(payload) > most:
+        got = "%d bytes" % len(payload)
+    elif _depth(payload) > _DEEPEST:
+        got = "brackets within brackets"
+    else:
+        try:
+            return json.loads(payload)
+        except (ValueError, MemoryError):
+            # What should be a configuration may hold secrets, also where it is broken.
+            got = "something" if kind == "object" else _excerpt(payload)
+            got += ", which is not JSON"
+    raise ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
+
+
+def _depth(payload):
+    """How deep brackets are within brackets."""
+    most = depth = 0
+    quoted = escaped = False
+    for byte in payload:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                quoted = False
+        elif byte == 0x22:
+            quoted = True
+        elif byte in b"[{":
+            depth += 1
+            most = max(most, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return most
+
+
+def _excerpt(payload):
+    """The first bytes of a payload, each that is not printable ASCII as a dot."""
+    text = "".join([chr(byte) if 32 <= byte < 127 else "." for byte in payload[:_EXCERPT]])
+    return text + "…" if len(payload) > _EXCERPT else text or "nothing"
+
+
+def _is_answer(value, deepest):
+    """Whether a configuration's part has a place where a secret is hidden, or is empty."""
+    if not deepest:
+        raise ValueError("", "it is nested too deeply")
+    if type(value) not in (dict, list):
+        return value in ("(hidden)", "(long)")
+    for member in value.values() if type(value) is dict else value:
+        if _is_answer(member, deepest - 1):
+            return True
+    return value == {}
+
+
+def words(name: str, error) -> str:
+    """What is wrong, for a person. ValueErrors of two parts are ours: where, and what."""
+    arguments = error.args
+    if isinstance(error, ValueError) and len(arguments) == 2:
+        where, what = arguments
+        text = "%s%s: %s" % (name, where, what) if where else what
+    elif isinstance(error, MemoryError):
+        text = "there is not enough memory for it"
+    elif isinstance(error, ValueError):
+        text = str(error)
+    else:
+        text = "%s: %s" % (type(error).__name__, error)
+    text = harmless(text)
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
+
+
+def _check(row, value, limits):
+    _, kind, _, unit, _, _ = row
+    if not values.fits(kind, limits, value):
+        got = "something else" if kind == "object" else values.shown(value)
+        raise ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
+
+
+def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
+    """Put a value in force that was decided at `utc_s`. Raises ValueError, with words.
+
+    Returns what is to be answered, None for what is in force then, and what is to be called then.
+    """
+    _check(row, value, limits)
+    name = row[0]
+    part = row[4]
+    if part == "program":
+        controls.program.put(name, value, utc_s)
+    elif part:
+        setattr(getattr(controls, part), name, value)
+    elif name == "report_every":
+        controls.queue.max_age_ms = int(1000 * value)
+    elif name == "identify":
+        controls.identify(value)
+    elif name == "config":
+        from firmware import trial
+
+        shown, restarts = trial.propose(value)
+        if len(json.dumps(shown)) > _LONGEST_ANSWER:
+            shown = dict.fromkeys(shown, "(long)")
+        return shown, controls.restart if restarts else None
+    elif value:
+        return None, controls.restart
+    return None, None
+
+
+def restore(controls, row, limits, value, utc_s: int) -> None:
+    """Take over what was in force before the restart. Raises ValueError, with words."""
+    if row[4] != "program":
+        put(controls, row, limits, value, utc_s)
+        return
+    if row[0] != "schedule":  # that is kept in short, and reads itself
+        _check(row, value, limits)
+    controls.program.restore(row[0], value, utc_s)
+
+
+def is_known(name: str, value, in_force) -> bool:
+    """Whether what the platform has is in force already, or is the device's own answer."""
+    if name == "config":
+        return _is_answer(value, _DEEPEST)
+    if name == "schedule":
+        from firmware.control.schedule import compiled
+
+        return compiled(value) == compiled(in_force)
+    return value == in_force

@@ -1,0 +1,271 @@
+"""Which set point is in force: by hand, by a preset, by the weekly schedule, or by a boost.
+
+    by hand    holds until the next entry of the schedule, or until `hold_until`
+    a preset   the same; it has a name and two set points
+    boost      a preset that ends by itself after `boost_s`, and then what was before is in force
+               again, or the entry of the schedule that came meanwhile
+
+Pure: the time is handed in, in seconds since 1970, or None while nobody knows it. Then the
+schedule pauses, and what is in force stays so. What comes late takes effect as if it had come in
+time: a set point that was wanted at seven yields to the schedule's entry of eight.
+
+An entry of the schedule happens once, also where its hour is skipped or comes twice: local time is
+taken as the latest that the clocks have shown, which never goes back.
+"""
+
+from micropython import const
+
+from firmware.points.clock import iso
+from firmware.times import from_iso
+from firmware.unload import unload
+
+PRESETS = ("home", "away", "sleep", "boost")
+MANUAL = "manual"  # none of them: a set point by hand, or a temperature of the schedule
+
+_HOUR_S = const(3600)
+_WEEK_S = const(604800)
+_WEEK_MIN = const(10080)
+_THURSDAY_MIN = const(4320)  # the weekday of 1970-01-01
+
+
+class Program:
+    """preset: what is in force; decided_s: since when, None if not known; changed_s: when that
+    was due which `step` changed last.
+
+    The set points in force are the thermostat's own.
+    """
+
+    def __init__(self, settings: dict, thermostat):
+        """settings: all of them; it uses `time.zone` and some of the section `thermostat`."""
+        regulated = settings["thermostat"]
+        presets = regulated["presets"]
+        self._presets = [
+            (presets[name]["setpoint"], presets[name]["setpoint_cool"]) for name in PRESETS
+        ]
+        self._boost_s = regulated["boost_s"]
+        self._thermostat = thermostat
+        self._zone_text = settings["time"]["zone"]
+        # Local time, and the schedule in it: numbers that firmware.control.schedule explains.
+        self._zone = self._numbers = None
+        self.preset = MANUAL
+        self.decided_s: "int | None" = None
+        self.changed_s: "int | None" = None  # when what `step` changed last was due
+        # (preset, set point, cooling set point) to go back to after a boost.
+        self.before: "tuple | None" = None
+        self._boost_ms: "int | None" = None  # uptime at which it ends; None until known
+        self._hold_s = 0
+        # Up to when the schedule has been followed; None: not at all.
+        self._done_s: "int | None" = None
+        self._forced_s = 0  # since when an entry that is older is in force again
+        # `step` has nothing to do from the one to the other.
+        self._earliest_s = self._due_s = 0
+        self._changed = []
+        if regulated["schedule"]:
+            self._compile(regulated["schedule"])
+
+    @property
+    def setpoint(self):
+        return self._thermostat.setpoint
+
+    @property
+    def setpoint_cool(self):
+        return self._thermostat.setpoint_cool
+
+    @property
+    def hold_until(self) -> str:
+        """ISO 8601, or "": a platform's text is never null."""
+        return iso(1000 * self._hold_s) if self._hold_s else ""
+
+    @property
+    def schedule(self) -> dict:
+        """{"entries": list}: a platform's object is never a list."""
+        if not self._numbers:
+            return {"entries": []}
+        from firmware.control.schedule import entries
+
+        unload("firmware.control.schedule")
+        return {"entries": entries(self._numbers)}
+
+    @property
+    def short_schedule(self) -> str:
+        """The same as one line of text."""
+        if not self._numbers:
+            return ""
+        from firmware.control.schedule import text
+
+        unload("firmware.control.schedule")
+        return text(self._numbers)
+
+    def put(self, name: str, value, utc_s: "int | None" = None):
+        """Put a value in force that was decided at `utc_s`, or now.
+
+        Raises ValueError, with words, for a schedule or a time that is none; setpoint,
+        setpoint_cool and preset were checked.
+        """
+        if name == "schedule":
+            self._compile(value)
+            if self.decided_s is None or utc_s is None or utc_s >= self.decided_s:
+                self._done_s = None
+                self._forced_s = utc_s or 0
+        elif name == "hold_until":
+            self._hold_s = _second(value) if value else 0
+        else:
+            self._decide(name, value, utc_s)
+        self._due_s = 0
+
+    def restore(self, name: str, value, utc_s: "int | None"):
+        """Take a value over from the last run, without what follows from it. Raises ValueError."""
+        if name == "schedule":
+            self._compile(value)
+        elif name == "hold_until":
+            self._hold_s = _second(value) if value else 0
+        elif name in ("setpoint", "setpoint_cool"):
+            setattr(self._thermostat, name, value)
+        else:
+            setattr(self, name, value)  # preset, before
+        if name in ("setpoint", "setpoint_cool", "preset") and utc_s:
+            self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
+
+    def take(self) -> tuple:
+        """The names of what has changed since this was last asked, apart from what `put` named."""
+        if not self._changed:
+            return ()
+        names = tuple(self._changed)
+        self._changed.clear()
+        return names
+
+    def step(self, utc_s: "int | None", now_ms: int) -> tuple:
+        """To be called once a second, with the uptime; the names of what it changed."""
+        if self.preset == "boost":
+            self._boost(utc_s, now_ms)
+        if utc_s is not None and not self._earliest_s <= utc_s < self._due_s:
+            self._follow(utc_s)
+        return self.take()
+
+    def _decide(self, name, value, utc_s):
+        self.decided_s = self._done_s = utc_s
+        setpoint, cool = self._thermostat.setpoint, self._thermostat.setpoint_cool
+        if name == "setpoint":
+            self._set(MANUAL, value, cool)
+        elif name == "setpoint_cool":
+            self._set(MANUAL, setpoint, value)
+        elif value == MANUAL:
+            self._set(MANUAL, setpoint, cool)
+        else:
+            before = self.before if self.preset == "boost" else (self.preset, setpoint, cool)
+            self._set(value, *self._presets[PRESETS.index(value)])
+            if value == "boost":
+                self.before = before
+
+    def _set(self, preset, setpoint, setpoint_cool):
+        """Put these in force, and remember which of them are news."""
+        thermostat = self._thermostat
+        if setpoint != thermostat.setpoint:
+            thermostat.setpoint = setpoint
+            self._changed.append("setpoint")
+        if setpoint_cool != thermostat.setpoint_cool:
+            thermostat.setpoint_cool = setpoint_cool
+            self._changed.append("setpoint_cool")
+        if preset != self.preset:
+            self.preset = preset
+            self._changed.append("preset")
+        self.before = None
+        self._boost_ms = None
+
+    def _boost(self, utc_s, now_ms):
+        """End it in time: by the clock, or, where that is not known, by the uptime."""
+        if utc_s is not None and self.decided_s is not None:
+            if -_HOUR_S < utc_s - self.decided_s < self._boost_s:
+                return
+            self.decided_s = min(utc_s, self.decided_s + self._boost_s)
+        else:
+            if self._boost_ms is None:
+                self._boost_ms = now_ms + 1000 * self._boost_s
+            if now_ms < self._boost_ms:
+                return
+        self.changed_s = self.decided_s
+        self._set(*(self.before or (PRESETS[0],) + self._presets[0]))
+
+    def _follow(self, utc_s):
+        """End a hold that is over; put the schedule's entry in force if it is not yet."""
+        self._earliest_s = utc_s - _HOUR_S
+        self._due_s = utc_s + _WEEK_S
+        if self._hold_s:
+            if utc_s < self._hold_s:
+                self._due_s = min(self._hold_s, self._due_s)
+                return
+            # Back to the schedule, whose entry may be older than the hold.
+            self.changed_s = self._forced_s = self._hold_s
+            self._done_s = None
+            self._hold_s = 0
+            self._changed.append("hold_until")
+        if not self._numbers:
+            return
+        zone = self._zone
+        done_s = None if self._done_s is None else zone.wall(self._done_s)
+        minute = zone.wall(utc_s) // 60
+        number, age, ahead = _last_and_next(self._numbers, (minute + _THURSDAY_MIN) % _WEEK_MIN)
+        came_s = 60 * (minute - age)
+        if done_s is None or came_s > done_s:
+            at_s = max(zone.utc(came_s, utc_s), self._forced_s)
+            self._enter(number & 0xFFF, at_s)
+        # Where the clock was set back by less than an hour, nothing happens a second time.
+        if self._done_s is None or not utc_s < self._done_s <= utc_s + _HOUR_S:
+            self._done_s = utc_s
+        self._forced_s = 0
+        next_s = 60 * (minute + ahead) - zone.offset(utc_s)
+        self._due_s = min(self._due_s, next_s, zone.until_s)
+
+    def _enter(self, value, at_s):
+        """What an entry of the schedule says, from `at_s` on."""
+        thermostat = self._thermostat
+        if value < len(PRESETS):
+            state = (PRESETS[value],) + self._presets[value]
+        else:
+            state = (MANUAL, value / 100, thermostat.setpoint_cool)
+        boosts = state[0] == "boost"
+        if self.preset == "boost":
+            # It is not cut short.
+            if not boosts:
+                self.before = state
+            return
+        before = (self.preset, thermostat.setpoint, thermostat.setpoint_cool)
+        self.decided_s = self.changed_s = at_s
+        self._set(*state)
+        if boosts:
+            self.before = before
+
+    def _compile(self, value):
+        # Imported by those who have a schedule.
+        from firmware.control.schedule import compiled
+        from firmware.control.zone import Zone
+
+        unload("firmware.control.schedule")
+        self._numbers = compiled(value)  # type: ignore[assignment]
+        if self._zone is None:
+            self._zone = Zone(self._zone_text)  # type: ignore[assignment]
+
+
+def _last_and_next(numbers, minute):
+    """(number, age, ahead): which entry came last before the end of that minute of the week, how
+    many minutes ago, and how many it is to the next. Minutes count from Monday, 0 o'clock.
+    """
+    last = None
+    age = ahead = _WEEK_MIN
+    for number in numbers:
+        at = number >> 12 & 0x7FF
+        for day in range(7):
+            if number >> 23 + day & 1:
+                since = (minute - 1440 * day - at) % _WEEK_MIN
+                if since < age:
+                    age = since
+                    last = number
+                ahead = min(ahead, _WEEK_MIN - since)
+    return last, age, ahead
+
+
+def _second(text):
+    try:
+        return from_iso(text) // 1000
+    except (ValueError, IndexError):
+        raise ValueError("", 'expected a time such as "2026-11-23T18:00:00Z", or null')

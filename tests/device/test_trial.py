@@ -1,0 +1,456 @@
+"""A configuration from afar: merged, checked as a whole, tried, and kept or given up."""
+
+import gc
+import json
+import os
+import sys
+
+from firmware import trial
+from flash import HALF, NEW, OLD, Flash, formatted, mount, umount
+
+HEAP = "8M"
+
+CONFIG = {
+    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "geheim"},
+    "wifi": [{"ssid": "home", "password": "wifi-password"}],
+    "mqtt": {"url": "mqtts://one.example:8883"},
+    "sensors": [{"prop": "temperature", "driver": "room"}],
+    "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "setpoint": 20},
+}
+TWO = {"mqtt": {"url": "mqtts://two.example:8883"}}
+
+
+def fresh(config=CONFIG):
+    """The folder of a device that runs with this configuration."""
+    for name in os.listdir():
+        os.remove(name)
+    write("config.json", config)
+    trial.begin()
+
+
+def write(name, tree):
+    with open(name, "w") as file:
+        file.write(json.dumps(tree))
+
+
+def read(name="config.json"):
+    with open(name) as file:
+        return json.load(file)
+
+
+def refused(part):
+    before = read()
+    files = sorted(os.listdir())
+    try:
+        trial.propose(part)
+    except ValueError as error:
+        assert read() == before
+        assert sorted(os.listdir()) == files
+        assert "geheim" not in str(error) and "wifi-password" not in str(error), str(error)
+        return str(error)
+    raise AssertionError(part)
+
+
+def test_a_part_is_merged_and_on_trial_after_a_restart():
+    fresh()
+    assert not trial.pending()
+    assert trial.propose(TWO) == (TWO, True)
+    expected = dict(CONFIG)
+    expected.update(TWO)
+    assert read() == expected
+    assert read("config.old.json") == CONFIG
+    trial.begin()
+    assert trial.pending() and not trial.needs_https()
+    assert trial.note() is None
+    trial.confirm()
+    assert not trial.pending()
+    assert sorted(os.listdir()) == ["config.json"]
+    assert read() == expected
+
+
+def test_what_names_the_api_has_to_reach_it():
+    fresh()
+    trial.propose({"https": {"url": "https://other.example/v3"}})
+    trial.begin()
+    assert trial.needs_https()
+
+
+def test_one_that_fails_is_given_up_and_told_once():
+    fresh()
+    trial.propose(TWO)
+    trial.begin()
+    trial.roll_back("nobody answered")
+    assert read() == CONFIG
+    trial.begin()
+    assert not trial.pending()
+    assert trial.note() == "nobody answered"
+    assert trial.note() is None
+    trial.begin()
+    assert trial.note() is None
+    assert sorted(os.listdir()) == ["config.json"]
+
+
+def test_one_that_crashes_is_given_up_after_three_starts():
+    fresh()
+    trial.propose(TWO)
+    for _ in range(3):
+        trial.begin()
+        assert trial.pending()
+        assert read() != CONFIG
+    trial.begin()
+    assert not trial.pending()
+    assert read() == CONFIG
+    assert trial.note() == "the device did not keep running with it"
+
+
+def test_a_second_one_has_to_wait():
+    fresh()
+    trial.propose(TWO)
+    again = "another configuration is on trial; wait until it is kept or given up"
+    assert refused({"health": {"every_s": 60}}) == again
+    trial.begin()
+    assert refused({"health": {"every_s": 60}}) == again
+    trial.confirm()
+    trial.propose({"health": {"every_s": 60}})
+
+
+def test_what_changes_nothing_needs_no_trial():
+    fresh()
+    files = os.listdir()
+    for part in ({}, {"mqtt": {}}, {"mqtt": {"url": "mqtts://one.example:8883"}}, {"tls": None}):
+        _, changes = trial.propose(part)
+        # An empty section is one that was not there.
+        assert not changes, part
+        assert os.listdir() == files
+    assert trial.propose({"health": {}})[1], "it is there now"
+
+
+def test_objects_merge_lists_replace_and_null_removes():
+    """The rules of RFC 7396, and some of its examples (appendix A)."""
+    from firmware.amend import merge
+
+    for target, patch, result in (
+        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
+        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
+        ({"a": "b"}, {"a": None}, {}),
+        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
+        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
+        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
+        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
+        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
+        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
+        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        ({"a": 1}, {"a": 1.0}, {"a": 1.0}),
+        ({"a": 1}, {"a": True}, {"a": True}),
+    ):
+        before = json.dumps(target)
+        changes = merge(target, patch)
+        assert target == result, (before, patch, target)
+        assert changes == (json.dumps(target) != before), (before, patch)
+
+
+def test_a_wrong_part_is_refused_with_the_name_of_what_is_wrong():
+    fresh()
+    assert refused({"mqtt": {"ulr": "x"}}).startswith(
+        "mqtt.ulr: unknown key; expected one of url, keepalive_s"
+    )
+    assert refused({"mqtts": {}}).startswith("mqtts: unknown key; expected one of device")
+    assert refused({"mqtt": {"keepalive_s": 1}}) == (
+        "mqtt.keepalive_s: expected a whole number 5 to 60 seconds, got 1"
+    )
+    for part in ({"mqtt": 5}, {"mqtt": []}, {"wifi": {}}, {"sensors": "x"}, {"tls": True}):
+        (name,) = part
+        assert refused(part) == name + ": expected a section of a configuration"
+    assert refused({"device": {"id": None}}).startswith("device.id: missing")
+    assert refused({"sensors": []}) == (
+        'thermostat.sensor: expected the prop of one of the sensors, got "temperature"'
+    )
+    assert refused({"thermostat": {"schedule": ["daily 06:30 home", "never"]}}).startswith(
+        "thermostat.schedule[1]: expected days, time and preset"
+    )
+    assert refused({"time": {"zone": "Europe/Berlin"}}).startswith(
+        "time.zone: expected an offset to UTC in hours"
+    )
+    deep = {}
+    for _ in range(100):
+        deep = {"a": deep}
+    assert refused({"mqtt": deep}) == "it is nested too deeply"
+
+
+def test_the_sections_are_those_of_the_schema():
+    from firmware import amend, schema
+
+    assert tuple([row[0] for row in schema.SCHEMA]) == amend.SECTIONS
+    secrets = set()
+
+    def look(rows):
+        for key, kind, limits, _, _, _ in rows:
+            if kind == "secret":
+                secrets.add(key)
+            elif kind == "section":
+                look(limits)
+            elif kind in ("sections", "sensors"):
+                look(limits[1])
+
+    look(schema.SCHEMA)
+    assert secrets == set(amend._SECRETS)
+    amend.forget()
+
+
+def test_secrets_are_taken_and_not_shown():
+    fresh()
+    part = {
+        "device": {"key_secret": "neues-geheimnis"},
+        "wifi": [{"ssid": "other", "password": "anderes"}, {"ssid": "open"}],
+    }
+    shown, changes = trial.propose(part)
+    assert changes
+    assert shown == {
+        "device": {"key_secret": "(hidden)"},
+        "wifi": [{"ssid": "other", "password": "(hidden)"}, {"ssid": "open"}],
+    }
+    assert read()["device"]["key_secret"] == "neues-geheimnis"
+    assert read()["device"]["id"] == "_dev_1"
+    assert read()["wifi"] == part["wifi"]
+
+
+def test_what_stands_for_a_secret_is_no_secret():
+    fresh()
+    words = '"(hidden)" only stands for a secret; leave the key out'
+    assert refused({"device": {"key_secret": "(hidden)"}}) == words
+    assert refused({"wifi": [{"ssid": "home", "password": "(hidden)"}]}) == words
+
+
+def test_where_the_file_is_broken_the_last_good_one_is_what_is_changed():
+    fresh()
+    write("config.good.json", CONFIG)
+    for broken in ("{", json.dumps({"mqtt": {"keepalive_s": 1}})):
+        fresh()
+        write("config.good.json", CONFIG)
+        with open("config.json", "w") as file:
+            file.write(broken)
+        assert trial.propose(TWO)[1]
+        trial.begin()
+        assert read()["mqtt"] == TWO["mqtt"]
+        trial.roll_back()
+        trial.begin()
+        assert read() == CONFIG, "it is a good one that is back"
+
+
+def test_what_it_needs_is_forgotten_again():
+    fresh()
+    trial.propose(TWO)
+    for name in ("amend", "config", "validate", "schema"):
+        assert "firmware." + name not in sys.modules
+        assert not hasattr(sys.modules["firmware"], name)
+    gc.collect()
+
+
+def test_flash_that_cannot_be_written_does_not_keep_the_device_from_starting():
+    class Full:
+        """The file system, but nothing can be renamed on it."""
+
+        def rename(self, old, new):
+            raise OSError(28)
+
+        remove = rename
+        stat = os.stat
+
+    for state in ("proposed", "put aside", "crashes"):
+        fresh()
+        if state == "put aside":
+            write("trial.json", {"part": TWO})
+        else:
+            trial.propose(TWO)
+        if state == "crashes":
+            for _ in range(3):
+                trial.begin()
+        trial.os = Full()
+        try:
+            trial.begin()
+        finally:
+            trial.os = os
+        assert read() in (CONFIG, dict(CONFIG, **TWO))
+
+
+def short_of_memory():
+    """No check fits into what is free."""
+    trial._ROOM = 1 << 60
+
+
+def test_where_memory_is_short_the_check_is_made_at_the_next_start():
+    room = trial._ROOM
+    try:
+        fresh()
+        short_of_memory()
+        part = {"mqtt": TWO["mqtt"], "device": {"key_secret": "neues-geheimnis"}}
+        shown, restarts = trial.propose(part)
+        assert restarts and shown["device"] == {"key_secret": "(hidden)"}
+        assert read() == CONFIG, "nothing is checked yet"
+        assert refused(TWO) == (
+            "another configuration is on trial; wait until it is kept or given up"
+        )
+        trial.begin()
+        assert trial.pending()
+        assert read()["mqtt"] == TWO["mqtt"] and read("config.old.json") == CONFIG
+        assert "neues-geheimnis" not in str(read("trial.json"))
+        trial.confirm()
+        assert sorted(os.listdir()) == ["config.json"]
+
+        fresh()
+        trial.propose({"mqtt": {"ulr": "x"}})
+        trial.begin()
+        assert not trial.pending()
+        assert read() == CONFIG
+        # Not at once again: each such check costs a restart.
+        why = "there is not enough memory to check it now; try again in "
+        assert trial.note().startswith("mqtt.ulr: unknown key")
+        assert refused(TWO).startswith(why)
+        trial.begin()
+        trial._refused = False
+
+        fresh()
+        trial.propose({"mqtt": {}})
+        trial.begin()
+        assert not trial.pending() and trial.note() is None
+        assert sorted(os.listdir()) == ["config.json"], "it changes nothing"
+    finally:
+        trial._ROOM = room
+        trial._refused = False
+
+
+def test_what_the_part_named_is_known_while_it_is_on_trial():
+    fresh()
+    part = {"thermostat": {"setpoint": 23, "mode": "off"}, "wifi": [], "feed": {"max_age_s": 5}}
+    trial.propose(part)
+    trial.begin()
+    assert sorted(trial.named()) == ["mode", "preset", "report_every", "setpoint"]
+    trial.confirm()
+    assert trial.named() == []
+
+
+def test_a_mark_that_makes_no_sense_stops_nothing():
+    for text in (
+        "",
+        "{",
+        "[]",
+        "null",
+        "5",
+        '{"crc": 1}',
+        '{"crc": 1, "boots": "x", "names": {}}',
+        '"x"',
+        "{}",
+        '{"part": 5}',
+        '{"part": {"x": 1}}',
+        '{"failed": 5}',
+    ):
+        fresh()
+        with open("trial.json", "w") as file:
+            file.write(text)
+        trial.begin()
+        assert not trial.pending(), text
+        trial.note()
+        assert read() == CONFIG
+        assert "trial.json" not in os.listdir(), text
+        trial.propose(TWO)
+        trial.begin()
+        assert trial.pending()
+
+
+def test_the_power_may_go_at_any_moment():
+    """On a littlefs: whatever is cut off, the configuration is one of the two, whole; the old one
+    comes back unless the new one was confirmed.
+    """
+    empty = Flash(32, formatted(32))
+    mount(empty)
+    here = os.getcwd()
+    os.chdir("/flash")
+    fresh()
+    os.chdir(here)
+    umount()
+    before = bytes(empty.data)
+    new = dict(CONFIG)
+    new.update(TWO)
+
+    def proposed():
+        trial.propose(TWO)
+
+    def confirmed():
+        trial.propose(TWO)
+        trial.begin()
+        trial.confirm()
+
+    def rolled_back():
+        trial.propose(TWO)
+        trial.begin()
+        trial.roll_back()
+        trial.begin()
+        trial.note()
+
+    def deferred():
+        room = trial._ROOM
+        short_of_memory()
+        try:
+            trial.propose(TWO)
+        finally:
+            trial._ROOM = room
+        trial.begin()
+        trial.confirm()
+
+    for scenario in (proposed, confirmed, rolled_back, deferred):
+        outcomes = []
+        flash, _ = run(before, scenario, 0, OLD)
+        operations = flash.operations
+        for cut_at in range(1, operations + 1):
+            # As it was, as it should be, or half done: each at a third of the operations, and as
+            # it should be at the last.
+            leaves = NEW if cut_at == operations else (OLD, NEW, HALF)[cut_at % 3]
+            flash, finished = run(before, scenario, cut_at, leaves)
+            assert not finished
+            flash = Flash(32, flash.data)
+            mount(flash)
+            os.chdir("/flash")
+            try:
+                trial.begin()
+                config = read()
+                assert config in (CONFIG, new), (scenario, cut_at)
+                if trial.pending():
+                    assert config == new, (scenario, cut_at)
+                    trial.roll_back()
+                    trial.begin()
+                    assert read() == CONFIG, (scenario, cut_at)
+                elif scenario not in (confirmed, deferred):
+                    assert config == CONFIG, (scenario, cut_at)
+                outcomes.append(config == new)
+                trial.note()
+                # The next one is not in its way.
+                fresh_part = {"health": {"every_s": 61}}
+                assert trial.propose(fresh_part)[1]
+                trial.begin()
+                assert trial.pending()
+            finally:
+                os.chdir(here)
+                umount()
+        assert False in outcomes and (True in outcomes), scenario
+
+
+def run(image, scenario, cut_at, leaves):
+    """The flash after a scenario that the power was cut in, and whether it came to its end."""
+    flash = Flash(32, image)
+    mount(flash)
+    here = os.getcwd()
+    os.chdir("/flash")
+    trial.begin()
+    flash.operations = 0
+    flash.cut_at = cut_at
+    flash.cut_leaves = leaves
+    finished = False
+    try:
+        scenario()
+        finished = not flash.dead
+    except OSError:
+        pass
+    finally:
+        os.chdir(here)
+        umount()
+    return flash, finished

@@ -1,0 +1,66 @@
+"""Parts of the firmware that fail from inside, each broken by a few lines that run before it."""
+
+from tests.system.device import wait
+from tests.system.test_commands import latest
+
+
+def test_a_link_that_keeps_dying_costs_neither_readings_nor_heat(device, platform):
+    device.config["sensors"][0].update(start=20.9, speed=600)
+    device.count()
+    device.start_broken("""
+import firmware.link.uplink
+async def run(self):
+    raise OSError("broken for a test")
+firmware.link.uplink.Uplink.run = run
+""")
+    device.wait_log("link died: OSError: broken for a test")
+    wait(lambda: len([x for x in device.log if "link died" in x]) > 1, "another life of the link")
+    device.wait_log("relay on")
+    device.wait_log("relay off")
+    wait(lambda: len(device.counted()) > 80, "readings")
+    assert device.interrupt() == 0
+    device.start()
+    taken = len(device.counted())
+    wait(lambda: all_there(platform) >= taken, "the readings of the first run")
+
+
+def all_there(platform):
+    """How many readings have arrived, or 0 while one of them is missing."""
+    values = [value for _, _, value in platform.points("counter")]
+    return len(values) if values == list(range(len(values))) else 0
+
+
+def test_out_of_memory_in_the_link_spills_and_is_over_with_the_next_link(device, platform):
+    device.count()
+    device.start_broken("""
+import firmware.link.broker as broker
+real = broker.Broker.serve
+async def serve(self, *args):
+    broker.Broker.serve = real
+    bytearray(1 << 40)
+broker.Broker.serve = serve
+""")
+    device.wait_log("link: out of memory; the readings in RAM went to flash")
+    wait(lambda: latest(platform, "restarts") == 1, "the count of restarts")
+    wait(lambda: all_there(platform) > 50, "every reading")
+
+
+def test_a_start_that_fails_is_tried_again(device, platform):
+    device.start_broken("""
+import firmware.app
+def fail(self, settings):
+    raise ValueError("invalid pin")
+firmware.app.App.__init__ = fail
+""")
+    device.wait_log("ValueError: invalid pin; restarting in 10 s")
+    device.wait_log("started by failure")
+    wait(lambda: latest(platform, "resetcause") == "failure", "the cause of the restart")
+
+
+def test_the_loop_is_never_held_for_long(device, platform):
+    """A gross bound, since this machine may be busy: the figure itself is the bench's."""
+    device.start()
+    wait(lambda: latest(platform, "looppause") is not None, "the longest pause")
+    device.log.clear()
+    wait(lambda: len(platform.points("looppause")) > 5, "further pauses")
+    assert all(0 <= value < 1000 for _, _, value in platform.points("looppause"))
