@@ -1,5 +1,5 @@
-"""Keeps the tasks going: restarts one that died or stands still and, where that does not help, asks
-for a restart of the device.
+"""Keeps the tasks going: restarts one that died or stands still and, where that does not help,
+asks for a restart of the device.
 
 What it does about a failure never costs more heat than the failure: a restart keeps the relay off
 for its minimum off time, so there is none before ten minutes of running.
@@ -158,7 +158,7 @@ class Supervisor:
             self.restart("failure")
 
     def _out_of_memory(self, now: int, task: Task):
-        """Do the next thing against it. Allocates next to nothing before it has freed something."""
+        """Do the next thing against it. Allocates next to nothing before something is freed."""
         gc.collect()
         if self._short and now - self._short_ms < _HELP_MS:
             return

@@ -1,22 +1,19 @@
-"""Feeds over the platform's HTTPS API, and what it says of its limits."""
+"""The platform's HTTPS API, with the device's own key: feeds, raw values, methods, the state."""
 
 import json
 
 from micropython import const
 
 from firmware import uptime
-from firmware.link import LinkError
+from firmware.link import LinkError, deadlines, state
 from firmware.link.http import Http
 from firmware.log import Log
 
-# A request, from DNS to the last byte of its answer; and one for which MQTT has to wait.
-_EXCHANGE_S = const(15)
-_QUESTION_S = const(8)
 _RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
 _LONGEST_RETRY_AFTER_S = const(3600)
-# The state begins with its header, which holds the limits; all of it would fill a small heap.
-_STATE_START = const(1024)
+_LONGEST_ANSWER = const(1024)  # a receipt has a few dozen bytes
 _JSON = {"Content-Type": "application/json"}
+_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~$"
 
 
 class Api:
@@ -31,6 +28,8 @@ class Api:
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._auth = (device["key_id"], device["key_secret"])
         self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
+        self._alone = True  # feeds of one property go to its own address
+        self._skipped = 0  # parts of the state that could not be read
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
@@ -38,40 +37,99 @@ class Api:
 
     async def deliver(self):
         """Send the queue's next feed and act on the answer. Raises LinkError where it failed."""
-        batch = self._queue.take(self._pace.most_points)
+        batch = self._queue.take(self._pace.most_points, self._alone)
         if not batch:
             return
         self._pace.sent(uptime.ms())
         try:
-            answer = await self._http.post(
-                self._url + "/properties",
-                data=batch.data,
-                headers=_JSON,
-                auth=self._auth,
-                timeout=_EXCHANGE_S,
-            )
-            self._act_on(answer, batch)
+            path = "/properties"
+            if batch.prop:
+                path = "/properties/" + batch.prop
+            self._act_on(await self._post(path, batch.data), batch)
         finally:
             self._queue.release()
 
-    async def ask_limits(self):
-        """Keep to the limits that the platform states, where they are below the configured."""
+    async def write_values(self, values: dict):
+        """Write raw values, by the names of their properties; the platform sets their time.
+
+        Raises LinkError where they did not arrive. One that the platform rejects is counted.
+        """
+        answer = await self._post("", json.dumps(values))
+        self._check(answer)
+        rejected = len(values) - _counts(answer)[0]
+        if rejected > 0:
+            self._count(rejected, len(values))
+
+    async def call_method(self, name: str, value):
+        """Call a method of the device's on the platform; return its result. Raises LinkError."""
+        # On a connection of its own, since a kept one that went stale has the request repeated.
+        self._http.close()
+        answer = await self._post("/methods/" + _quoted(name), json.dumps({"value": value}))
+        self._check(answer)
+        answered = _parsed(answer)
+        if "result" not in answered:
+            raise LinkError("the API's answer is no result of a method")
+        return answered["result"]
+
+    async def read_state(self, on_state):
+        """Read all that the platform holds of this device, in little memory.
+
+        Its limits are kept to from now on. on_state(name, value, ms since 1970) is called for
+        each property, (name, None, 0) where it was never written; it may not raise. Raises
+        LinkError, maybe when some of them were told already.
+        """
+
+        def found(kind, part):
+            if kind == "ingestion":
+                self._keep_to(state.limits(part))
+                return
+            reading = state.reading(part)
+            if reading:
+                on_state(*reading)
+
+        scanner = state.Scanner(found)
         answer = await self._http.get(
-            self._url + "/state?header=true&meta=false&stats=false",
+            self._url + "/state?header=true&meta=true&stats=false",
             auth=self._auth,
-            timeout=_QUESTION_S,
-            most=_STATE_START,
+            timeout=deadlines.STATE_MS / 1000,
+            sink=scanner.feed,
         )
-        if answer.status_code != 200:
-            raise self._refusal(answer.status_code)
-        self._stated = _ingestion(answer.content)
-        if self._pace.limit(*self._stated):
-            self._log.info("the platform takes %s feeds a minute, %s points each", *self._stated)
+        self._check(answer)
+        if not scanner.ended:
+            raise LinkError("the API's state is cut short")
+        if scanner.skipped > self._skipped:
+            self._log.warning("%d parts of the state are too long to be read", scanner.skipped)
+        self._skipped = scanner.skipped
+
+    async def _post(self, path: str, data):
+        return await self._http.post(
+            self._url + path,
+            data=data,
+            headers=_JSON,
+            auth=self._auth,
+            timeout=deadlines.EXCHANGE_MS / 1000,
+        )
+
+    def _keep_to(self, stated: tuple):
+        """The limits that the platform states, where they are below the configured."""
+        if stated != self._stated:
+            self._stated = stated
+            if self._pace.limit(*stated):
+                feeds, points = stated
+                self._log.info(
+                    "the platform takes %s feeds a minute, %s points each",
+                    feeds or "?",
+                    points or "?",
+                )
 
     def _act_on(self, answer, batch):
         status = answer.status_code
         if status == 200:
             self._take_receipt(batch, answer)
+        elif status in (404, 405) and batch.prop:
+            # It has no such address, or no such property: then a receipt is to say so.
+            self._alone = False
+            self._log.warning("a feed for %s alone was refused (%d)", batch.prop, status)
         elif status == 413 and len(batch) > 1:
             # Too large for the platform: its limit is lower than when it was asked.
             self._pace.shrink(len(batch) // 2)
@@ -83,44 +141,62 @@ class Api:
                 # It was the point, and not the number of them.
                 self._pace.limit(*self._stated)
         elif status == 429:
-            wait_ms = _retry_after_ms(answer)
-            self._pace.too_fast(uptime.ms(), wait_ms)
-            self._log.warning("too many feeds (429); waiting %d s", wait_ms // 1000)
+            self._slow_down(answer)
         else:
-            raise self._refusal(status)
+            self._check(answer)
+
+    def _slow_down(self, answer):
+        wait_ms = _retry_after_ms(answer)
+        self._pace.too_fast(uptime.ms(), wait_ms)
+        self._log.warning("too many feeds (429); waiting %d s", wait_ms // 1000)
+
+    def _check(self, answer):
+        """Raises LinkError unless the answer is a success."""
+        status = answer.status_code
+        if status == 429:
+            self._slow_down(answer)
+        if status in (401, 403):
+            raise LinkError(
+                "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
+            )
+        if status != 200:
+            raise LinkError("the API answered %d" % status)
 
     def _take_receipt(self, batch, answer):
         accepted, rejected = _counts(answer)
         rejected = max(rejected, len(batch) - accepted)
-        if rejected:
-            self.rejected += rejected
-            self._log.warning(
-                "the platform rejected %d of %d points; its log of this device says why, while"
-                " its status is debug",
-                rejected,
-                len(batch),
-            )
+        if rejected > 0:
+            self._count(rejected, len(batch))
         self._queue.acknowledge(batch)
         self._pace.accepted()
 
-    def _refusal(self, status: int) -> LinkError:
-        if status in (401, 403):
-            return LinkError(
-                "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
-            )
-        return LinkError("the API answered %d" % status)
+    def _count(self, rejected: int, of: int):
+        self.rejected += rejected
+        self._log.warning(
+            "the platform rejected %d of %d points; its log of this device says why, while its"
+            " status is debug",
+            rejected,
+            of,
+        )
 
 
 def _counts(answer) -> tuple:
     """(accepted, rejected) of a receipt."""
-    try:
-        receipt = answer.json()
-        accepted, rejected = receipt["accepted"], receipt.get("rejected", 0)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise LinkError("the API's answer is no receipt")
+    receipt = _parsed(answer)
+    accepted, rejected = receipt.get("accepted"), receipt.get("rejected", 0)
     if type(accepted) is not int or type(rejected) is not int:
         raise LinkError("the API's answer is no receipt")
     return accepted, rejected
+
+
+def _parsed(answer) -> dict:
+    """The object that an answer is; empty where it is none, or not what was to be expected."""
+    try:
+        # Brackets alone take a hundred times their size.
+        tree = answer.json() if len(answer.content) <= _LONGEST_ANSWER else None
+    except (ValueError, TypeError, MemoryError):
+        tree = None
+    return tree if type(tree) is dict else {}
 
 
 def _retry_after_ms(answer) -> int:
@@ -131,19 +207,6 @@ def _retry_after_ms(answer) -> int:
     return 1000 * min(int(text), _LONGEST_RETRY_AFTER_S)
 
 
-def _ingestion(state: bytes) -> tuple:
-    """(feeds a minute, points a feed) of a state or its start, None where it does not say."""
-    at = state.find(b'"ingestion"')
-    start = state.find(b"{", at)
-    end = state.find(b"}", start)
-    if at < 0 or start < 0 or end < 0:
-        return None, None
-    try:
-        ingestion = json.loads(state[start : end + 1])
-    except ValueError:
-        return None, None
-    return _limit(ingestion.get("rateLimit")), _limit(ingestion.get("maxNrOfDpPerFeed"))
-
-
-def _limit(value):
-    return value if type(value) is int and value > 0 else None
+def _quoted(name: str) -> str:
+    """A name as a segment of a path (RFC 3986, section 2.1)."""
+    return "".join([chr(c) if c in _PLAIN else "%%%02X" % c for c in name.encode()])

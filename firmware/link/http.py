@@ -13,8 +13,10 @@ from firmware.link import LinkError
 from firmware.link.stream import connect, within
 from firmware.url import parse_url
 
-# Receipts and states are a few hundred bytes. More than this is nothing that we asked for.
+# Receipts are a few dozen bytes. More than this is nothing that we asked for.
 MAX_BODY = const(8192)
+# A body that is not kept takes no memory, but time: a board scans some 30 KiB in a second.
+MAX_STREAMED = const(262144)
 _MAX_HEAD = const(4096)
 _MAX_HEADERS = const(64)  # each takes far more RAM than its bytes
 _CHUNK = const(128)
@@ -48,7 +50,8 @@ class Http:
         self._stream = None
         self._peer = None  # the scheme, host and port that the connection leads to
         self._buffer = bytearray()
-        self._most = None
+        self._heard = False  # something of the answer has come
+        self._bodiless = False  # no body belongs to this answer
 
     async def post(self, url, data=b"", headers=None, auth=None, timeout=10) -> Response:
         """POST `data` (str or bytes-like); the timeout, in seconds, is for everything together.
@@ -57,12 +60,19 @@ class Http:
         """
         return await self.request("POST", url, data, headers, auth, timeout)
 
-    async def get(self, url, headers=None, auth=None, timeout=10, most=None) -> Response:
-        """`most`: of a body that is longer, take so many bytes, and leave the rest unread."""
-        return await self.request("GET", url, None, headers, auth, timeout, most)
+    async def get(self, url, headers=None, auth=None, timeout=10, sink=None) -> Response:
+        """`sink`: called with each piece of the body of a 200, instead of keeping it.
 
-    async def request(self, method, url, data, headers, auth, timeout, most=None) -> Response:
-        self._most = most
+        A piece is a memoryview that is valid until the call returns; what the call raises ends
+        the exchange.
+        """
+        return await self.request("GET", url, None, headers, auth, timeout, sink)
+
+    async def head(self, url, timeout=10) -> Response:
+        """Ask for the head of an answer alone, and for nothing that needs credentials."""
+        return await self.request("HEAD", url, None, None, None, timeout)
+
+    async def request(self, method, url, data, headers, auth, timeout, sink=None) -> Response:
         url, mark, query = url.partition("?")
         scheme, host, port, path = parse_url(url)
         peer = (scheme, host, port)
@@ -78,10 +88,11 @@ class Http:
         for name, value in (headers or {}).items():
             head.append("%s: %s\r\n" % (name, value))
         head.append("\r\n")
+        self._bodiless = method == "HEAD"
         return await within(
             int(timeout * 1000),
             "the answer of %s" % host,
-            self._exchange(peer, "".join(head).encode(), data),
+            self._exchange(peer, "".join(head).encode(), data, sink),
         )
 
     def close(self):
@@ -89,25 +100,26 @@ class Http:
             self._stream.close()
         self._stream = None
 
-    async def _exchange(self, peer, head: bytes, data) -> Response:
+    async def _exchange(self, peer, head: bytes, data, sink) -> Response:
         if self._peer != peer:
             self.close()
         kept = self._stream is not None
+        self._heard = False
         try:
             try:
-                return await self._attempt(peer, head, data)
+                return await self._attempt(peer, head, data, sink)
             except LinkError:
-                if not kept:
+                if not kept or self._heard:
                     raise
                 # The server may have closed a connection that was idle: once more on a new one.
                 # To repeat a request is harmless, since points carry their own milliseconds.
                 self.close()
-                return await self._attempt(peer, head, data)
+                return await self._attempt(peer, head, data, sink)
         except BaseException:
             self.close()
             raise
 
-    async def _attempt(self, peer, head: bytes, data) -> Response:
+    async def _attempt(self, peer, head: bytes, data, sink) -> Response:
         if self._stream is None:
             scheme, host, port = peer
             self._stream = await connect(host, port, self._trust if scheme == "https" else None)
@@ -119,11 +131,20 @@ class Http:
         status = 100
         while 100 <= status < 200:
             status, headers = await self._head()
-        content = await self._body(status, headers)
+        content = bytearray()
+        if status == 200 and sink:
+            await self._body(headers, sink, MAX_STREAMED)
+        elif status not in (204, 304) and not self._bodiless:
+            try:
+                await self._body(headers, content.extend, MAX_BODY)
+            except LinkError:
+                if status < 300:
+                    raise
+                self.close()  # the status is what counts, and not the page that explains it
         # What follows an answer would be taken for the next one.
         if "close" in headers.get("connection", "").lower() or self._buffer:
             self.close()
-        return Response(status, headers, content)
+        return Response(status, headers, bytes(content))
 
     async def _head(self) -> tuple:
         line = await self._line()
@@ -146,28 +167,21 @@ class Http:
             name, _, value = line.partition(b":")
             headers[_text(name).lower()] = _text(value)
 
-    async def _body(self, status: int, headers: dict) -> bytes:
-        if status in (204, 304):
-            return b""
+    async def _body(self, headers: dict, sink, most: int):
         if "chunked" in headers.get("transfer-encoding", "").lower():
-            return await self._chunks()
+            await self._chunks(sink, most)
+            return
         length = headers.get("content-length")
         if length is None:
-            return await self._to_the_end()
-        if not length.isdigit():
+            await self._to_the_end(sink, most)
+        elif not length.isdigit():
             raise LinkError("the answer's Content-Length is no number")
-        if self._most and int(length) > self._most:
-            return await self._start_of(self._most)
-        return await self._take(int(length))
+        else:
+            _limit(int(length), most)
+            await self._pass(int(length), sink)
 
-    async def _start_of(self, size: int) -> bytes:
-        """The next bytes of a body whose rest nobody wants, which ends the connection."""
-        body = await self._take(size)
-        self.close()
-        return body
-
-    async def _chunks(self) -> bytes:
-        body = b""
+    async def _chunks(self, sink, most: int):
+        total = 0
         while True:
             line = (await self._line()).split(b";")[0].strip()
             try:
@@ -179,34 +193,36 @@ class Http:
             if size == 0:
                 while await self._line():
                     pass
-                return body
-            if self._most and len(body) + size > self._most:
-                return body + await self._start_of(self._most - len(body))
-            if len(body) + size > MAX_BODY:
-                raise LinkError("the answer is longer than %d bytes" % MAX_BODY)
-            body += await self._take(size)
+                return
+            total += size
+            _limit(total, most)
+            await self._pass(size, sink)
             if await self._line():
                 raise LinkError("the answer's chunks are malformed")
 
-    async def _to_the_end(self) -> bytes:
+    async def _to_the_end(self, sink, most: int):
+        total = 0
         while True:
-            try:
-                await self._fill(MAX_BODY)
-            except LinkError:
-                if len(self._buffer) > MAX_BODY:
-                    raise
-                body = bytes(self._buffer)
-                self.close()
-                return body
+            if not self._buffer:
+                try:
+                    await self._fill()
+                except LinkError:
+                    self.close()
+                    return
+            size = len(self._buffer)
+            total += size
+            _limit(total, most)
+            await self._pass(size, sink)
 
-    async def _take(self, size: int) -> bytes:
-        if size > MAX_BODY:
-            raise LinkError("the answer is longer than %d bytes" % MAX_BODY)
-        while len(self._buffer) < size:
-            await self._fill(MAX_BODY)
-        body = bytes(self._buffer[:size])
-        self._buffer = self._buffer[size:]
-        return body
+    async def _pass(self, size: int, sink):
+        """The next bytes of the body to the sink."""
+        while size:
+            if not self._buffer:
+                await self._fill()
+            n = min(size, len(self._buffer))
+            sink(memoryview(self._buffer)[:n])
+            self._buffer = self._buffer[n:]
+            size -= n
 
     async def _line(self) -> bytes:
         """One line, without its end."""
@@ -216,14 +232,19 @@ class Http:
                 line = bytes(self._buffer[:end])
                 self._buffer = self._buffer[end + 1 :]
                 return line[:-1] if line.endswith(b"\r") else line
-            await self._fill(_MAX_HEAD)
+            _limit(len(self._buffer), _MAX_HEAD)
+            await self._fill()
 
-    async def _fill(self, limit: int):
-        if len(self._buffer) > limit:
-            raise LinkError("the answer is longer than %d bytes" % limit)
+    async def _fill(self):
         chunk = bytearray(_CHUNK)
         n = await self._stream.read_into(chunk)
+        self._heard = True
         self._buffer.extend(memoryview(chunk)[:n])
+
+
+def _limit(size: int, most: int):
+    if size > most:
+        raise LinkError("the answer is longer than %d bytes" % most)
 
 
 def _text(data: bytes) -> str:

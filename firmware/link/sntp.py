@@ -12,7 +12,7 @@ import struct
 
 from micropython import const
 
-from firmware.link import LinkError
+from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve
 from firmware.link.stream import close, readable, within
 from firmware.log import Log
@@ -27,43 +27,65 @@ _MODE_CLIENT = const(0x23)  # version 4
 _MODE_SERVER = const(4)
 
 _PORT = const(123)
-_ANSWER_MS = const(5000)
 # RFC 4330, section 10: never ask more often than once in 15 s.
 _FIRST_PAUSE_S = const(15)
+# Without the time nothing can be sent, and the network may come at any moment.
+_LONGEST_COLD_S = const(300)
+_ROUNDS = const(2)  # without an answer, then another way to the time is looked for
 # An ESP32's crystal drifts by up to 40 ms in an hour.
 _EVERY_S = const(3600)
 
 
-async def keep(clock, hosts: list):
+async def keep(clock, hosts: list, api_url=None, on_set=None):
     """Task: keep the clock right, by the first server that answers; never returns.
 
     `hosts`: `host` or `host:port`; none means that the operating system's clock is right.
+    `api_url`: whose HTTP `Date` gives the time as long as it is unknown and no server answers.
+    on_set(ms since 1970, now) is called whenever the clock was set.
     """
     log = Log("time")
     pause_s = _FIRST_PAUSE_S
+    unanswered = 0  # rounds
     while True:
-        if not hosts:
-            clock.set(system_ms(), clock.uptime_ms())
-            await asyncio.sleep(_EVERY_S)
-            continue
-        for entry in hosts:
-            host, port = parse_host(entry, _PORT)
+        found = None
+        if hosts:
+            found = await _first(hosts, clock, log)
+            unanswered = 0 if found else unanswered + 1
+        else:
+            found = (system_ms(), clock.uptime_ms())
+        if found:
+            pause_s = _EVERY_S
+        elif api_url and unanswered >= _ROUNDS and not clock.known:
+            from firmware.link import date
+
             try:
-                utc_ms, at_ms = await within(
-                    _ANSWER_MS,
-                    "the answer of the time server %s" % host,
-                    query(host, port, clock.uptime_ms),
-                )
+                found = await date.ask(api_url, clock.uptime_ms)
             except LinkError as error:
                 log.warning("%s", error)
-                continue
-            clock.set(utc_ms, at_ms)
-            pause_s = _EVERY_S
-            break
-        else:
-            log.warning("no time yet; next try in %d s", pause_s)
+        if found:
+            clock.set(*found)
+            if on_set:
+                utc_ms, at_ms = found
+                on_set(utc_ms + clock.uptime_ms() - at_ms)
+        if unanswered:
+            log.warning("no time server answers; next try in %d s", pause_s)
         await asyncio.sleep(pause_s)
-        pause_s = min(2 * pause_s, _EVERY_S)
+        pause_s = min(2 * pause_s, _EVERY_S if clock.known else _LONGEST_COLD_S)
+
+
+async def _first(hosts: list, clock, log):
+    """What the first time server says that answers, as `query`; None if none does."""
+    for entry in hosts:
+        host, port = parse_host(entry, _PORT)
+        try:
+            return await within(
+                deadlines.SNTP_MS,
+                "the answer of the time server %s" % host,
+                query(host, port, clock.uptime_ms),
+            )
+        except LinkError as error:
+            log.warning("%s", error)
+    return None
 
 
 async def query(host: str, port: int, uptime_ms) -> tuple:
@@ -112,7 +134,7 @@ def decode(packet: bytes, cookie: bytes):
     got = _ms(got_s, got_f)
     sent = _ms(sent_s, sent_f)
     # It cannot have kept the question for longer than we waited.
-    return (got + sent) // 2 if 0 <= sent - got <= _ANSWER_MS else None
+    return (got + sent) // 2 if 0 <= sent - got <= deadlines.SNTP_MS else None
 
 
 def _ms(seconds: int, fraction: int) -> int:

@@ -1,7 +1,8 @@
 """TCP and TLS connections for asyncio, none of whose steps can block the program.
 
-Every call may wait for as long as the peer likes: the caller puts a deadline around the whole of
-what it wants (`within`), because a deadline for each read is kept by a peer that drips.
+To connect has deadlines of its own, for each step. Every other call may wait for as long as the
+peer likes: the caller puts a deadline around the whole of what it wants (`within`), because a
+deadline for each read is kept by a peer that drips.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ try:
 except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
-from firmware.link import LinkError
+from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
@@ -38,6 +39,20 @@ _WORDS = {
     errno.ETIMEDOUT: "the host does not answer",
     errno.ENOMEM: "not enough memory for a connection",
 }
+
+_TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENOMEM)
+
+# What mbedTLS says of a certificate, by words that all its versions have in it; and how to say it
+# to somebody who can do something about it. The second half: its errors, by their names.
+_TLS_WORDS = (
+    ("not correctly signed", "the certificate of {0} is not signed by {1}; is tls.ca right?"),
+    ("does not match", "the certificate of {0} is for another name; is the URL right?"),
+    ("has expired", "the certificate of {0} has expired; is the clock right?"),
+    ("in the future", "the certificate of {0} is not valid yet; is the clock right?"),
+    ("X509", "the certificate of {0} was refused by {1}; are tls.ca and the clock right?"),
+    ("INVALID_RECORD", "{0} speaks no TLS there; are the URL's scheme and port right?"),
+    ("FATAL_ALERT", "{0} refused it"),
+)
 
 
 def readable(sock) -> Any:
@@ -57,18 +72,30 @@ def close(sock):
 
 
 class Trust:
-    """Whom to believe: the certificate authorities of one PEM or DER file."""
+    """Whom to believe: the certificate authorities of one PEM or DER file, as it is now."""
 
     def __init__(self, path: str, verify: bool):
-        self._path = path
+        self.path = path
         self._verify = verify
         self._context: Any = None
+        self._version = None  # of the file that the context is made of
 
     def wrap(self, sock, host: str):
         """The socket with TLS on it; the handshake happens in the first write."""
-        if self._context is None:
+        version = self._stat() if self._verify else None
+        if self._context is None or version != self._version:
+            self._context = None  # before the new one is made: there is no room for two
             self._context = self._load()
+            self._version = version
         return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+
+    def _stat(self):
+        """What changes with the file: its size and time."""
+        try:
+            stat = os.stat(self.path)
+        except OSError as e:
+            raise LinkError("tls.ca: %s cannot be read (%s); put the CA there" % (self.path, e))
+        return stat[6], stat[8]
 
     def _load(self):
         context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -77,13 +104,13 @@ class Trust:
             return context
         context.verify_mode = ssl.CERT_REQUIRED
         try:
-            for certificate in _certificates(self._path):
+            for certificate in _certificates(self.path):
                 context.load_verify_locations(cadata=certificate)
         except OSError as e:
-            raise LinkError("tls.ca: %s cannot be read (%s); put the CA there" % (self._path, e))
+            raise LinkError("tls.ca: %s cannot be read (%s); put the CA there" % (self.path, e))
         except ValueError as e:
             why = str(e).strip()
-            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self._path, why))
+            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self.path, why))
         return context
 
 
@@ -121,9 +148,16 @@ def _certificates(path: str):
 class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
-    def __init__(self, sock, tls: bool):
+    def __init__(self, sock, host: str = "", ca=None, below=None):
+        """`ca`: the file that certificates are checked by, for a socket with TLS on it.
+
+        `below`: the socket that this TLS is on.
+        """
         self._sock = sock
-        self._tls = tls
+        self._below = below
+        self._host = host
+        self._ca = ca
+        self._shaking = ca is not None  # the TLS handshake is not over
         self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
     async def read_into(self, view) -> int:
@@ -132,7 +166,7 @@ class Stream:
             try:
                 n = self._sock.readinto(view)
             except (OSError, ValueError) as e:
-                raise LinkError(words(e))
+                raise LinkError(words(e, self._host, self._ca))
             if n == 0:
                 raise LinkError("the connection was closed by the other side")
             if n is None:
@@ -151,28 +185,45 @@ class Stream:
             at += await self.read_into(view[at:])
 
     async def write(self, data):
-        """Write all of it. The first write on a TLS stream makes the handshake."""
+        """Write all of it. The first write on a TLS stream makes the handshake, in its time."""
         view = memoryview(data)
         at = 0
+        began = time.ticks_ms()
         while at < len(view):
             try:
                 n = self._sock.write(view[at:])
             except (OSError, ValueError) as e:
-                raise LinkError(words(e))
+                text = words(e, self._host, self._ca)
+                # That TCP has failed is told here, too.
+                tcp = isinstance(e, OSError) and e.errno in _TCP
+                if self._shaking and not tcp and "certificate" not in text:
+                    text = "the TLS handshake with %s: %s" % (self._host, text)
+                raise LinkError(text)
             if n:
                 at += n
-            elif self._tls:
-                await asyncio.sleep_ms(_TLS_PAUSE_MS)
-            else:
+                self._shaking = False  # nothing is taken before it is over
+            elif self._ca is None:
                 await writable(self._sock)
+            else:
+                if self._shaking and time.ticks_diff(time.ticks_ms(), began) >= deadlines.TLS_MS:
+                    raise _late("the TLS handshake with %s" % self._host, deadlines.TLS_MS)
+                await asyncio.sleep_ms(_TLS_PAUSE_MS)
 
     def close(self):
         close(self._sock)
+        if self._below:
+            # A handshake that failed has let go of it, and left it open.
+            self._below.close()
 
 
 async def connect(host: str, port: int, trust=None) -> Stream:
-    """Open a TCP connection, with TLS on it if `trust` says whom to believe."""
-    family, kind, proto, _, address = await resolve(host, port, socket.SOCK_STREAM)
+    """Open a TCP connection, with TLS on it if `trust` says whom to believe.
+
+    Each step has its deadline; the handshake is part of the first write. Raises LinkError.
+    """
+    family, kind, proto, _, address = await within(
+        deadlines.DNS_MS, "looking up %s" % host, resolve(host, port, socket.SOCK_STREAM)
+    )
     sock = socket.socket(family, kind, proto)
     try:
         sock.setblocking(False)
@@ -181,10 +232,12 @@ async def connect(host: str, port: int, trust=None) -> Stream:
         except OSError as e:
             if e.errno != errno.EINPROGRESS:
                 raise
-        await writable(sock)
+        await within(
+            deadlines.TCP_MS, "the TCP connection to %s:%d" % (host, port), writable(sock)
+        )
         if trust:
-            return Stream(trust.wrap(sock, host), True)
-        return Stream(sock, False)
+            return Stream(trust.wrap(sock, host), host, trust.path, sock)
+        return Stream(sock, host)
     except OSError as e:
         close(sock)
         raise LinkError(words(e))
@@ -198,13 +251,24 @@ async def within(ms: int, what: str, awaitable):
     try:
         return await asyncio.wait_for_ms(awaitable, ms)
     except asyncio.TimeoutError:
-        raise LinkError("%s took longer than %d s" % (what, ms // 1000))
+        raise _late(what, ms)
 
 
-def words(error) -> str:
-    """What a person can do something with, for an error of a socket or of TLS."""
-    if isinstance(error, ValueError) or "X509" in str(error):
-        return "the server's certificate was refused: %s; is tls.ca the right one?" % (
-            str(error).strip() or "verification failed"
-        )
-    return _WORDS.get(error.errno) or str(error)
+def _late(what: str, ms: int) -> LinkError:
+    return LinkError("%s took longer than %d s" % (what, ms // 1000))
+
+
+def words(error, host: str = "the server", ca=None) -> str:
+    """What a person can do something with, for an error of a socket or of TLS.
+
+    `ca`: the file that the host's certificate was checked by, if there was one.
+    """
+    text = str(error).strip()
+    if isinstance(error, OSError) and error.errno in _WORDS:
+        return _WORDS[error.errno]
+    for said, meant in _TLS_WORDS:
+        if said in text:
+            return meant.format(host, ca)
+    if isinstance(error, ValueError):
+        return "the certificate of %s was refused: %s" % (host, text)
+    return text

@@ -93,8 +93,8 @@ def _check(answer: bytes, accept: bytes):
         name = name.strip().lower()
         if name in _HEADERS:
             headers[name] = value.strip()
-    options = b",%s," % headers.get(b"connection", b"").lower().replace(b" ", b"")
-    if headers.get(b"upgrade", b"").lower() != b"websocket" or b",upgrade," not in options:
+    options = [option.strip() for option in headers.get(b"connection", b"").lower().split(b",")]
+    if headers.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in options:
         raise LinkError("the server did not switch to WebSocket; is mqtt.url right?")
     if headers.get(b"sec-websocket-accept") != accept:
         raise LinkError("the server's Sec-WebSocket-Accept is wrong; does a proxy answer for it?")

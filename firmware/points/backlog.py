@@ -41,10 +41,10 @@ class Backlog:
         ring = self.replay.ring
         return self.lane.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
 
-    def take(self, max_points: int):
-        """The next feed from flash as a Batch, or None."""
+    def take(self, max_points: int, alone: bool = False):
+        """The next feed from flash as a Batch, or None. `alone`: see Feed.encode."""
         self.replay.fill(self.lane.unsent(), max_points)
-        return self.lane.take(max_points, 0)
+        return self.lane.take(max_points, 0, alone)
 
     def tick(self, now: int, offset_ms):
         """Go on with what is to be done, for some 10 ms.

@@ -29,8 +29,11 @@ _TT_FORMAT = "<BHHH5s"  # seven digits, end
 _TT_END = b',"v":'
 _V_FORMAT = "HBH"  # of 21.37: two digits, `.`, two digits
 _SHARED_FORMAT = _TT_FORMAT + _V_FORMAT + "2s"
+_ALONE_FORMAT = _TIME_FORMAT + _V_FORMAT + "2s"
 # The longest number: a sign, ten digits, a point, six decimals; and the longest `{"tt":...,"v":`.
 _VALUE_SIZE = const(18)
+_PROP_SIZE = const(9)  # of `,"prop":"`
+_PROP_END = const(3)
 _PREFIX_SIZE = const(36)
 
 # The bits of 10.0 and of the first float32 above 99.99: those of positive floats order as they do.
@@ -42,20 +45,39 @@ _PAIRS = array("H", [48 + n // 10 | 48 + n % 10 << 8 for n in range(100)])
 
 
 class Property:
-    """What a point is a point of: its name on the platform, and how its numbers are printed."""
+    """What a point is a point of: its name on the platform, and how its numbers are printed.
+
+    A device has some forty of them: what several have in common they share.
+    """
 
     def __init__(self, name: str, decimals: int = 0):
-        self.name = name.encode()
         self.decimals = decimals
-        self.scale = 10**decimals
-        # From here on a float32 no longer holds the last decimal, with a bit to spare.
-        self.exact_below = float((1 << 23) // self.scale)
-        self.exact_above = -self.exact_below
-        self.suffix = b',"prop":"' + self.name + b'"},'
-        self.suffix_size = len(self.suffix)
-        # Of a whole point, without and with a time of its own.
-        self.plain_format = _TIME_FORMAT + _V_FORMAT + "%ds" % self.suffix_size
-        self.relative_format = _TT_FORMAT + _V_FORMAT + "%ds" % self.suffix_size
+        self.exact = _exact(decimals)
+        self.suffix = b',"prop":"%s"},' % name
+
+    @property
+    def name(self) -> bytes:
+        return self.suffix[_PROP_SIZE:-_PROP_END]
+
+
+_limits: dict = {}  # by decimals
+_forms: dict = {}  # by the size of a suffix
+
+
+def _exact(decimals: int) -> tuple:
+    """Between these two a float32 holds the last decimal, with a bit to spare."""
+    if decimals not in _limits:
+        limit = float((1 << 23) // 10**decimals)
+        _limits[decimals] = (-limit, limit)
+    return _limits[decimals]
+
+
+def _form(compact: bool, size: int) -> str:
+    """The format of a whole point with a suffix of that size."""
+    key = -size if compact else size
+    if key not in _forms:
+        _forms[key] = (_TT_FORMAT if compact else _TIME_FORMAT) + _V_FORMAT + "%ds" % size
+    return _forms[key]
 
 
 class Feed:
@@ -67,16 +89,19 @@ class Feed:
         self._view = memoryview(self.buffer)
         self._properties = properties
         self._compact = compact
+        self.prop: str | None = None  # what the last document, taken `alone`, is all of
         self._time_head = bytearray(b'{"t":"0000-00-00T00:')
         self._hour = 1 << 62  # ms since 1970 of the hour that stands there
 
-    def encode(self, ring, cursor, end_seq: int, offset_ms: int):
+    def encode(self, ring, cursor, end_seq: int, offset_ms: int, alone: bool = False):
         """Encode the points from the cursor on, and leave it after the last one that fitted.
 
         `end_seq`: the sequence number to stop before. `offset_ms`: what turns the uptime of an
-        undated point into milliseconds since 1970. Returns a memoryview of the document, valid
-        until the next call; None when there is no point, or not even one fits.
+        undated point into milliseconds since 1970. `alone`: where one property fills the
+        document, leave its name out of it, and in `prop`. Returns a memoryview of the document,
+        valid until the next call; None when there is no point, or not even one fits.
         """
+        self.prop = None
         i = ring.next_point(cursor)
         if i < 0:
             return None
@@ -84,8 +109,12 @@ class Feed:
         compact = self._compact
         shift_ms = cursor.base + (offset_ms if cursor.cycle >= 0 else 0)
         first_ms = shift_ms + ring.times[i]
-        shared = self._shared_property(ring, cursor, end_seq) if compact else None
-        at = start = self._put(0, self._head(first_ms, shared))
+        shared = None
+        if compact or alone:
+            shared = self._shared_property(ring, cursor, end_seq)
+        if alone and shared:
+            self.prop = str(shared.name, "utf-8")
+        at = start = self._put(0, self._head(first_ms, None if alone else shared))
         # Keep room for the end of the document, in which `]` takes the place of the last comma.
         limit = len(self.buffer) - 1 - _PREFIX_SIZE - _VALUE_SIZE
         # This loop is the hottest of the firmware: what it needs is local, and most points (two
@@ -121,11 +150,11 @@ class Feed:
                 prop = self._properties[kind & _PROPERTY]
                 suffix = b"},"
                 size = 2
-                form = _SHARED_FORMAT
+                form = _SHARED_FORMAT if compact else _ALONE_FORMAT
                 if shared is None:
                     suffix = prop.suffix
-                    size = prop.suffix_size
-                    form = prop.relative_format if compact else prop.plain_format
+                    size = len(suffix)
+                    form = _form(compact, size)
                 room = limit - size
                 quick = kind < _INTEGER and prop.decimals == 2
             if at > room:
@@ -218,7 +247,7 @@ class Feed:
                 at = self._put(at, ring.text(pos))
                 pos += (value + 3) // 4
             else:
-                at = _put_value(buf, at, kind, value, prop)
+                at = put_value(buf, at, kind, value, prop)
             at = self._put(at, suffix)
             pos += 1
             seq += 1
@@ -269,7 +298,7 @@ class Feed:
         return end
 
 
-def _put_value(buf, at: int, kind: int, value: int, prop) -> int:
+def put_value(buf, at: int, kind: int, value: int, prop) -> int:
     """Write any number as the ring holds it; return where it ends."""
     negative = value >> 31
     if kind >= _INTEGER:
@@ -277,7 +306,7 @@ def _put_value(buf, at: int, kind: int, value: int, prop) -> int:
     # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a whole number
     # of the last decimal, rounded half up; 2**-39 and less is 0.
     shift = 150 - (value >> 23 & 0xFF)
-    n = (value & 0x7FFFFF | 0x800000) * prop.scale
+    n = (value & 0x7FFFFF | 0x800000) * 10**prop.decimals
     if 0 < shift < 63:
         n = n + (1 << shift - 1) >> shift
     else:

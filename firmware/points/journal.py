@@ -62,7 +62,6 @@ class Journal:
         self._mounted = False
         self._ending: Ending | None = None
         self._trash = []  # segments that could not be removed
-        self._table = [[str(p.name, "utf-8"), p.decimals] for p in properties]
         self._mount()
         self._rewrite = None
         if when_full == "thin":
@@ -222,11 +221,18 @@ class Journal:
     def header(self, resolution_ms: int) -> dict:
         """What a new segment says of itself, and of all that was written before it."""
         return {
-            "properties": [[str(p.name, "utf-8"), p.decimals] for p in self.properties],
+            "properties": self._table(),
             "newest": self.newest,
             "era": [self.era, self.era_first, self.era_newest],
             "resolution": resolution_ms,
         }
+
+    def _table(self) -> str:
+        """Every property's name and decimals, in one text: a list of them would be ten times it."""
+        words = []
+        for known in self.properties:
+            words.append("%s %d" % (str(known.name, "utf-8"), known.decimals))
+        return " ".join(words)
 
     def indexes(self, header: dict) -> list:
         """Our index of each property of a segment, or -1.
@@ -235,14 +241,16 @@ class Journal:
         """
         known = self.properties
         found = []
-        for name, decimals in header["properties"]:
+        words = header["properties"].split(" ")
+        for at in range(0, len(words), 2):
+            name = words[at]
             key = name.encode()
             i = 0
             while i < len(known) and known[i].name != key:
                 i += 1
             if i == len(known):
                 if i < MAX_PROPERTIES:
-                    known.append(Property(name, decimals))
+                    known.append(Property(name, int(words[at + 1])))
                 else:
                     i = -1
             found.append(i)
@@ -312,7 +320,7 @@ class Journal:
                 return
             self.newest = max(ending.newest, self.eras.newest)
             self._ending = ending
-            if ending.whole and ending.properties == self._table:
+            if ending.whole and ending.properties == self._table():
                 self.tail = tail
                 self._writer = Writer(None, tail.size, ending.seed)
 

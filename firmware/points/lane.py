@@ -18,6 +18,8 @@ class Batch:
         self.end.go(lane.sent)
         self.done = False
         self.data = None  # memoryview of the document; valid until the next batch is taken
+        self.prop = None  # the property that the document leaves out, if it was taken `alone`
+        self.repeated = False  # some of its points were in a feed that was released
 
     def __len__(self) -> int:
         return self.end.seq - self.first.seq
@@ -34,6 +36,7 @@ class Lane:
         self._feed = feed
         self._suspect = 0  # points before this one are sent in smaller feeds
         self._fewer = 0  # of so many points
+        self._seen = 0  # points before this one were in a feed
 
     def unsent(self) -> int:
         """Points that are in no feed."""
@@ -45,15 +48,19 @@ class Lane:
             self.sent.go(self.ring.head)
         return self.sent
 
-    def take(self, max_points: int, offset_ms: int):
-        """The next feed as a Batch, or None. `offset_ms`: see Feed.encode."""
+    def take(self, max_points: int, offset_ms: int, alone: bool = False):
+        """The next feed as a Batch, or None. `offset_ms` and `alone`: see Feed.encode."""
         sent = self.next()
         if sent.seq < self._suspect:
             max_points = min(max_points, self._fewer)
         batch = Batch(self)
-        batch.data = self._feed.encode(self.ring, batch.end, sent.seq + max_points, offset_ms)
+        end_seq = sent.seq + max_points
+        batch.data = self._feed.encode(self.ring, batch.end, end_seq, offset_ms, alone)
         if batch.data is None:
             return None
+        batch.prop = self._feed.prop
+        batch.repeated = sent.seq < self._seen
+        self._seen = max(self._seen, batch.end.seq)
         sent.go(batch.end)
         self.in_flight.append(batch)
         return batch

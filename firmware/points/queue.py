@@ -20,6 +20,7 @@ _SMALLEST_FEED = const(2048)  # the longest single value, and what stands around
 
 _DATED = const(-1)
 _INT_LIMIT = const(0x7FFFFFFF)
+_NEVER_MS = const(0x3FFFFFFF)
 
 
 class Queue:
@@ -50,7 +51,9 @@ class Queue:
         feed = Feed(properties, compact, size)
         self._live = Lane(self._ring, feed)
         self._max_points = max_points
-        self._max_age_ms = max_age_ms
+        # Or readings would go to flash before they are due, and the newest not be first.
+        self._longest_ms = spill_after_ms // 2 if flash_kib else None
+        self.max_age_ms = max_age_ms
         self._log = Log("queue")
         self.lost = 0  # points that were only in RAM when the last run was cut short
         self.rejected = 0  # points that the platform will not have, set aside
@@ -59,10 +62,10 @@ class Queue:
         self._first_undated = -1
         self._era = 0
         self._backlog = None
+        self._live_went = False  # and was acknowledged, since the last feed from flash
+        self._live_ms = -_NEVER_MS  # uptime at which it was
         newest = -1
         if flash_kib:
-            # Or readings would go to flash before they are due, and the newest not be first.
-            self._max_age_ms = min(max_age_ms, spill_after_ms // 2)
             # Imported by those who use it: it is as large as the rest of this room.
             from firmware.points.backlog import Backlog
             from firmware.points.journal import Journal
@@ -83,13 +86,24 @@ class Queue:
             self._thinner = Thinner()
             self._ring.make_room = self._thin
 
-    def put(self, prop: int, value):
+    @property
+    def max_age_ms(self) -> int:
+        """A feed is due when its oldest point is this old; at most half of `spill_after_ms`."""
+        return self._max_age_ms
+
+    @max_age_ms.setter
+    def max_age_ms(self, ms: int):
+        self._max_age_ms = min(ms, self._longest_ms or ms)
+
+    def put(self, prop: int, value, t_ms=None):
         """Buffer a reading of the property with that index, taken now.
 
-        `value`: a number, which allocates nothing, or anything that JSON can say. Raises
-        ValueError for what it can't say (NaN, infinities) or what is too long.
+        `value`: a number, which allocates nothing, or anything that JSON can say. `t_ms`: what
+        the clock said when it was taken, if that was earlier; kept, unless the property has a
+        point that is not older. Raises ValueError for what JSON can't say (NaN, infinities) or
+        what is too long.
         """
-        t = self._clock.now()
+        t = self._clock.now() if t_ms is None else t_ms
         cycle = _DATED
         if not self._clock.known:
             cycle = self._era
@@ -101,7 +115,8 @@ class Queue:
             t = self._newest[prop] + 1
         kind = type(value)
         fits = self._properties[prop]
-        if kind is float and fits.exact_above < value < fits.exact_below:
+        above, below = fits.exact
+        if kind is float and above < value < below:
             self._ring.append_float(prop, t, cycle, value)
         elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
             self._ring.append_int(prop, t, cycle, value)
@@ -173,26 +188,45 @@ class Queue:
         age = self._clock.now() - first.base - ring.times[i]
         return not 0 <= age < self._max_age_ms
 
-    def take(self, max_points=None):
+    def take(self, max_points=None, alone: bool = False):
         """The next feed as a Batch, or None. It is in flight until acknowledged or released.
 
-        The newest readings go first: one from flash comes when no other one is due.
-        `max_points`: take no more than these.
+        `max_points`: take no more than these. `alone`: where one property fills the feed, its
+        name is in `Batch.prop` and not in the document, which then goes to that property's own
+        address.
         """
         offset_ms = self._dating()
         if offset_ms is None:
             return None
         most = min(max_points or self._max_points, self._max_points)
-        if self._backlog and not self._live_due():
-            batch = self._backlog.take(most)
+        if self._backlog and not self._live_first(most):
+            batch = self._backlog.take(most, alone)
             if batch:
+                self._live_went = False
                 return batch
-        return self._live.take(most, offset_ms)
+        return self._live.take(most, offset_ms, alone)
+
+    def _live_first(self, most: int) -> bool:
+        """Do the newest readings go now? Otherwise those from flash.
+
+        They do when they are due, or when none of them went for as long as they may wait. But
+        after each feed of them that was not full one from flash follows, or those would stay
+        there where feeds are due as often as the platform takes any.
+        """
+        due = self._live_due()
+        unsent = self._live.unsent()
+        if self._live_went:
+            return unsent >= most
+        waited_ms = self._clock.uptime_ms() - self._live_ms
+        return due or (unsent > 0 and waited_ms >= self._max_age_ms)
 
     def acknowledge(self, batch):
         """The platform has every point of the batch."""
         batch.lane.acknowledge(batch)
         if self._backlog:
+            self._live_went = batch.lane is self._live
+            if self._live_went:
+                self._live_ms = self._clock.uptime_ms()
             self._backlog.replay.settle()
 
     def release(self):

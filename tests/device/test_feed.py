@@ -129,7 +129,7 @@ def test_whole_numbers_of_32_bits():
 def test_floats_against_the_plain_way_over_random_values():
     random.seed(3)
     for decimals in range(7):
-        below = Property("a", decimals).exact_below
+        below = Property("a", decimals).exact[1]
         for scale in (1e-9, 1e-3, 1.0, 40.0, 120.0, below):
             values = [random.uniform(-1, 1) * scale for _ in range(100)]
             for compact in (False, True):
@@ -261,3 +261,43 @@ def test_compact_takes_at_most_34_bytes_a_point():
     print("compact: %.1f bytes a point" % (len(document) / 100))
     assert len(document) <= 34 * 100
     assert iso(T0) in document.decode()
+
+
+def test_a_feed_that_one_property_fills_may_leave_its_name_out():
+    ring = Ring(64)
+    for n, value in enumerate((23.45, 123.4)):
+        ring.append_float(0, 1493647237575 + 70 * n, -1, value)
+    ring.append_int(0, 1493647237715, -1, 7)
+    ring.append_text(0, 1493647237716, -1, b'"on"')
+    for compact, document in (
+        (
+            False,
+            b'{"dps":[{"t":"2017-05-01T14:00:37.575Z","v":23.45},'
+            b'{"t":"2017-05-01T14:00:37.645Z","v":123.40},'
+            b'{"t":"2017-05-01T14:00:37.715Z","v":7},{"t":"2017-05-01T14:00:37.716Z","v":"on"}]}',
+        ),
+        (
+            True,
+            b'{"t":"2017-05-01T14:00:37.575Z","dps":[{"v":23.45},{"tt":70,"v":123.40},'
+            b'{"tt":140,"v":7},{"tt":141,"v":"on"}]}',
+        ),
+    ):
+        feed = Feed([Property("profile$temperature", 2)], compact, _BIG)
+        assert feed.encode(ring, Cursor(), 9, 0, True) == document
+        assert feed.prop == "profile$temperature"
+        # What goes over MQTT is as ever.
+        assert b'"prop":"profile$temperature"' in bytes(feed.encode(ring, Cursor(), 9, 0))
+        assert feed.prop is None
+
+
+def test_of_several_properties_each_point_keeps_its_name():
+    ring = Ring(64)
+    for prop in (0, 0, 1):
+        ring.append_int(prop, T0, -1, prop)
+    for compact in (False, True):
+        feed = Feed([Property("a"), Property("b")], compact, _BIG)
+        named = bytes(feed.encode(ring, Cursor(), 9, 0))
+        assert feed.encode(ring, Cursor(), 9, 0, True) == named
+        assert feed.prop is None
+        assert b"prop" not in bytes(feed.encode(ring, Cursor(), 2, 0, True))
+        assert feed.prop == "a"

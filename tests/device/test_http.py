@@ -4,7 +4,8 @@ import asyncio
 import binascii
 import time
 
-from firmware.link.http import MAX_BODY, Http
+from firmware.link import LinkError
+from firmware.link.http import MAX_BODY, MAX_STREAMED, Http
 from peers import HOST, PAUSE_MS, Peer, Ticks, descriptors, failure
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -194,6 +195,21 @@ async def test_statuses_are_results_and_not_errors():
         assert answer.status_code == status
 
 
+async def test_a_status_is_known_however_its_explanation_ends():
+    for rest in (
+        b"Content-Length: 999999\r\n\r\n",
+        b"Content-Length: 99\r\n\r\n<html>",
+        b"Transfer-Encoding: chunked\r\n\r\nx",
+        b"Transfer-Encoding: chunked\r\n\r\nffff\r\n" + b"x" * 9000,
+        b"\r\n" + b"x" * 9000,
+    ):
+        server = Server(b"HTTP/1.1 401 x\r\n" + rest, EMPTY, keep=False)
+        client = Http(None)
+        assert (await client.get(server.url)).status_code == 401, rest
+        assert (await client.get(server.url)).status_code == 200
+        assert server.connections == 2
+
+
 async def test_a_redirect_is_not_followed():
     target = Server(EMPTY)
     head = b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: %s/\r\n\r\n"
@@ -218,19 +234,112 @@ async def test_what_is_no_json_is_a_value_error():
         raise AssertionError("JSON: %r" % body)
 
 
-async def test_of_a_long_body_only_the_start_may_be_wanted():
+# A body that is not kept
+
+
+class Sink:
+    """Collects what it is given, piece by piece."""
+
+    def __init__(self):
+        self.data = b""
+        self.longest = 0
+
+    def __call__(self, piece):
+        self.data += piece
+        self.longest = max(self.longest, len(piece))
+
+
+async def test_a_body_of_any_kind_is_passed_on_piece_by_piece():
     body = bytes([i % 251 for i in range(20000)])
-    chunks = b"5\r\n" + body[:5] + b"\r\n4000\r\n" + body[5:16389] + b"\r\n0\r\n\r\n"
+    chunks = b"5\r\n" + body[:5] + b"\r\n4e1b\r\n" + body[5:] + b"\r\n0\r\n\r\n"
     for answer in (
         OK + b"Content-Length: 20000\r\n\r\n" + body,
         OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunks,
+        OK + b"\r\n" + body,
     ):
-        server = Server(answer, EMPTY)
-        client = Http(None)
-        assert (await client.get(server.url, most=100)).content == body[:100]
-        # The rest is not taken for the next answer.
-        assert (await client.get(server.url, most=100)).content == b""
-        assert server.connections == 2
+        server = Server(answer, keep=False)
+        sink = Sink()
+        found = await Http(None).get(server.url, sink=sink)
+        assert (found.status_code, found.content) == (200, b"")
+        assert sink.data == body and sink.longest <= 1024
+
+
+async def test_what_is_no_success_is_not_passed_on():
+    for status in (b"404 Not Found", b"301 Moved", b"201 Created"):
+        server = Server(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
+        sink = Sink()
+        found = await Http(None).get(server.url, sink=sink)
+        assert (sink.data, found.content) == (b"", b"{}")
+
+
+async def test_a_streamed_body_has_an_end():
+    most = MAX_STREAMED
+    for head in (
+        OK + b"Content-Length: %d\r\n\r\n" % (most + 1),
+        CHUNKED + b"%x\r\n" % (most + 1),
+    ):
+        server = Server(head, keep=False)
+        error = await failure(Http(None).get(server.url, sink=Sink()))
+        assert "longer than %d bytes" % most in str(error)
+    for start, block in (
+        (OK + b"\r\n", b"z" * 1000),
+        (CHUNKED, b"400\r\n" + b"z" * 1024 + b"\r\n"),
+    ):
+        taken = [0]
+
+        def count(piece, taken=taken):
+            taken[0] += len(piece)
+
+        server = Server(flood(start, block), keep=False)
+        error = await failure(Http(None).get(server.url, sink=count))
+        assert "longer than %d bytes" % most in str(error)
+        assert most - 2000 < taken[0] <= most
+
+
+async def test_what_the_sink_raises_ends_the_exchange():
+    def sink(piece):
+        raise LinkError("no state")
+
+    before = descriptors()
+    server = Server(OK + b"Content-Length: 2\r\n\r\n{}")
+    client = Http(None)
+    assert str(await failure(client.get(server.url, sink=sink))) == "no state"
+    server.peer.close()
+    assert descriptors() == before
+
+
+async def test_an_answer_that_broke_off_is_not_asked_for_again():
+    """Half of it was passed on already, and a server that breaks off does so again."""
+    server = Server(EMPTY, OK + b"Content-Length: 5\r\n\r\nab", EMPTY)
+
+    async def cut(conn):
+        await conn.write(OK + b"Content-Length: 5\r\n\r\nab")
+        await asyncio.sleep_ms(50)
+        conn.reset()
+
+    server.answers[1] = cut
+    client = Http(None)
+    await client.get(server.url)
+    sink = Sink()
+    await failure(client.get(server.url, sink=sink))
+    assert sink.data == b"ab"
+    assert len(server.requests) == 2
+
+
+async def test_the_head_alone():
+    server = Server(
+        b"HTTP/1.1 401 x\r\nContent-Length: 99\r\nDate: today\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n",
+    )
+    client = Http(None)
+    answer = await client.head(server.url + "/v3")
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert answer.headers["date"] == "today"
+    assert (await client.head(server.url + "/v3")).status_code == 200
+    line, headers, _ = server.requests[0]
+    assert line == b"HEAD /v3 HTTP/1.1"
+    assert list(headers) == [b"Host"]
+    assert server.connections == 1
 
 
 # What is no answer

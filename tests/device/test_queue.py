@@ -438,3 +438,121 @@ def test_a_refusal_that_comes_too_late_changes_nothing():
         assert queue.rejected == 0 and queue.in_flight == 1
         queue.release()
         assert points(queue.take().data) == first
+
+
+def test_a_batch_knows_whether_any_of_its_points_was_taken_before():
+    time = Time()
+    queue = make_queue(time, max_points=2)
+    fill(queue, time, 5)
+    a, b = queue.take(), queue.take()
+    assert not a.repeated and not b.repeated
+    queue.acknowledge(a)
+    queue.release()
+    assert [values(queue.take()), queue.take(1).repeated] == [[2, 3], False]
+    queue.release()
+    again = queue.take()
+    assert (values(again), again.repeated) == ([2, 3], True)
+    fresh = queue.take(5)
+    assert (values(fresh), fresh.repeated) == ([4], True)
+    for batch in (again, fresh):
+        queue.acknowledge(batch)
+    fill(queue, time, 1)
+    assert not queue.take().repeated
+    queue.release()
+    fill(queue, time, 1)
+    mixed = queue.take()
+    assert (len(mixed), mixed.repeated) == (2, True)
+
+
+def test_a_batch_that_one_property_fills_may_go_without_its_name():
+    time = Time()
+    queue = make_queue(time, ("a", "b"), max_points=3)
+    for prop in (1, 1, 1, 0, 1):
+        queue.put(prop, 7)
+        time.ms += 1
+    alone, mixed = queue.take(alone=True), queue.take(alone=True)
+    assert (alone.prop, mixed.prop) == ("b", None)
+    queue.release()
+    named = queue.take()
+    assert (named.prop, len(points(named.data))) == (None, 3)
+
+
+def test_a_point_may_bring_its_own_millisecond():
+    time = Time(5000)
+    queue = make_queue(time, ("a", "b"))  # T0 is at 5000
+    queue.put(0, 1, T0 - 700)
+    queue.put(0, 2, T0 - 700)
+    queue.put(0, 3, T0 - 900)
+    queue.put(1, 4, T0 - 900)
+    queue.put(0, 5)
+    assert times(queue) == {"a": [T0 - 700, T0 - 699, T0 - 698, T0], "b": [T0 - 900]}
+
+
+def test_the_age_at_which_a_feed_is_due_may_be_changed():
+    time = Time()
+    queue = make_queue(time, max_age_ms=10000)
+    fill(queue, time, 1)
+    time.ms = 5000
+    assert not queue.due()
+    queue.max_age_ms = 5000
+    assert queue.due() and queue.max_age_ms == 5000
+    queue.max_age_ms = 3600000
+    assert not queue.due() and queue.max_age_ms == 3600000
+
+
+def test_with_flash_a_feed_is_due_before_its_points_are_spilled():
+    queue = make_queue(Time(), max_age_ms=20000, flash_kib=64, spill_after_ms=30000)
+    assert queue.max_age_ms == 15000
+    queue.max_age_ms = 1000
+    assert queue.max_age_ms == 1000
+    queue.max_age_ms = 60000
+    assert queue.max_age_ms == 15000
+
+
+def test_feeds_that_are_always_due_do_not_keep_the_history_on_flash():
+    time = Time()
+    queue = make_queue(time, slots=64, max_age_ms=500, flash_kib=64)
+    fill(queue, time, 30)
+    queue.flush()
+    found = []
+    for n in range(30, 60):
+        queue.put(0, n)
+        time.ms += 1000  # as often as the platform takes a feed
+        assert queue.due()
+        batch = queue.take()
+        if n == 30:
+            queue.release()  # one that failed is none
+            batch = queue.take()
+        found.append(values(batch))
+        queue.acknowledge(batch)
+    # In turns, the newest first.
+    assert [feed[0] for feed in found[:6]] == [30, 0, 31, 10, 33, 20]
+    assert queue.spilled == 0
+
+
+def test_after_an_outage_the_newest_readings_go_first_however_young():
+    time = Time()
+    queue = make_queue(time, slots=64, max_age_ms=10000, flash_kib=64)
+    fill(queue, time, 30)
+    queue.flush()
+    fill(queue, time, 2, every=100)
+    batch = queue.take()
+    assert values(batch) == [0, 1] and queue.spilled == 30
+    queue.acknowledge(batch)
+    fill(queue, time, 1)
+    for n in (0, 10, 20):
+        batch = queue.take()  # the next one of the newest is not due yet
+        assert values(batch) == list(range(n, n + 10))
+        queue.acknowledge(batch)
+
+
+def test_full_feeds_of_the_newest_readings_all_go_before_the_history():
+    time = Time()
+    queue = make_queue(time, slots=64, max_points=10, flash_kib=64)
+    fill(queue, time, 30)
+    queue.flush()
+    for n in range(5):
+        fill(queue, time, 10)
+        batch = queue.take()
+        assert len(batch) == 10 and queue.spilled == 30, n
+        queue.acknowledge(batch)

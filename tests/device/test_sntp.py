@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import time
 
@@ -10,7 +11,7 @@ from firmware.link import sntp
 from firmware.link.sntp import decode, keep, query
 from firmware.link.stream import within
 from firmware.points.clock import Clock, system_ms
-from peers import HOST, UdpPeer, descriptors, failure, refusing, until
+from peers import DATA, HOST, Peer, UdpPeer, descriptors, failure, refusing, until
 
 T0 = 1795344000000  # 2026-11-22T16:00:00.000Z
 _1970 = 2208988800  # in seconds since 1900
@@ -262,17 +263,23 @@ async def test_the_second_server_is_asked_where_the_first_fails():
         task.cancel()
 
 
-async def test_with_no_answer_the_pauses_grow_to_an_hour_and_start_at_15_s():
+async def test_with_no_answer_the_pauses_grow_from_15_s_and_less_while_the_time_is_unknown():
     port, _sock = refusing(socket.SOCK_DGRAM)
-    clock = Clock()
-    async with Pauses() as pauses:
-        task = asyncio.create_task(keep(clock, ["%s:%d" % (HOST, port)]))
-        for count in range(1, 12):
-            await until(lambda count=count: len(pauses.asked) == count, "the next try")
-            pauses.over()
-        task.cancel()
-    assert not clock.known
-    assert pauses.asked == [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    for known, pauses_s in (
+        (False, [15, 30, 60, 120, 240, 300, 300]),
+        (True, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
+    ):
+        clock = Clock()
+        if known:
+            clock.set(T0, 0)
+        async with Pauses() as pauses:
+            task = asyncio.create_task(keep(clock, ["%s:%d" % (HOST, port)]))
+            for count in range(1, len(pauses_s) + 1):
+                await until(lambda count=count: len(pauses.asked) == count, "the next try")
+                pauses.over()
+            task.cancel()
+        assert clock.known == known
+        assert pauses.asked == pauses_s
 
 
 async def test_without_servers_the_operating_system_is_believed():
@@ -284,3 +291,155 @@ async def test_without_servers_the_operating_system_is_believed():
         assert abs(clock.now() - system_ms()) <= 50
         assert pauses.asked == [3600]
         task.cancel()
+
+
+async def test_whoever_wants_to_know_is_told_the_time_whenever_it_was_set():
+    told = []
+    for servers, expected in (([name(server())], T0), ([], system_ms())):
+        clock = Clock()
+        async with Pauses() as pauses:
+            task = asyncio.create_task(keep(clock, servers, on_set=told.append))
+            for count in (1, 2):
+                await until(lambda count=count: len(pauses.asked) == count, "the answer")
+                assert len(told) == count
+                assert 0 <= told[-1] - expected <= 1000
+                pauses.over()
+            task.cancel()
+        told.clear()
+
+
+async def test_the_time_that_is_told_is_that_of_the_call():
+    clock = Clock()
+    differences = []
+    peer = UdpPeer(lambda data: (reply(data, T0, T0),), 100, 100)
+    async with Pauses() as pauses:
+        task = asyncio.create_task(
+            keep(clock, [name(peer)], on_set=lambda ms: differences.append(ms - clock.now()))
+        )
+        await until(lambda: pauses.asked, "the answer")
+        task.cancel()
+    assert abs(differences[0]) <= 50, differences
+
+
+# Where there is no time server
+
+
+class Web:
+    """An HTTP server, with TLS if it has a certificate; `heads` are the requests."""
+
+    def __init__(self, answer, certificate=None):
+        self.heads = []
+        self._answer = answer
+        self._certificate = certificate
+        self._peer = Peer(self._script)
+        scheme = "https" if certificate else "http"
+        self.url = "%s://localhost:%d/v3" % (scheme, self._peer.port)
+
+    async def _script(self, conn):
+        if self._certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls = DATA + "tls/"
+            context.load_cert_chain(tls + self._certificate + ".der", tls + "key.der")
+            sock = context.wrap_socket(conn.sock, server_side=True, do_handshake_on_connect=False)
+            conn.stream = asyncio.StreamReader(sock)
+        self.heads.append(await conn.read_until(b"\r\n\r\n"))
+        await conn.write(self._answer)
+        if not self._answer:
+            return
+        try:
+            await conn.stream.read(1)
+        except OSError:
+            pass
+
+
+DATED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 70\r\nDate: %s\r\n\r\n"
+DATE = b"Sun, 22 Nov 2026 16:00:00 GMT"
+DATE_MS = 1795363200000
+
+
+async def rounds(clock, servers, url, count, after=None, on_set=None):
+    """Run `keep` for so many rounds; the pauses between them. `after`: called after each."""
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, servers, url, on_set))
+        for n in range(1, count + 1):
+            await until(lambda n=n: len(pauses.asked) == n, "the next round")
+            if after:
+                after(n)
+            pauses.over()
+        task.cancel()
+        return pauses.asked
+
+
+async def test_after_two_rounds_without_an_answer_the_time_is_that_of_the_api():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    for certificate in (None, "stranger", "expired"):
+        web = Web(DATED % DATE, certificate)
+        clock = Clock()
+        told = []
+        known = []
+        pauses = await rounds(
+            clock,
+            ["%s:%d" % (HOST, port)] * 2,
+            web.url,
+            3,
+            lambda n, clock=clock, known=known: known.append(clock.known),
+            told.append,
+        )
+        assert known == [False, True, True]
+        assert pauses == [15, 30, 60], "time servers are no longer asked"
+        assert 0 <= clock.now() - DATE_MS <= 2000
+        assert len(told) == 1 and 0 <= told[0] - DATE_MS <= 2000
+        # One request, with nothing in it that were a secret.
+        assert len(web.heads) == 1
+        lines = web.heads[0].split(b"\r\n")
+        assert lines[0] == b"HEAD /v3 HTTP/1.1"
+        assert [line.split(b":")[0] for line in lines[1:-2]] == [b"Host"]
+
+
+async def test_a_time_server_that_answers_later_corrects_it():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    web = Web(DATED % DATE)
+    clock = Clock()
+    servers = ["%s:%d" % (HOST, port)]
+    peers = []
+
+    def after(n):
+        if n == 2:
+            assert clock.known
+            peers.append(server(DATE_MS + 7000000))
+            servers[0] = name(peers[0])
+
+    pauses = await rounds(clock, servers, web.url, 3, after)
+    assert pauses == [15, 30, 3600]
+    assert 7000000 <= clock.now() - DATE_MS <= 7002000
+
+
+async def test_the_api_is_not_asked_while_the_time_is_known():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    web = Web(DATED % DATE)
+    clock = Clock()
+    clock.set(T0, uptime.ms())
+    await rounds(clock, ["%s:%d" % (HOST, port)], web.url, 4)
+    assert web.heads == []
+
+
+async def test_what_is_no_time_is_not_believed():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    servers = ["%s:%d" % (HOST, port)]
+    before = descriptors()
+    for answer in (
+        DATED % b"Sat, 01 Jan 2000 00:03:20 GMT",  # of one that has just been switched on itself
+        DATED % b"Thu, 01 Jan 1970 00:00:00 GMT",
+        DATED % b"today",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"SSH-2.0\r\n\r\n",
+        b"",
+    ):
+        web = Web(answer)
+        clock = Clock()
+        told = []
+        await rounds(clock, servers, web.url, 3, on_set=told.append)
+        assert not clock.known and not told, answer
+        assert len(web.heads) == 2, "it is asked again in each round"
+        web._peer.close()
+    assert descriptors() == before

@@ -59,6 +59,7 @@ def test_readings_are_dated_by_the_time_server_also_those_before_its_answer(
     device.config["time"] = {"ntp": [f"127.0.0.1:{server.port}"]}
     device.config["sensors"] = []
     device.config["thermostat"] = None
+    device.config["health"]["every_s"] = 0  # or there would be so much that some goes to flash
     device.count()
     begun = time.time()
     device.start()
@@ -71,3 +72,22 @@ def test_readings_are_dated_by_the_time_server_also_those_before_its_answer(
     assert [value for _, _, value in points] == list(range(len(points)))
     first_s = points[0][1] / 1000 - AHEAD_S
     assert begun <= first_s <= begun + 5, "the first reading was taken when the device started"
+
+
+@pytest.mark.timeout(180)
+def test_where_no_time_server_answers_the_platforms_own_date_serves(device, platform):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        device.config["time"] = {"ntp": [f"127.0.0.1:{free.getsockname()[1]}"]}
+    device.config["health"]["every_s"] = 0
+    device.count()
+    begun = time.time()
+    device.start()
+    device.wait_log("W time: the time server 127.0.0.1 does not answer")
+    device.wait_log("W time: taken from the Date of https://.*, for which nobody vouches")
+
+    def first_s():
+        return next((t / 1000 for _, t, value in platform.points("counter") if value == 0), None)
+
+    # A Date is to the second.
+    assert begun - 1.5 <= wait(first_s, "the first reading, with its time") <= begun + 6.5

@@ -1,0 +1,56 @@
+"""The time from the `Date` of an HTTP answer, where no time server can be reached.
+
+Some networks let nothing through but HTTPS. Whose certificate is right cannot be told without the
+time, though: so this request, and no other, believes everybody. It carries no credentials, and
+all that an impostor gains is what he could do to SNTP as well. Imported only when it is needed.
+"""
+
+from firmware.link import LinkError, deadlines
+from firmware.link.http import Http
+from firmware.link.stream import Trust
+from firmware.log import Log
+from firmware.times import number, utc_ms
+
+# A clock that says less is no better than ours: a router's that has just been switched on.
+_EARLIEST_MS = utc_ms(2026, 1, 1, 0, 0, 0)
+
+
+async def ask(url: str, uptime_ms) -> tuple:
+    """(ms since 1970, at which uptime), right to about a second. Raises LinkError.
+
+    Any answer will do, also a refusal: RFC 9110, section 6.6.1, asks for a Date in all of them.
+    """
+    http = Http(Trust("", False))
+    try:
+        answer = await http.head(url, deadlines.EXCHANGE_MS / 1000)
+        at_ms = uptime_ms()
+    finally:
+        http.close()
+    try:
+        utc = from_http(answer.headers.get("date", ""))
+    except ValueError:
+        raise LinkError("no time servers, and no Date in what %s answers" % url)
+    if utc < _EARLIEST_MS:
+        raise LinkError("no time servers, and the clock of %s is wrong" % url)
+    Log("time").warning("taken from the Date of %s, for which nobody vouches", url)
+    return utc + 500, at_ms  # the second that it names is half over, on average
+
+
+def from_http(text: str) -> int:
+    """Of a `Date` header, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+
+    Raises ValueError, also for the two obsolete forms.
+    """
+    if len(text) != 29 or text[3:5] != ", " or text[25:] != " GMT":
+        raise ValueError("no date as HTTP has them")
+    month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(text[8:11])
+    if month % 3:
+        raise ValueError("no month")
+    return utc_ms(
+        number(text[12:16]),
+        month // 3 + 1,
+        number(text[5:7]),
+        number(text[17:19]),
+        number(text[20:22]),
+        number(text[23:25]),
+    )
