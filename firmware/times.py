@@ -3,6 +3,9 @@
 `firmware.points.clock.iso` is the other direction.
 """
 
+# 2025-01-01. Somebody's clock that says less has just been switched on.
+EARLIEST_MS = 1735689600000
+
 
 def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int:
     """Milliseconds since 1970 of a UTC date and time. Raises ValueError where it is none.

@@ -132,7 +132,7 @@ class Api:
             self._log.warning("a feed for %s alone was refused (%d)", batch.prop, status)
         elif status == 413 and len(batch) > 1:
             # Too large for the platform: its limit is lower than when it was asked.
-            self._pace.shrink(len(batch) // 2)
+            self._pace.too_large(len(batch))
             self._log.warning("a feed of %d points was too large (413)", len(batch))
         elif status in (400, 413):
             self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
@@ -169,6 +169,7 @@ class Api:
             self._count(rejected, len(batch))
         self._queue.acknowledge(batch)
         self._pace.accepted()
+        self._pace.fitted(len(batch))
 
     def _count(self, rejected: int, of: int):
         self.rejected += rejected

@@ -9,10 +9,7 @@ from firmware.link import LinkError, deadlines
 from firmware.link.http import Http
 from firmware.link.stream import Trust
 from firmware.log import Log
-from firmware.times import number, utc_ms
-
-# A clock that says less is no better than ours: a router's that has just been switched on.
-_EARLIEST_MS = utc_ms(2026, 1, 1, 0, 0, 0)
+from firmware.times import EARLIEST_MS, number, utc_ms
 
 
 async def ask(url: str, uptime_ms) -> tuple:
@@ -30,7 +27,7 @@ async def ask(url: str, uptime_ms) -> tuple:
         utc = from_http(answer.headers.get("date", ""))
     except ValueError:
         raise LinkError("no time servers, and no Date in what %s answers" % url)
-    if utc < _EARLIEST_MS:
+    if utc < EARLIEST_MS:
         raise LinkError("no time servers, and the clock of %s is wrong" % url)
     Log("time").warning("taken from the Date of %s, for which nobody vouches", url)
     return utc + 500, at_ms  # the second that it names is half over, on average

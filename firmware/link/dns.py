@@ -212,7 +212,7 @@ def decode(packet: bytes, query: bytes):
             at += 10
             if group == _IN and kind == _CNAME:
                 aliases[owner] = _name(packet, at)[0]
-            elif group == _IN and kind == _A and owner not in addresses:
+            elif group == _IN and kind == _A and length == 4 and owner not in addresses:
                 addresses[owner] = "%d.%d.%d.%d" % struct.unpack_from("!4B", packet, at)
             at += length
     except (IndexError, ValueError):

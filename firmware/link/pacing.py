@@ -65,6 +65,7 @@ class Pace:
         self._configured = (per_minute, most_points)
         self._gap_ms = _gap_ms(per_minute)
         self.most_points = most_points
+        self._too_many = most_points + 1
         self._slowness = 1
         self._next_ms = 0
 
@@ -75,11 +76,18 @@ class Pace:
         points = min(points, most_points or points)
         self._gap_ms = _gap_ms(feeds)
         self.most_points = points
+        self._too_many = points + 1
         return (feeds, points) != self._configured
 
-    def shrink(self, points: int):
-        """A feed was too large: no more than so many points in the next ones."""
-        self.most_points = points
+    def too_large(self, points: int):
+        """A feed of so many points was too large for the platform, whatever it stated."""
+        self._too_many = points
+        self.most_points = points // 2
+
+    def fitted(self, points: int):
+        """A feed of so many points was not too large: the next one may have one more."""
+        if points == self.most_points and points + 1 < self._too_many:
+            self.most_points += 1
 
     def ready(self, now_ms: int) -> bool:
         return now_ms >= self._next_ms

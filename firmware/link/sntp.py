@@ -17,6 +17,7 @@ from firmware.link.dns import resolve
 from firmware.link.stream import close, readable, within
 from firmware.log import Log
 from firmware.points.clock import system_ms
+from firmware.times import EARLIEST_MS
 from firmware.url import parse_host
 
 # RFC 4330, section 4: the NTP era begins in 1900, and the next one in 2036. Seconds whose highest
@@ -133,6 +134,8 @@ def decode(packet: bytes, cookie: bytes):
         return None
     got = _ms(got_s, got_f)
     sent = _ms(sent_s, sent_f)
+    if got < EARLIEST_MS:
+        return None
     # It cannot have kept the question for longer than we waited.
     return (got + sent) // 2 if 0 <= sent - got <= deadlines.SNTP_MS else None
 

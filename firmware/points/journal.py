@@ -228,7 +228,7 @@ class Journal:
         }
 
     def _table(self) -> str:
-        """Every property's name and decimals, in one text: a list of them would be ten times it."""
+        """Every property's name and decimals, in one text: a list of them takes ten times it."""
         words = []
         for known in self.properties:
             words.append("%s %d" % (str(known.name, "utf-8"), known.decimals))

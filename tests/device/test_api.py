@@ -230,7 +230,7 @@ async def test_a_limit_that_did_not_change_leaves_what_was_learnt_since():
     other = b'{"ingestion":{"rateLimit":30,"maxNrOfDpPerFeed":4}}'
     platform = Platform((200, state()), (200, state()), (200, state(header=other)))
     await platform.api.read_state(States())
-    platform.pace.shrink(2)
+    platform.pace.too_large(4)
     await platform.api.read_state(States())
     assert platform.pace.most_points == 2
     await platform.api.read_state(States())

@@ -174,6 +174,7 @@ def test_only_what_belongs_to_the_name_counts():
         record(POINTER, AAAA, bytes(16)),
         record(POINTER, A, bytes(4), group=3),
         record(POINTER, 46, b"a signature"),
+        record(POINTER, A, b"\xcb\0"),
         record(wire("x"), CNAME, POINTER),
     ):
         assert decode(reply(QUERY, other), QUERY) == 0

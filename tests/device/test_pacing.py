@@ -176,6 +176,24 @@ def test_it_never_gets_slower_than_a_feed_in_about_a_minute():
     assert gap(pace, 0) == 64000
 
 
+def test_a_feed_that_was_too_large_halves_the_next_and_they_grow_as_far_as_they_fit():
+    pace = Pace(60, 100)
+    pace.too_large(40)
+    assert pace.most_points == 20
+    pace.fitted(7)  # it says nothing about larger ones
+    assert pace.most_points == 20
+    while pace.most_points < 39:
+        before = pace.most_points
+        pace.fitted(before)
+        assert pace.most_points == before + 1
+    pace.fitted(39)
+    assert pace.most_points == 39, "forty were too many"
+    pace.limit(None, 50)
+    assert pace.most_points == 50
+    pace.fitted(50)
+    assert pace.most_points == 50
+
+
 def test_what_cannot_wait_takes_the_turns_of_feeds():
     pace = Pace(60, 100)
     pace.sent(0)

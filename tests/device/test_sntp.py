@@ -146,6 +146,14 @@ def test_each_check_by_itself():
     assert decode(b"", cookie) is None
 
 
+def test_a_clock_that_was_never_set_is_not_believed():
+    cookie = b"abcdefgh"
+    request = bytes(40) + cookie
+    for years in (10, 30, 56):  # 2016, 1996, 1970
+        then = T0 - years * 31556952000
+        assert decode(reply(request, then, then), cookie) is None, years
+
+
 def test_timestamps_that_do_not_belong_together_are_refused():
     cookie = b"abcdefgh"
     request = bytes(40) + cookie

@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tools.platform.feed import FeedError, format_time, parse_feed, parse_json, parse_time
@@ -175,6 +175,8 @@ def _some(*names):
     return st.fixed_dictionaries({}, optional=dict.fromkeys(names, JSON))
 
 
+# Its first inputs are slow to make where other tests keep the machine busy.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     _some("t", "prop", "tags", "loc", "ann"), st.lists(_some("t", "tt", "v", "prop"), max_size=3)
 )

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import tools.device
 from tools import ROOT
 
@@ -121,9 +123,18 @@ class Device:
         return self._process is not None and self._process.poll() is None
 
     def interrupt(self) -> int:
-        """Stop it as Ctrl-C at the REPL would; return its exit code."""
+        """Stop it as Ctrl-C at the REPL would; return its exit code.
+
+        The unix port raises KeyboardInterrupt from the signal's handler, even in the middle of its
+        garbage collection, after which no program can allocate. A board does not: there it waits
+        for the next instruction.
+        """
         self._process.send_signal(signal.SIGINT)
-        return self._process.wait(PATIENCE_S)
+        code = self._process.wait(PATIENCE_S)
+        time.sleep(0.1)  # for the rest of the log
+        if code and any("heap is locked" in line for line in self.log[-5:]):
+            pytest.skip("the interrupt met the unix port's garbage collection")
+        return code
 
     def kill(self) -> None:
         """Cut its power."""

@@ -1,9 +1,7 @@
 """Debian's mosquitto as the broker, with a certificate of an authority of its own."""
 
-import contextlib
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -12,6 +10,8 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 import trustme
+
+from tools.platform import ports
 
 _PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
@@ -32,7 +32,8 @@ class Mosquitto:
         server = authority.issue_cert("localhost", "127.0.0.1")
         server.cert_chain_pems[0].write_to_path(folder / "cert.pem")
         server.private_key_pem.write_to_path(folder / "key.pem")
-        self.port, self.plain, self.ws, self.wss = _free_ports(4)
+        wanted = ports.choose({"mqtts": 0, "mqtt": 0, "ws": 0, "wss": 0})
+        self.port, self.plain, self.ws, self.wss = wanted.values()
         passwords = folder / "passwords"
         passwords.write_text(f"{device['key_id']}:{device['key_secret']}\ntester:tester\n")
         subprocess.run(["mosquitto_passwd", "-U", passwords], check=True)
@@ -96,11 +97,3 @@ class Mosquitto:
     def points(self, prop: str) -> list[tuple[str, object]]:
         """(time, value) of every point that arrived, in the order of arrival."""
         return [(p["t"], p["v"]) for feed in self.feeds for p in feed["dps"] if p["prop"] == prop]
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

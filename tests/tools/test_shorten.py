@@ -1,4 +1,4 @@
-"""Modules made smaller for the bytecode: they must do the same, and say no where they would not."""
+"""Modules made smaller for the bytecode: they must do the same, and are refused if they do not."""
 
 import subprocess
 import textwrap
