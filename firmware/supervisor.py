@@ -50,7 +50,8 @@ class Supervisor:
     """restarts: how often a task had to be started again.
 
     watchdog: made by `watchdog(timeout_ms)`, the board's; it is fed as long as all tasks get on.
-    spill: called to bring the readings in RAM to flash; safe: called when the regulation died.
+    spill: called to bring the readings in RAM to flash; safe: called when the regulation died,
+    and first of all when everything ends.
     """
 
     def __init__(self, watchdog, spill, safe):
@@ -92,6 +93,7 @@ class Supervisor:
                     watchdog.feed()
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
+            self._safe()
             for task in self._tasks:
                 task.running.cancel()
             await asyncio.sleep_ms(_END_MS)

@@ -84,10 +84,11 @@ class Mosquitto:
         self._client.loop_start()
 
     def stop(self) -> None:
-        self._client.loop_stop()
-        self._client.disconnect()
+        # The broker first: what it acknowledged while nobody listened would seem to be lost.
         self._process.terminate()
         self._process.wait(10)
+        self._client.loop_stop()
+        self._client.disconnect()
 
     def command(self, name: str, payload: bytes) -> None:
         """Send the device a command."""

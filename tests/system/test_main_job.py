@@ -35,8 +35,15 @@ def run_with_outage(device, stop_broker, start_broker):
 def delivered(device, points):
     """Wait until the readings taken by now are all there; check them; return them."""
     last = device.counted()[-1]
-    # The newest come first after an outage.
-    wait(lambda: {*range(last + 1)} <= {value for _, value in points()}, f"up to {last}", 60)
+
+    def missing():
+        """The newest come first after an outage."""
+        return {*range(last + 1)} - {value for _, value in points()}
+
+    try:
+        wait(lambda: not missing(), f"all readings up to {last}", 60)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; missing: {sorted(missing())}") from None
     device.interrupt()
     times_and_values = points()
     values = [value for _, value in times_and_values]
