@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from firmware import VERSION, health, sensors, trial, uptime
+from firmware import VERSION, health, sensors, uptime
 from firmware.board import board
 from firmware.control import commands
 from firmware.control.regulation import Regulation
@@ -24,6 +24,7 @@ from firmware.points.clock import Clock
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
 from firmware.supervisor import Supervisor
+from firmware.unload import unload
 
 _REGULATE_MS = const(1000)
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
@@ -42,7 +43,7 @@ def run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
-        trial.begin()
+        _begin_trial()
         app = App(_settings())
         app.pauses.install()
         why = asyncio.run(app.main())
@@ -65,6 +66,22 @@ def run():
         if app:
             app.safe()
         asyncio.new_event_loop()
+
+
+def _begin_trial():
+    from firmware import trial
+
+    trial.begin()
+
+
+def _is_on_trial() -> bool:
+    """Whether the configuration is; what the trial needs is let go where there is none."""
+    from firmware import trial
+
+    if trial.pending():
+        return True
+    unload("firmware.trial")
+    return False
 
 
 def _settings() -> dict:
@@ -110,12 +127,13 @@ class App:
         self._regulated_by = regulated["sensor"] if regulated else None
         self._health = settings["health"]
         self._reported = self._health["properties"] if self._health["every_s"] else ()
-        properties = [Property(spec["prop"], spec["decimals"]) for spec in self._sensors]
+        columns = [(spec["prop"], spec["decimals"]) for spec in self._sensors]
         if regulated:
-            properties.extend([Property(name) for name, _ in self.regulation.state()])
-        properties.extend([Property(*column) for column in commands.properties(self)])
-        properties.extend([Property(name) for name in self._reported])
-        self._index = {str(p.name, "utf-8"): i for i, p in enumerate(properties)}
+            columns.extend([(name, 0) for name, _ in self.regulation.state()])
+        columns.extend(commands.properties(self))
+        columns.extend([(name, 0) for name in self._reported])
+        properties = [Property(*column) for column in columns]
+        self._index = {column[0]: i for i, column in enumerate(columns)}
 
         feed = settings["feed"]
         buffer = settings["buffer"]
@@ -170,7 +188,7 @@ class App:
         add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
         if self._reported:
             add("health", self._report)
-        if trial.pending():
+        if _is_on_trial():
             add("trial", self._try_configuration)
         return await self.supervisor.run()
 
@@ -302,6 +320,8 @@ class App:
 
     async def _try_configuration(self, task):
         """Keep a configuration that came as a command only if the platform is reached with it."""
+        from firmware import trial
+
         while uptime.ms() < self._confirm_ms:
             if self.uplink.mqtt_ok and (self.uplink.https_ok or not trial.needs_https()):
                 trial.confirm()

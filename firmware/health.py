@@ -5,24 +5,24 @@ import gc
 from firmware import VERSION, uptime
 from firmware.board import board
 
-# Property, and how its value is found in the App; None is not sent.
+# Properties, and which part of the App has them, by the same name; or a function of the App.
 REPORT = (
     ("uptime", lambda app: uptime.ms() // 1000),
     ("freeheap", lambda app: _free_heap(app)),
     ("lowheap", lambda app: app.low_heap),
     ("waiting", lambda app: len(app.queue)),
-    ("spilled", lambda app: app.queue.spilled),
-    ("dropped", lambda app: app.queue.dropped),
-    ("thinned", lambda app: app.queue.thinned),
-    ("damaged", lambda app: app.queue.damaged),
-    ("lost", lambda app: app.queue.lost),
-    ("undated", lambda app: app.queue.undated),
+    ("spilled", "queue"),
+    ("dropped", "queue"),
+    ("thinned", "queue"),
+    ("damaged", "queue"),
+    ("lost", "queue"),
+    ("undated", "queue"),
     ("rejected", lambda app: app.queue.rejected + app.uplink.rejected),
-    ("transport", lambda app: app.uplink.transport),
-    ("reconnections", lambda app: app.uplink.reconnections),
-    ("unverified", lambda app: app.uplink.unverified),
+    ("transport", "uplink"),
+    ("reconnections", "uplink"),
+    ("unverified", "uplink"),
     ("rssi", lambda app: app.wifi.rssi()),
-    ("restarts", lambda app: app.supervisor.restarts),
+    ("restarts", "supervisor"),
     ("looppause", lambda app: app.take_pause()),
     ("relayseconds", lambda app: app.regulation and app.regulation.heater.on_s),
     ("relaycycles", lambda app: app.regulation and app.regulation.heater.cycles),
@@ -40,9 +40,12 @@ def _free_heap(app) -> int:
 
 
 def report(app, names):
-    """Buffer the present value of each of the properties named."""
-    for name, find in REPORT:
+    """Buffer the present value of each of the properties named; None is not sent."""
+    for name, source in REPORT:
         if name in names:
-            value = find(app)
+            if callable(source):
+                value = source(app)
+            else:
+                value = getattr(getattr(app, source), name)
             if value is not None:
                 app.put(name, value)

@@ -13,7 +13,6 @@ has, or it is what is in force already.
 
 from micropython import const
 
-from firmware import values
 from firmware.control.thermostat import MODES, SETPOINT_C
 from firmware.log import harmless
 from firmware.points.clock import iso
@@ -64,7 +63,7 @@ COMMANDS = (
     (
         "report_every",
         "number",
-        (1, 3600),
+        (0.1, 3600),
         "seconds",
         None,
         "as `feed.max_age_s`, up to half of `buffer.spill_after_s`",
@@ -219,7 +218,7 @@ class Commands:
         )
         if shown is None:
             shown = self._in_force(name)
-        self._log.info("command %s: %s is now in force", name, values.shown(shown))
+        self._log.info("command %s: %s is now in force", name, entry.values.shown(shown))
         self._tell(name, utc_ms, True, shown)
         self._tell_others(name, utc_ms)
         self._say(name, "", utc_ms)
@@ -375,5 +374,5 @@ def _has(controls, row):
 
 
 def _forget():
-    """Of the module that is only needed while a command is at the door."""
-    unload("firmware.control.entry")
+    """Of what is only needed while a command is at the door."""
+    unload("firmware.control.entry", "firmware.values")

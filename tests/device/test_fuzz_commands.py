@@ -40,7 +40,7 @@ PAYLOADS = {
         b"[]",
     ),
     "hold_until": (b'"2026-11-22T18:00:00Z"', b'"2099-01-01T00:00:00+02:00"', b"null", b'""'),
-    "report_every": (b"10", b"0.5", b"3600", b"3601"),
+    "report_every": (b"10", b"0.05", b"3600", b"3601"),
     "restart": (b"true", b"false", b"1"),
     "identify": (b"10", b"300", b"301", b"1.5"),
     "lastcommand": (b"{}",),
@@ -120,7 +120,7 @@ class Device:
         assert self.program.preset in ("home", "away", "sleep", "boost", "manual")
         for setpoint in (self.program.setpoint, self.program.setpoint_cool):
             assert type(setpoint) in (int, float) and 5 <= setpoint <= 35, setpoint
-        assert 1000 <= self.max_age_ms <= 3600000
+        assert 100 <= self.max_age_ms <= 3600000
         compiled(self.program.schedule)
         assert type(self.program.hold_until) is str
         assert not self.faults, self.faults

@@ -74,7 +74,7 @@ _DEFAULT_PROPERTIES = {
     },
     "schedule": {"type": "object", **_COMMAND},
     "hold_until": {"type": "string", **_COMMAND},
-    "report_every": {"type": "number", **_COMMAND, "min": 1, "max": 3600},
+    "report_every": {"type": "number", **_COMMAND, "min": 0.1, "max": 3600},
     "restart": {"type": "boolean", **_COMMAND},
     "identify": {"type": "number", **_COMMAND, "min": 0, "max": 300},
     "config": {"type": "object", **_COMMAND},
