@@ -288,12 +288,13 @@ class App:
         for name, value in regulation.changes():
             self.put(name, value)
             temp_c = self.thermostat.temp_c
-            _log.info(
-                "%s %s: %s",
-                name,
-                ("on" if value else "off") if type(value) is bool else value,
-                "no temperature" if temp_c is None else "%.1f °C" % temp_c,
-            )
+            if type(value) is bool:
+                now_c = "no temperature" if temp_c is None else "%.1f °C" % temp_c
+                _log.info("%s %s: %s", name, "on" if value else "off", now_c)
+            elif value != "none":
+                _log.warning("fault: %s", value)
+            elif temp_c is not None:
+                _log.info("the fault is over")
 
     async def _spill(self, task):
         while True:

@@ -52,6 +52,30 @@ def test_a_failing_sensor_is_told_once_and_the_others_go_on(device, platform):
     wait(lambda: latest(platform, "counter") is not None, "a count")
 
 
+def test_without_a_reading_the_relay_is_off_until_there_are_good_ones_again(device, platform):
+    device.config["thermostat"]["stale_after_s"] = 5
+    device.start_broken("""
+import time
+import firmware.sensors.room as room
+began = time.ticks_ms()
+def value(self, real=room.Driver.value):
+    if 3000 < time.ticks_diff(time.ticks_ms(), began) < 12000:
+        raise OSError("unplugged")
+    return real(self)
+room.Driver.value = value
+""")
+    device.wait_log("relay on")
+    device.wait_log("W app: fault: no reading")
+    wait(lambda: latest(platform, "fault") == "no reading", "the fault, told")
+    wait(lambda: latest(platform, "relay") is False, "the relay off")
+    device.wait_log("the fault is over")
+    wait(lambda: latest(platform, "fault") == "none", "the end of the fault, told")
+    wait(lambda: latest(platform, "relay") is True, "the relay on")
+    told = [line for line in device.log if "relay" in line or "fault" in line]
+    at = next(i for i, line in enumerate(told) if "W app: fault" in line)
+    assert "relay off" in told[at - 1], "off first: " + "\n".join(told)
+
+
 def test_a_full_buffer_drops_the_oldest_and_counts_them(device, platform):
     device.config["thermostat"] = None
     device.config["sensors"] = []
