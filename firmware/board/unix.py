@@ -18,7 +18,21 @@ _log = Log("board")
 # configuration.
 REASONS = ("failure", "memory", "command", "config")
 RESTART = 75  # sysexits.h: EX_TEMPFAIL
-_REASON = "CSIPIO_RESET_CAUSE"
+_REASON = "restarted"  # a file
+
+
+def _take_reason():
+    """Why the firmware restarted itself, told once."""
+    try:
+        with open(_REASON) as file:
+            reason = file.read()
+        os.remove(_REASON)
+    except OSError:
+        return None
+    return reason if reason in REASONS else None
+
+
+_reason = _take_reason()
 
 # Every output made so far, by its pin: the simulated hardware's side of the relays.
 outputs = {}
@@ -37,7 +51,7 @@ def reset_cause() -> str:
 
     Or, where the firmware itself asked for it, the reason that it gave to `restart`.
     """
-    return os.getenv(_REASON) or "power-on"
+    return _reason or "power-on"
 
 
 # The causes of a start over which `counter_ms` has counted on: none, for a process.
@@ -79,7 +93,11 @@ def restart(why: str) -> None:
     Here the program ends with an exit code for whoever started it: `csipio device` starts it again
     in the same process.
     """
-    os.putenv(_REASON, why)
+    try:
+        with open(_REASON, "w") as file:
+            file.write(why)
+    except OSError:
+        pass  # a full disk: it starts anew all the same
     sys.exit(RESTART)
 
 

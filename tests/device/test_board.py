@@ -103,10 +103,13 @@ def test_unix_restart_ends_the_program_and_tells_the_next_one_why():
         unix.restart("memory")
     except SystemExit as end:
         assert end.args == (unix.RESTART,)
-        assert unix.reset_cause() == "memory"
-        os.unsetenv("CSIPIO_RESET_CAUSE")
-        return
-    raise AssertionError("it went on")
+    else:
+        raise AssertionError("it went on")
+    assert unix._take_reason() == "memory"
+    assert unix._take_reason() is None, "told once"
+    with open("restarted", "w") as file:
+        file.write("anything")
+    assert unix._take_reason() is None
 
 
 def test_unix_watchdog_tells_of_a_late_feeding():
