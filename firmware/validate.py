@@ -230,6 +230,8 @@ def _got(kind, limits, value):
     """A value that does not fit, in words; never a secret."""
     if kind == "secret":
         return "(hidden)"
+    if kind == "choices" and type(value) is list:
+        return values.shown([choice for choice in value if choice not in limits][0])
     if kind != "url" or type(value) is not str:
         return values.shown(value)
     # A password in a URL stands before an @.

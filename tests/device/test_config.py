@@ -345,6 +345,17 @@ def test_every_relay_has_a_pin_of_its_own():
     ]
 
 
+def test_the_properties_of_health_are_those_that_there_are():
+    accepts("health.properties", [])
+    accepts("health.properties", ["uptime", "looppause"])
+    for given, shown in ((["uptime", "mood"], '"mood"'), ([7], "7"), ("uptime", '"uptime"')):
+        problem = load(changed("health.properties", given))[1][0]
+        assert problem.startswith(
+            "health.properties: expected a list of some of uptime, freeheap,"
+        )
+        assert problem.endswith(", got " + shown), problem
+
+
 def test_there_is_a_largest_number_of_sensors():
     sensors = [{"prop": "s%d" % i, "driver": "room"} for i in range(25)]
     sensors[0]["prop"] = "temperature"

@@ -57,6 +57,14 @@ firmware.app.App.__init__ = fail
     wait(lambda: latest(platform, "resetcause") == "failure", "the cause of the restart")
 
 
+def test_only_the_health_that_is_asked_for_is_reported(device, platform):
+    device.config["health"]["properties"] = ["looppause", "relaycycles"]
+    device.start()
+    wait(lambda: len(platform.points("looppause")) > 2, "reports")
+    assert latest(platform, "relaycycles") in (0, 1)
+    assert not platform.points("uptime") and not platform.points("freeheap")
+
+
 def test_the_loop_is_never_held_for_long(device, platform):
     """A gross bound, since this machine may be busy: the figure itself is the bench's."""
     device.start()
