@@ -231,7 +231,7 @@ def _got(kind, limits, value):
     if kind == "secret":
         return "(hidden)"
     if kind == "choices" and type(value) is list:
-        return values.shown([choice for choice in value if choice not in limits][0])
+        return values.shown(next(choice for choice in value if choice not in limits))
     if kind != "url" or type(value) is not str:
         return values.shown(value)
     # A password in a URL stands before an @.
