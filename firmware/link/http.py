@@ -101,7 +101,8 @@ class Http:
         self._stream = None
 
     async def _exchange(self, peer, head: bytes, data, sink) -> Response:
-        if self._peer != peer:
+        # What came while nothing was asked is a goodbye, and no answer to what is asked now.
+        if self._peer != peer or (self._stream and self._stream.heard()):
             self.close()
         kept = self._stream is not None
         self._heard = False

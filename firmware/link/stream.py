@@ -9,6 +9,7 @@ import asyncio
 import binascii
 import errno
 import os
+import select
 import socket
 import ssl
 import time
@@ -208,6 +209,12 @@ class Stream:
                 if self._shaking and time.ticks_diff(time.ticks_ms(), began) >= deadlines.TLS_MS:
                     raise _late("the TLS handshake with %s" % self._host, deadlines.TLS_MS)
                 await asyncio.sleep_ms(_TLS_PAUSE_MS)
+
+    def heard(self) -> bool:
+        """Whether there is something to read: data, or the end."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        return bool(poll.poll(0))
 
     def close(self):
         close(self._sock)

@@ -543,6 +543,22 @@ async def test_a_new_connection_that_fails_is_not_tried_again():
     assert server.connections == 1
 
 
+async def test_what_came_while_nothing_was_asked_is_no_answer():
+    late = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
+
+    async def answer(conn):
+        await conn.write(EMPTY)
+        await asyncio.sleep_ms(20)
+        await conn.write(late)
+
+    server = Server(answer, OK + b"Content-Length: 1\r\n\r\na")
+    client = Http(None)
+    assert (await client.get(server.url)).status_code == 200
+    await asyncio.sleep_ms(60)
+    assert (await client.get(server.url)).content == b"a"
+    assert server.connections == 2
+
+
 async def test_a_stale_connection_is_tried_only_once_more():
     server = Server(OK + b"Content-Length: 0\r\n\r\n", b"", b"", keep=False)
     client = Http(None)
