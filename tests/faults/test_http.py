@@ -35,9 +35,15 @@ def statuses():
         pieces = http(line, b'{"error": "a fault"}', JSON, *headers)
         return Answer(line.lower(), lambda _: pieces, **options)
 
-    def refused(line):
+    def refused(line, points=1):
         """A feed is refused once; the device sets points aside that the API refuses alone."""
-        return Answer(f"{line.lower()}, once", posts(http(line, b"{}", JSON)), 1, most=1)
+        pieces = http(line, b"{}", JSON)
+
+        def answer(request):
+            large = request.startswith(b"POST") and request.count(b'"v":') >= points
+            return pieces if large else None
+
+        return Answer(f"{line.lower()}, once", answer, 1, most=1)
 
     return [
         status("401 Unauthorized", times=1),
@@ -50,7 +56,7 @@ def statuses():
         status("503 Service Unavailable", "Retry-After: 1"),
         status("504 Gateway Timeout"),
         refused("400 Bad Request"),
-        refused("413 Content Too Large"),
+        refused("413 Content Too Large", 8),
         status("204 No Content"),
         status("304 Not Modified"),
         status("999 Nobody Knows"),

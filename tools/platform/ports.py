@@ -11,7 +11,7 @@ import socket
 import weakref
 
 HOST = "127.0.0.1"
-_BELOW_EPHEMERAL = range(20000, 32000)  # Linux hands out 32768 and up, macOS and Windows 49152
+BELOW_EPHEMERAL = range(20000, 32000)  # Linux hands out 32768 and up, macOS and Windows 49152
 _TRIES = 100
 
 
@@ -20,12 +20,12 @@ def choose(wanted: dict[str, int]) -> dict[str, int]:
 
     Raises OSError when too few are found.
     """
-    candidates = random.sample(_BELOW_EPHEMERAL, _TRIES)
+    candidates = random.sample(BELOW_EPHEMERAL, _TRIES)
     free = (port for port in candidates if port not in wanted.values() and _is_free(port))
     try:
         return {name: port or next(free) for name, port in wanted.items()}
     except StopIteration:
-        raise OSError(f"found no free ports in {_BELOW_EPHEMERAL}") from None
+        raise OSError(f"found no free ports in {BELOW_EPHEMERAL}") from None
 
 
 def _is_free(port: int) -> bool:
