@@ -143,6 +143,9 @@ class Server(fuzz.Served):
         super().__init__(b"", fuzz.pieces())
         self._answers = answers
 
+    def heard(self):
+        return self.at < len(self.data)
+
     async def write(self, data):
         if not bytes(data).endswith(b"\r\n\r\n"):
             return
