@@ -231,7 +231,8 @@ async def test_a_method_that_there_is_not_is_no_failure_of_https():
         world.api.answer = lambda found: (404, b"", b"{}") if type(found) is bytes else None
         for value in (1, 2, 3):
             await until(lambda: offer(world, value), "HTTPS")  # noqa: B023
-            await until(lambda: world.api.singles, "the call")
+            await until(lambda: world.api.feeds, "the point")
+            assert len(world.api.singles) == 1
             world.api.singles.clear()
             await world.empty()
             assert world.api.feeds.pop()[0][2] == value
