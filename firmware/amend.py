@@ -69,7 +69,8 @@ def apply(part: dict) -> bool:
 
 def forget() -> None:
     """Gives the memory of this module, and of those that only it needs, back."""
-    unload("firmware.amend", "firmware.config", "firmware.validate", "firmware.schema")
+    unload("firmware.amend", "firmware.config", "firmware.brackets")
+    unload("firmware.validate", "firmware.schema")
     gc.collect()
 
 

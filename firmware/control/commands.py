@@ -375,4 +375,4 @@ def _has(controls, row):
 
 def _forget():
     """Of what is only needed while a command is at the door."""
-    unload("firmware.control.entry", "firmware.values")
+    unload("firmware.control.entry", "firmware.values", "firmware.brackets")

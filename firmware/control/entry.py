@@ -4,16 +4,17 @@ and put in force, and the words for what is wrong with it.
 Imported for each command and forgotten after it, since commands are rare and memory is scarce.
 """
 
+import io
 import json
 
 from micropython import const
 
-from firmware import values
+from firmware import brackets, values
 from firmware.log import harmless
 
 _LARGEST = const(1024)  # bytes of a payload
 _LARGEST_OBJECT = const(2048)  # of a configuration or a schedule
-_DEEPEST = const(6)  # brackets within brackets: a board's stack has room for fifty calls
+_DEEPEST = const(6)  # brackets within brackets
 _EXCERPT = const(40)  # bytes of a payload shown in the log
 _LONGEST_REASON = const(160)  # characters
 _LONGEST_ANSWER = const(1000)  # bytes of a configuration's
@@ -23,40 +24,21 @@ def read(row, limits, payload):
     """A payload's value. Raises ValueError, with words, before anything large is made of it."""
     _, kind, _, unit, _, _ = row
     most = _LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST
+    deep = 0 if len(payload) > most else brackets.depth(io.BytesIO(payload))
     if len(payload) > most:
         got = "%d bytes" % len(payload)
-    elif _depth(payload) > _DEEPEST:
+    elif deep > _DEEPEST:
         got = "brackets within brackets"
     else:
         try:
+            if deep < 0:
+                raise ValueError
             return json.loads(payload)
         except (ValueError, MemoryError):
             # What should be a configuration may hold secrets, also where it is broken.
             got = "something" if kind == "object" else _excerpt(payload)
             got += ", which is not JSON"
     raise ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
-
-
-def _depth(payload):
-    """How deep brackets are within brackets."""
-    most = depth = 0
-    quoted = escaped = False
-    for byte in payload:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                quoted = False
-        elif byte == 0x22:
-            quoted = True
-        elif byte in b"[{":
-            depth += 1
-            most = max(most, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return most
 
 
 def _excerpt(payload):

@@ -278,4 +278,4 @@ def words(error, host: str = "the server", ca=None) -> str:
             return meant.format(host, ca)
     if isinstance(error, ValueError):
         return "the certificate of %s was refused: %s" % (host, text)
-    return text
+    return "error " + text if text.isdigit() else text  # one that this port has no name for

@@ -93,6 +93,23 @@ def system_ms() -> int:
 
 
 def iso(t: int) -> str:
-    """ISO 8601 of milliseconds since 1970, as the platform's Data Feed wants it."""
-    y, mo, d, h, mi, s = time.gmtime(t // 1000 - UNIX_EPOCH_S)[:6]
-    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (y, mo, d, h, mi, s, t % 1000)
+    """ISO 8601 of milliseconds since 1970, as the platform's Data Feed wants it.
+
+    Whole numbers all the way: where a word has 32 bits, `time.gmtime` ends in 2038 or 2068. The
+    date by days counted from 1 March of year 0, as in Howard Hinnant's civil_from_days.
+    """
+    s = t // 1000
+    days = s // _DAY_S + 719468
+    era, day = divmod(days, 146097)
+    year = (day - day // 1460 + day // 36524 - day // 146096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (
+        400 * era + year + month // 10,
+        (month + 2) % 12 + 1,
+        day - (153 * month + 2) // 5 + 1,
+        s // 3600 % 24,
+        s // 60 % 60,
+        s % 60,
+        t % 1000,
+    )

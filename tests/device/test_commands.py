@@ -867,10 +867,14 @@ def test_no_state_breaks_it():
 
 def test_deeply_nested_payloads_are_refused_before_they_are_parsed():
     for name in ("setpoint", "schedule", "config"):
-        for payload in (b"[" * 1024, b'{"a":' * 200, b"[" * 512 + b"]" * 512):
+        for payload in (b"[" * 512 + b"]" * 512, b'{"a":' * 150 + b"1" + b"}" * 150):
             door = Door()
             assert door.handle(name, payload) is False
             assert door.log.warnings[0].endswith("got brackets within brackets")
+        for payload in (b"[" * 1024, b'{"a":' * 200, b'{"a":1', b'[{"days":"mon","at":"01:00"}'):
+            door = Door()
+            assert door.handle(name, payload) is False
+            assert door.log.warnings[0].endswith(", which is not JSON")
     # Brackets in texts, and those beside each other, are none.
     door = Door()
     door.handle("mode", b'"[[[[[[[[[[["')
