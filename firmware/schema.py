@@ -336,7 +336,7 @@ _THERMOSTAT = (
         (1, 100),
         "K",
         10,
-        "a reading that differs by more from one taken less than a minute before is no room's",
+        "a reading that differs by more from one of the minute before is no room's",
     ),
     (
         "stuck_after_s",

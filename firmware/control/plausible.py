@@ -4,7 +4,8 @@ A sensor fails in one of four ways, each of which has a word:
 
     "no reading"  none came for `stale_after_s`
     "range"       it is no number, or outside of what the sensor can measure at all
-    "jump"        it differs from the one before by more than a room can change
+    "jump"        it differs from the one before, or from one of a minute or two before, by more
+                  than a room can change
     "stuck"       it has been the same to the last digit for `stuck_after_s`
 
 From then on nothing is believed until three readings in a row are in range and follow from each
@@ -36,6 +37,8 @@ class Plausible:
         self._stuck_ms = int(1000 * settings["stuck_after_s"])
         self._last_c: "int | float | None" = None  # the last reading in range, believed or not
         self._last_ms = now_ms  # when that was
+        self._before_c: "int | float | None" = None  # one of a minute or two before that
+        self._before_ms = now_ms
         self._seen_ms = now_ms  # when there was any reading
         self._changed_ms = now_ms  # since when it is the same to the last digit
         self._good = 0  # readings in a row that follow from each other
@@ -49,7 +52,12 @@ class Plausible:
         if not self._in_range(temp_c):
             self._fail("range", now_ms)
             return
-        follows = self._follows(temp_c, now_ms)
+        follows = self._follows(self._last_c, self._last_ms, temp_c, now_ms) and self._follows(
+            self._before_c, self._before_ms, temp_c, now_ms
+        )
+        if self._last_c is None or not follows or now_ms - self._before_ms >= _MINUTE_MS:
+            self._before_c = temp_c
+            self._before_ms = now_ms
         if temp_c != self._last_c:
             self._changed_ms = now_ms
         self._last_c = temp_c
@@ -78,14 +86,14 @@ class Plausible:
         lowest, highest = self._range_c or (-1e9, 1e9)
         return lowest <= temp_c <= highest
 
-    def _follows(self, temp_c, now_ms):
-        """Whether a room can have got here from the last reading: the jump in up to a minute,
-        and as much again in each further one.
+    def _follows(self, then_c, then_ms, temp_c, now_ms):
+        """Whether a room can have got here from that reading: the jump in up to a minute, and as
+        much again in each further one.
         """
-        if self._last_c is None:
+        if then_c is None:
             return True
-        minutes = max(1, (now_ms - self._last_ms) / _MINUTE_MS)
-        return abs(temp_c - self._last_c) <= self._jump_c * minutes
+        minutes = max(1, (now_ms - then_ms) / _MINUTE_MS)
+        return abs(temp_c - then_c) <= self._jump_c * minutes
 
     def _fail(self, fault, now_ms):
         if self.fault is None:

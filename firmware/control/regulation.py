@@ -33,12 +33,15 @@ class Regulation:
         heat, heat2, cool = thermostat.decide(now_ms)
         # Nothing may wait for its minimum time where there is no reading to trust.
         at_once = thermostat.fault is not None
-        cooler = self._cooler
-        _drive(self.heater, heat and not (cooler and cooler.on), at_once, now_ms)
-        if self._stage2:
-            _drive(self._stage2, heat2 and self.heater.on, at_once, now_ms)
+        heater, stage2, cooler = self.heater, self._stage2, self._cooler
+        _drive(heater, heat and not (cooler and cooler.on), at_once, now_ms)
+        if stage2:
+            # It may have to stay on for a while, which the first stage's maximum has to allow.
+            joins = heater.on and (stage2.on or heater.may_stay_on(stage2.min_on_ms, now_ms))
+            _drive(stage2, heat2 and joins, at_once, now_ms)
         if cooler:
-            _drive(cooler, cool and not self.heater.on, at_once, now_ms)
+            heats = heater.on or (stage2 and stage2.on)
+            _drive(cooler, cool and not heats, at_once, now_ms)
 
     def state(self):
         """Yield (property, value) of what is reported of it."""

@@ -19,7 +19,7 @@ class Relay:
 
     def __init__(self, output, min_on_s: float, min_off_s: float, max_on_s: float = 0):
         self._output = output
-        self._min_on_ms = int(1000 * min_on_s)
+        self.min_on_ms = int(1000 * min_on_s)
         self._min_off_ms = int(1000 * min_off_s)
         self._max_on_ms = int(1000 * max_on_s)
         self._off_begins = True  # an off time, with the next request
@@ -45,12 +45,16 @@ class Relay:
             if self._max_on_ms and since_ms >= self._max_on_ms:
                 on = False
         self._seen_ms = now_ms
-        if on != self.on and since_ms >= (self._min_on_ms if self.on else self._min_off_ms):
+        if on != self.on and since_ms >= (self.min_on_ms if self.on else self._min_off_ms):
             self._output.set(on)
             self.on = on
             self._changed_ms = now_ms
             self.cycles += on
         return self.on
+
+    def may_stay_on(self, ms: int, now_ms: int) -> bool:
+        """Whether its maximum lets it stay on for so much longer, if it is on."""
+        return not self._max_on_ms or now_ms - self._changed_ms + ms <= self._max_on_ms
 
     def off(self) -> None:
         """The safe state, at once and always. Its minimum off time counts from the next request,

@@ -44,6 +44,7 @@ class Watch:
                 self.relays.append(Relay(section[name]["pin"], rig.now_ms))
         self.last_c = None
         self.last_ms = None  # of a number within the sensor's range
+        self.recent = []  # (time, temperature) of these two minutes
         self.good = 0  # readings in a row that nobody could doubt
         self.longest_ms = 0  # of the steps
 
@@ -60,6 +61,7 @@ class Watch:
         self.safe()
         self.good = 0
         self.last_c = self.last_ms = None
+        self.recent = []
         for relay in self.relays:
             relay.changed_ms = self.rig.now_ms
 
@@ -67,7 +69,11 @@ class Watch:
         if not -55 <= temp_c <= 125:  # NaN is not, either
             self.good = 0
             return
+        # Beyond doubt: near each of two minutes, and not only near the last one.
+        self.recent = [(t, c) for t, c in self.recent if now_ms - t <= 120000]
         steady = self.last_c is not None and abs(temp_c - self.last_c) <= 10
+        steady = steady and all(abs(temp_c - c) <= 10 for _, c in self.recent)
+        self.recent.append((now_ms, temp_c))
         fresh = self.last_ms is not None and now_ms - self.last_ms <= self.stale_ms
         self.good = self.good + 1 if steady and fresh else 1
         self.last_c = temp_c
@@ -85,7 +91,7 @@ class Watch:
         for relay in self.relays:
             self._times(relay, now_ms, step_ms, fault)
         heat, heat2, cool = rig.heat, rig.heat2, rig.cool
-        assert not (cool and heat), now_ms
+        assert not (cool and (heat or heat2)), now_ms
         if heat or heat2 or cool:
             failsafe = rig.settings["failsafe"]
             if fault == "too hot":
@@ -108,6 +114,8 @@ class Watch:
             assert relay.pin != 27 or self.rig.heat, now_ms
         else:
             assert fault or passed_ms >= self.min_on_ms, (relay.pin, now_ms, passed_ms)
+            if relay is self.heater and self.max_on_ms and passed_ms >= self.max_on_ms:
+                assert not self.rig.heat2, (now_ms, "the second stage heats on")
         relay.on = on
         relay.changed_ms = now_ms
         relay.switched += on

@@ -77,6 +77,24 @@ def test_a_longer_gap_allows_a_larger_change():
         assert sensor.reads(20.0, *[None] * 22, 20.0 + step)[1] == fault, step
 
 
+def test_many_small_steps_are_a_jump_as_well():
+    for step in (9.0, -9.0, 2.0, -2.0):
+        sensor = Sensor(jump=10)
+        sensor.reads(20.0)
+        # As far as no room gets within two minutes.
+        readings = [20.0 + step * i for i in range(1, 24)]
+        faults = [sensor.reads(temp_c)[1] for temp_c in readings]
+        assert "jump" in faults, step
+        assert abs(readings[faults.index("jump")] - 20.0) <= 2 * 10 + 2 * abs(step), step
+        assert sensor.plausible.fault or abs(step) < 5, step
+
+
+def test_a_room_that_warms_for_hours_is_believed():
+    sensor = Sensor(jump=10)
+    for i in range(600):
+        assert sensor.reads(15.0 + i / 30)[1] is None
+
+
 def test_three_good_readings_end_a_fault():
     faults = {
         "range": (850.0,),
