@@ -150,7 +150,6 @@ class App:
             int(1000 * buffer["spill_after_s"]),
             board.reset_cause() in board.COUNTER_SURVIVES,
         )
-        # How many readings are only in RAM, told to the next run in case this one is cut short.
         self._retained = board.Retained()
         lost = self.queue.lost = self._retained.get()
         if lost:
@@ -162,7 +161,6 @@ class App:
         self._commands = commands.Commands(
             self, self.put, self._store, self._clock, Log("command")
         )
-        self._commands.restore()
         self.uplink = Uplink(
             settings,
             self.queue,
@@ -171,6 +169,7 @@ class App:
             self._commands.handle,
             self._commands.recover,
         )
+        self._commands.restore()
         self.pauses = PauseMeter()
         self.low_heap = None
         self.supervisor = Supervisor(board.watchdog, self.queue.flush, self.safe)
@@ -200,9 +199,10 @@ class App:
     def stop(self):
         """The relays off, and what is not delivered, and what was set, on flash."""
         self.safe()
+        self.uplink.release()
         self.queue.flush()
         self._store.flush()
-        self._retained.set(self.queue.in_ram)
+        self._retain()
 
     def put(self, name: str, value, t_ms: "int | None" = None):
         """Buffer a value of one of the device's own properties, of now or of `t_ms`."""
@@ -223,7 +223,11 @@ class App:
 
     def _buffer(self, index: int, value, t_ms=None):
         self.queue.put(index, value, t_ms)
-        self._retained.set(self.queue.in_ram)
+        self._retain()
+
+    def _retain(self):
+        """Tell the next run, in case this one is cut short, how many readings only RAM has."""
+        self._retained.set(self.queue.in_ram + self.uplink.in_flight)
 
     async def _sample(self, task, spec: dict):
         """Read one sensor on its grid: the n-th reading is due n periods after the first one."""
@@ -246,7 +250,9 @@ class App:
                 # The heat first: whatever the buffer makes of it, this was a reading.
                 if regulation:
                     regulation.thermostat.reading(value, uptime.ms())
-                if not (at_once and self.uplink.offer(index, spec["prop"], value)):
+                if at_once and self.uplink.offer(index, spec["prop"], value):
+                    self._retain()
+                else:
                     self._buffer(index, value)
                 if failing is not None:
                     log.info("reads again")
@@ -300,7 +306,7 @@ class App:
         while True:
             task.alive_ms = uptime.ms()
             self.queue.tick()
-            self._retained.set(self.queue.in_ram)
+            self._retain()
             await asyncio.sleep_ms(_SPILL_MS)
 
     async def _keep_time(self, task):

@@ -100,8 +100,8 @@ class Supervisor:
         return self._why
 
     def restart(self, why: str) -> None:
-        """Ask for a restart of the device, within about a second."""
-        self._why = why
+        """Ask for a restart of the device, within about a second; the first reason counts."""
+        self._why = self._why or why
 
     def failed(self, task: Task, error) -> None:
         """`task` met an error that it can live with: only a lack of memory concerns the others."""

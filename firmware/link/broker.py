@@ -59,6 +59,8 @@ class Broker:
         self.sessions = 0
         self.accepted = False  # a session was, since somebody last reset this
         self.direct = None  # values that do not wait for a feed: a direct.Direct
+        self.leave_ms = 0  # when to leave the session on purpose
+        self.listening = None  # called when commands can come
         self.tick = uptime.ms  # called at each step: whoever owns this may want to see that
 
     async def serve(self, probation_ms: int, most_ms: int):
@@ -69,11 +71,12 @@ class Broker:
         """
         self.connected_ms = None
         self.unanswered_ms = None
-        self.carried = False
+        self.carried = self.answered = False
         stream, session = await self._open()
         reader = None
         try:
             now = self.connected_ms = self.tick()
+            self.leave_ms = now + most_ms
             self._waiting.clear()
             self._ping_ms = None
             self._failure = None
@@ -85,7 +88,7 @@ class Broker:
             self._log.info("connected to %s:%d", self._host, self._port)
             while self._failure is None:
                 now = self.tick()
-                if now - self.connected_ms >= most_ms and not self._in_flight():
+                if now >= self.leave_ms and not self._in_flight():
                     return
                 if not self.carries and now - self.connected_ms >= probation_ms:
                     self.carries = self.carried = True
@@ -160,6 +163,7 @@ class Broker:
             while True:
                 kind, pid = await session.receive()
                 if kind == PUBACK:
+                    self.answered = True
                     sent = self._waiting.pop(pid, None)
                     if sent:
                         self._queue.acknowledge(sent[0])
@@ -170,6 +174,8 @@ class Broker:
                     self._ping_ms = None
                 elif kind == SUBACK and pid == self._subscription[0]:
                     self._subscription = (0, 0)
+                    if self.listening:
+                        self.listening()
                     self._log.info("listening for commands")
         except Exception as error:  # raised again by `serve`, which owns this task
             self._failure = error

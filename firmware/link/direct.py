@@ -55,8 +55,9 @@ class Direct:
                 self._sensors[sensor["prop"]] = (prop, method)
 
     @property
-    def waiting(self) -> bool:
-        return bool(self._entries)
+    def waiting(self) -> int:
+        """How many they are."""
+        return len(self._entries)
 
     def offer(self, index: int, name: str, value) -> bool:
         """Take it on its way; False if there is no room, or it is none that can go this way."""

@@ -38,9 +38,12 @@ _SHORTEST_PROBATION_MS = const(3000)
 _STABLE_MS = const(30000)  # a session this long forgets the failures before it
 # The platform's state holds the commands that were missed, and can't be had during a session. So a
 # session that began without it is left after the first of these times to ask for it; and any other
-# after the second, for commands that came between the question and the subscription.
+# after the second, for commands that came between the question and the subscription. Where those
+# were further apart than _GAP_MS, once after the third.
 _UNASKED_MS = const(900000)
 _ASK_AGAIN_MS = const(21600000)
+_GAP_MS = const(2000)
+_ASK_SOON_MS = const(60000)
 # HTTPS that works again makes MQTT's back-off begin anew, but not more often than this: an API
 # that fails now and then says nothing about the broker.
 _HOPE_MS = const(300000)
@@ -69,6 +72,7 @@ class Uplink:
         self._pace = Pace(settings["feed"]["per_minute"], settings["feed"]["max_points"])
         self._broker = Broker(settings, trust, queue, self._pace, on_command)
         self._broker.tick = self._tick
+        self._broker.listening = self._listening  # type: ignore[assignment]
         self._api = Api(settings, trust, queue, self._pace)
         self._direct = None
         if any(sensor["send"] != "feed" for sensor in settings["sensors"]):
@@ -84,6 +88,8 @@ class Uplink:
         self._down_since = uptime.ms()  # since when MQTT carries no feeds, if it does not
         self._https = False  # it has taken over
         self._asked = False  # the state was had since MQTT's last session
+        self._asked_ms = 0  # when it was asked for
+        self._soon = False  # it was asked for a second time since MQTT last failed
         self._poll_at = 0  # when to ask for it again, while HTTPS carries the feeds
         self._left = 0  # sessions that ended on purpose
         self._hope_ms = 0  # not before this HTTPS says again that MQTT may work, too
@@ -137,6 +143,16 @@ class Uplink:
         # Those that are still on their way are older, and must not come into the queue after it.
         direct.release()
         return False
+
+    @property
+    def in_flight(self) -> int:
+        """Values sent by themselves that are neither acknowledged nor in the queue."""
+        return self._direct.waiting if self._direct else 0
+
+    def release(self):
+        """They will not be acknowledged any more: into the queue with them."""
+        if self._direct:
+            self._direct.release()
 
     async def run(self):
         """Never returns. Cancelling it closes its connection."""
@@ -203,24 +219,38 @@ class Uplink:
         probation_ms = max(self._grace_ms, _SHORTEST_PROBATION_MS) if self._https else 0
         self._enter("mqtt", "connecting to the broker")
         self._api.close()
+        broker = self._broker
         try:
-            await self._broker.serve(probation_ms, _ASK_AGAIN_MS if self._asked else _UNASKED_MS)
+            await broker.serve(probation_ms, _ASK_AGAIN_MS if self._asked else _UNASKED_MS)
             self._left += 1
             self._log.info("MQTT is left to ask for the state")
         except LinkError as error:
-            unanswered_ms = self._broker.unanswered_ms
-            began_ms = self._broker.connected_ms
-            lasted_ms = 0 if began_ms is None else uptime.ms() - began_ms
-            if lasted_ms >= _STABLE_MS and unanswered_ms is None:
+            if self._lasted(_STABLE_MS):
                 self._mqtt_backoff.succeeded()
             self._failed("MQTT", self._mqtt_backoff, error)
-        if self._broker.connected_ms is not None:
-            self._heard_ms = uptime.ms()
-        if self._broker.carried:
+            self._soon = False
+        now = uptime.ms()
+        if broker.connected_ms is not None:
+            self._heard_ms = now
+        # A session that ends before it has taken anything is none, however many of them there are.
+        if broker.carried and (broker.answered or self._lasted(self._grace_ms)):
             # A feed without an answer has waited for as long as the grace lasts, or longer.
-            unanswered_ms = self._broker.unanswered_ms
-            self._down_since = uptime.ms() if unanswered_ms is None else unanswered_ms
+            self._down_since = now if broker.unanswered_ms is None else broker.unanswered_ms
             self._https = False
+
+    def _lasted(self, ms: int) -> bool:
+        """Whether MQTT's last session did, and left nothing unanswered."""
+        broker = self._broker
+        if broker.connected_ms is None or broker.unanswered_ms is not None:
+            return False
+        return uptime.ms() - broker.connected_ms >= ms
+
+    def _listening(self):
+        """Commands can come now."""
+        now = uptime.ms()
+        if self._asked and not self._soon and now - self._asked_ms > _GAP_MS:
+            self._soon = True
+            self._broker.leave_ms = now + _ASK_SOON_MS
 
     async def _bridge(self):
         """Until MQTT is to be tried again; once it has been down for long enough, over HTTPS."""
@@ -243,8 +273,7 @@ class Uplink:
                     await self._over_https(step)
                 await asyncio.sleep_ms(_TICK_MS)
         finally:
-            if self._direct:
-                self._direct.release()
+            self.release()
 
     def _due(self, now: int):
         """What is to be done over HTTPS next: a coroutine, or None."""
@@ -264,7 +293,8 @@ class Uplink:
 
     async def _read_state(self):
         # However it ends: a platform that can't tell its state may take feeds all the same.
-        self._poll_at = uptime.ms() + self._poll_ms
+        self._asked_ms = uptime.ms()
+        self._poll_at = self._asked_ms + self._poll_ms
         await self._api.read_state(self._on_state)
         self._asked = True
 
@@ -275,8 +305,7 @@ class Uplink:
         except LinkError as error:
             self._https = False
             self._failed("HTTPS", self._https_backoff, error)
-            if self._direct:
-                self._direct.release()
+            self.release()
             return
         now = self._tick()
         if taken is False:

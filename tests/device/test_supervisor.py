@@ -229,6 +229,18 @@ async def test_a_task_that_dies_of_memory_spills_and_comes_back():
         assert starts == [0, 1]
 
 
+async def test_the_first_reason_for_a_restart_is_the_one_that_is_told():
+    with Bench() as bench:
+
+        async def hungry(task):
+            await asyncio.sleep_ms(700000 if not bench.supervisor.restarts else 0)
+            raise MemoryError("no")
+
+        bench.supervisor.add("link", hungry)
+        # Its fifth death comes with its third lack of memory.
+        assert await bench.run(2000) == "memory"
+
+
 async def test_other_errors_concern_nobody_else():
     with Bench() as bench:
         task = bench.supervisor.add("steady", steady)
