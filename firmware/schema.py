@@ -77,7 +77,7 @@ _MQTT = (
         (256, 65536),
         "bytes",
         4096,
-        "a larger message is passed over without being stored",
+        "of a larger message only the property's name is read, and the command refused",
     ),
 )
 

@@ -6,6 +6,8 @@
 # 2025-01-01. Somebody's clock that says less has just been switched on.
 EARLIEST_MS = 1735689600000
 
+_YEAR_10000_MS = 253402300800000
+
 
 def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int:
     """Milliseconds since 1970 of a UTC date and time. Raises ValueError where it is none.
@@ -46,10 +48,10 @@ def from_iso(text: str) -> int:
     if zone != "Z":
         if len(zone) != 6 or zone[0] not in "+-" or zone[3] != ":":
             raise ValueError("expected a time that ends in Z or in an offset as +02:00")
-        east_min = number(zone[1:3]) * 60 + number(zone[4:])
+        east_min = utc_ms(1970, 1, 1, number(zone[1:3]), number(zone[4:]), 0) // 60000
         if zone[0] == "-":
             east_min = -east_min
-    return (
+    ms = (
         utc_ms(
             number(text[:4]),
             number(text[5:7]),
@@ -61,6 +63,9 @@ def from_iso(text: str) -> int:
         )
         - east_min * 60000
     )
+    if not 0 <= ms < _YEAR_10000_MS:
+        raise ValueError("no date")
+    return ms
 
 
 def number(digits: str) -> int:

@@ -29,7 +29,6 @@ class Api:
         self._auth = (device["key_id"], device["key_secret"])
         self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
         self._alone = True  # feeds of one property go to its own address
-        self._skipped = 0  # parts of the state that could not be read
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
@@ -75,8 +74,9 @@ class Api:
         """Read all that the platform holds of this device, in little memory.
 
         Its limits are kept to from now on. on_state(name, value, ms since 1970) is called for
-        each property, (name, None, 0) where it was never written; it may not raise. Raises
-        LinkError, maybe when some of them were told already.
+        each property, (name, None, 0) where it was never written; a value that can't be had here
+        is a range, as long as its text. Returns when all of them were told. Raises LinkError,
+        maybe when some of them were told already.
         """
 
         def found(kind, part):
@@ -84,8 +84,17 @@ class Api:
                 self._keep_to(state.limits(part))
                 return
             reading = state.reading(part)
-            if reading:
+            if not reading:
+                return
+            try:
                 on_state(*reading)
+            except MemoryError:
+                raise
+            except Exception as error:  # whatever it is, the others are told
+                name = reading[0]
+                self._log.error(
+                    "%s of the state is lost: %s: %s", name, type(error).__name__, error
+                )
 
         scanner = state.Scanner(found)
         answer = await self._http.get(
@@ -97,9 +106,6 @@ class Api:
         self._check(answer)
         if not scanner.ended:
             raise LinkError("the API's state is cut short")
-        if scanner.skipped > self._skipped:
-            self._log.warning("%d parts of the state are too long to be read", scanner.skipped)
-        self._skipped = scanner.skipped
 
     async def _post(self, path: str, data):
         return await self._http.post(

@@ -26,7 +26,9 @@ _FEEDS = b"csipio/data/out/devices/%s/json"
 
 
 class Broker:
-    """on_command: called with a property's name (str) and the payload (bytes); may not raise."""
+    """on_command: called with a property's name (str) and the payload (bytes, or a range, as long
+    as what is larger than mqtt.max_packet); may not raise.
+    """
 
     def __init__(self, settings: dict, trust, queue, pace, on_command):
         device = settings["device"]
@@ -180,7 +182,7 @@ class Broker:
         except Exception as error:  # raised again by `serve`, which owns this task
             self._failure = error
 
-    def _on_message(self, topic: bytes, payload: bytes):
+    def _on_message(self, topic: bytes, payload):
         if topic.startswith(self._commands):
             try:
                 name = str(topic[len(self._commands) :], "utf-8")

@@ -23,7 +23,7 @@ from firmware.url import parse_host
 _PORT = const(53)
 _SERVERS = const(3)  # as many as a resolv.conf may name (resolv.conf(5), MAXNS)
 _POLL_MS = const(20)
-_KNOWN = const(8)  # hosts whose last address is kept: a configuration names about three
+_KNOWN = const(8)  # hosts that are remembered: a configuration names about three
 
 _PACKET = const(512)  # RFC 1035, section 4.2.1: an answer over UDP is not longer
 _RECORDS = const(16)  # of an answer that are looked at
@@ -48,24 +48,33 @@ _WORDS = {
 
 
 async def resolve(host: str, port: int, kind: int) -> tuple:
-    """What `getaddrinfo` would give first for the host: (family, kind, proto, name, address).
+    """What `getaddrinfo` would give first for the host: (family, kind, proto, found, address).
 
-    Waits for up to three seconds. Raises LinkError, with words, if there is no address.
+    `found`: the address for people, for `works`. Waits for up to three seconds. Raises LinkError,
+    with words, if there is no address.
     """
-    name = host.lower().rstrip(".")
-    if name == "localhost":
-        name = "127.0.0.1"
-    elif not _is_address(name):
-        name = await resolver.address(name)
+    found = _plain(host)
+    if found == "localhost":
+        found = "127.0.0.1"
+    elif not _is_address(found):
+        found = await resolver.address(found)
     try:
-        return socket.getaddrinfo(name, port, 0, kind)[0]  # looks nothing up: it is an address
+        # Looks nothing up: it is an address.
+        family, kind, proto, _, address = socket.getaddrinfo(found, port, 0, kind)[0]
     except OSError as e:
-        raise LinkError("the address %s cannot be used (%s)" % (name, e))
+        raise LinkError("the address %s cannot be used (%s)" % (found, e))
+    return family, kind, proto, found, address
+
+
+def works(host: str, found: str):
+    """The host was reached at the address that `resolve` found."""
+    resolver.remember(_plain(host), found)
 
 
 class Resolver:
-    """Asks name servers, and knows the last address of each host for when none of them answers.
+    """Asks name servers, and remembers where each host was last reached, for when they know none.
 
+    They may be silent, or deny the name, as many routers do while their own way out is down.
     `servers()` gives them, `address` or `address:port`, the one to prefer first. It is asked
     before every look-up, because each Wi-Fi network has its own.
     """
@@ -82,20 +91,22 @@ class Resolver:
         query = _query(host)
         try:
             found = await self._ask(query)
+            if isinstance(found, str):
+                return found
+            why = "does not exist" if found == _NO_SUCH_NAME else "has no IPv4 address"
         except LinkError as error:
-            found = self._known.get(host)
-            if found is None:
-                raise LinkError("the name %s cannot be resolved: %s" % (host, error))
-            Log("dns").warning("%s; %s is taken to be at %s still", error, host, found)
-            return found
-        if found == _NO_SUCH_NAME:
-            raise LinkError("the name %s does not exist" % host)
-        if not isinstance(found, str):
-            raise LinkError("the name %s has no IPv4 address" % host)
+            why = "cannot be resolved: %s" % error
+        found = self._known.get(host)
+        if found is None:
+            raise LinkError("the name %s %s" % (host, why))
+        Log("dns").warning("the name %s %s; it is taken to be at %s still", host, why, found)
+        return found
+
+    def remember(self, host: str, address: str):
+        """The host is there."""
         if host not in self._known and len(self._known) >= _KNOWN:
             self._known.popitem()
-        self._known[host] = found
-        return found
+        self._known[host] = address
 
     async def _ask(self, query):
         """What `decode` made of the first answer that settles it; LinkError if none does."""
@@ -162,14 +173,21 @@ def _open(server: str):
 def _hear(sock, query):
     """None if there is nothing to it; LinkError or OSError if it is the server's last word."""
     try:
-        found = decode(sock.recv(_PACKET), query)
+        packet = sock.recv(_PACKET)
     except OSError as e:
         if e.errno == errno.EAGAIN:  # what came was damaged
             return None
         raise
+    if not packet:  # an ESP32's socket hears nothing more after it
+        raise LinkError("its answer is empty")
+    found = decode(packet, query)
     if isinstance(found, int) and found not in (0, _NO_SUCH_NAME):
         raise LinkError(_WORDS.get(found) or "it answered with the error %d" % found)
     return found
+
+
+def _plain(host: str) -> str:
+    return host.lower().rstrip(".")
 
 
 def _is_address(host: str) -> bool:

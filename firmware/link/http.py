@@ -15,15 +15,16 @@ from firmware.url import parse_url
 
 # Receipts are a few dozen bytes. More than this is nothing that we asked for.
 MAX_BODY = const(8192)
-# A body that is not kept takes no memory, but time: a board scans some 30 KiB in a second.
-MAX_STREAMED = const(262144)
+# A body that is not kept takes no memory, but time: a board scans some 30 KiB in a second. So the
+# deadline is its limit, and this is more than comes before any.
+_ENDLESS = const(0x3FFFFFFF)
 _MAX_HEAD = const(4096)
 _MAX_HEADERS = const(64)  # each takes far more RAM than its bytes
 _CHUNK = const(128)
 
 
 class Response:
-    """An answer that was received whole."""
+    """An answer; the content of one that is no success (300 and above) is not waited for."""
 
     def __init__(self, status_code: int, headers: dict, content: bytes):
         self.status_code = status_code
@@ -133,15 +134,12 @@ class Http:
         while 100 <= status < 200:
             status, headers = await self._head()
         content = bytearray()
-        if status == 200 and sink:
-            await self._body(headers, sink, MAX_STREAMED)
-        elif status not in (204, 304) and not self._bodiless:
-            try:
-                await self._body(headers, content.extend, MAX_BODY)
-            except LinkError:
-                if status < 300:
-                    raise
-                self.close()  # the status is what counts, and not the page that explains it
+        if status >= 300:
+            self.close()  # the status is what counts, and not the page that explains it
+        elif status == 200 and sink:
+            await self._body(headers, sink, _ENDLESS)
+        elif status != 204 and not self._bodiless:
+            await self._body(headers, content.extend, MAX_BODY)
         # What follows an answer would be taken for the next one.
         if "close" in headers.get("connection", "").lower() or self._buffer:
             self.close()
@@ -252,4 +250,5 @@ def _text(data: bytes) -> str:
     try:
         return str(data, "utf-8").strip()
     except UnicodeError:
-        raise LinkError("the answer's head is no text")
+        # RFC 9110, section 5.5: it may be Latin-1, or anything.
+        return "".join([chr(byte) for byte in data]).strip()

@@ -17,8 +17,9 @@ from firmware.link.stream import within
 from firmware.log import Log
 
 # A command is the raw value of one property; the largest that this device understands is a part
-# of its configuration. Larger packets are passed over without being stored.
+# of its configuration. Larger packets are passed over without being stored, but for their topic.
 MAX_PACKET = const(4096)
+_LONGEST_TOPIC = const(256)  # of those; what is longer is nobody's
 
 _CONNACK = const(0x20)
 _PUBLISH = const(0x30)
@@ -98,7 +99,8 @@ class Session:
         """`on_message(topic, payload)`, both bytes, is called from `receive`.
 
         What it raises is logged, and the message acknowledged: it would come back for ever.
-        `max_packet`: bytes after the fixed header; larger packets are passed over.
+        `max_packet`: bytes after the fixed header; of what is larger, the payload is not kept, and
+        a range stands for it, as long as it was.
         """
         self._stream = stream
         self._wire = _Wire()
@@ -210,7 +212,7 @@ class Session:
             raise LinkError("the broker sent a packet that nobody asked for")
         return kind, 0
 
-    def _deliver(self, topic: bytes, payload: bytes):
+    def _deliver(self, topic: bytes, payload):
         try:
             self._on_message(topic, payload)
         except Exception as error:  # whatever it is, the session and the acknowledgement go on
@@ -242,24 +244,25 @@ class Session:
         return first & 0xF0, packet
 
     async def _skip(self, first: int, size: int):
-        """Read past a packet that is too large, and acknowledge it, so that it does not return."""
+        """Read past a packet that is too large; tell of it, and acknowledge it as any other."""
         self.skipped += 1
         if first & 0xF0 != _PUBLISH or first & 4:
             raise LinkError("the broker sent a malformed packet")
         number = memoryview(bytearray(2))
         await self._stream.read_exactly(number)
-        topic = number[0] << 8 | number[1]
-        size -= 2
+        length = number[0] << 8 | number[1]
+        size -= 2 + length + (first & 2)  # a packet id has two bytes
+        if size < 0:
+            raise LinkError("the broker sent a malformed packet")
+        topic = bytearray(min(length, _LONGEST_TOPIC))
+        await self._stream.read_exactly(memoryview(topic))
         chunk = memoryview(bytearray(_CHUNK))
+        await self._discard(chunk, length - len(topic))
         if first & 2:
-            if topic + 2 > size:
-                raise LinkError("the broker sent a malformed packet")
-            await self._discard(chunk, topic)
             await self._stream.read_exactly(number)
             self._wire.write(b"\x40\x02" + bytes(number))
-            size -= topic + 2
         await self._discard(chunk, size)
-        Log("mqtt").warning("passed over a message larger than mqtt.max_packet")
+        self._deliver(bytes(topic), range(size))
         await self.flush()
 
     async def _discard(self, chunk, size: int):

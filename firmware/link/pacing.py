@@ -6,6 +6,7 @@ from micropython import const
 
 _FIRST_MS = const(1000)
 _LONGEST_MS = const(300000)
+_SPREAD_MS = const(5000)
 _SLOWEST = const(64)
 _AHEAD = const(8)  # turns of feeds that values which cannot wait may take
 
@@ -14,7 +15,8 @@ class Backoff:
     """Exponential back-off with full jitter, so that a thousand devices do not return together.
 
     The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (Marc
-    Brooker, "Exponential Backoff And Jitter").
+    Brooker, "Exponential Backoff And Jitter"). One with a floor is the floor and up to
+    `_SPREAD_MS`, and counts as none of them.
     """
 
     def __init__(self):
@@ -24,16 +26,18 @@ class Backoff:
 
     def failed(self, now_ms: int, floor_ms: int = 0) -> int:
         """Note a failure; return the delay in ms, at least `floor_ms`."""
-        ceiling = min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS)
-        self._failures += 1
+        if floor_ms:
+            delay = floor_ms + _draw(_SPREAD_MS)
+        else:
+            delay = _draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
+            self._failures += 1
         self._floor_ms = floor_ms
-        delay = max(_draw(ceiling), floor_ms)
         self.at_ms = now_ms + delay
         return delay
 
     def succeeded(self) -> bool:
         """Had it failed before?"""
-        failed = self._failures > 0
+        failed = self._failures > 0 or self.refused
         self._failures = 0
         self._floor_ms = 0
         self.at_ms = 0

@@ -13,11 +13,12 @@ import struct
 from micropython import const
 
 from firmware.link import LinkError, deadlines
-from firmware.link.dns import resolve
-from firmware.link.stream import close, readable, within
+from firmware.link.dns import resolve, works
+from firmware.link.stream import close, opened, readable, within
 from firmware.log import Log
 from firmware.points.clock import system_ms
 from firmware.times import EARLIEST_MS
+from firmware.unload import unload
 from firmware.url import parse_host
 
 # RFC 4330, section 4: the NTP era begins in 1900, and the next one in 2036. Seconds whose highest
@@ -41,12 +42,14 @@ async def keep(clock, hosts: list, api_url=None, on_set=None):
     """Task: keep the clock right, by the first server that answers; never returns.
 
     `hosts`: `host` or `host:port`; none means that the operating system's clock is right.
-    `api_url`: whose HTTP `Date` gives the time as long as it is unknown and no server answers.
-    on_set(ms since 1970, now) is called whenever the clock was set.
+    `api_url`: whose HTTP `Date` gives the time as long as no server has done so. It may be wrong,
+    and is asked for again at each round. on_set(ms since 1970, now) is called whenever the clock
+    was set.
     """
     log = Log("time")
     pause_s = _FIRST_PAUSE_S
     unanswered = 0  # rounds
+    dated = False  # the time is that of a `Date`
     while True:
         found = None
         if hosts:
@@ -56,13 +59,17 @@ async def keep(clock, hosts: list, api_url=None, on_set=None):
             found = (system_ms(), clock.uptime_ms())
         if found:
             pause_s = _EVERY_S
-        elif api_url and unanswered >= _ROUNDS and not clock.known:
+            dated = False
+        elif api_url and unanswered >= _ROUNDS and (dated or not clock.known):
             from firmware.link import date
 
             try:
-                found = await date.ask(api_url, clock.uptime_ms)
+                found = await date.ask(api_url, clock)
             except LinkError as error:
                 log.warning("%s", error)
+            finally:
+                unload("firmware.link.date")
+            dated = dated or found is not None
         if found:
             clock.set(*found)
             if on_set:
@@ -91,14 +98,13 @@ async def _first(hosts: list, clock, log):
 
 async def query(host: str, port: int, uptime_ms) -> tuple:
     """Ask once; return (ms since 1970, at which uptime). Waits for the answer without end."""
-    family, kind, proto, _, address = await resolve(host, port, socket.SOCK_DGRAM)
+    family, kind, proto, found, address = await resolve(host, port, socket.SOCK_DGRAM)
     cookie = os.urandom(8)
     request = bytearray(48)
     request[0] = _MODE_CLIENT
     request[40:48] = cookie
-    sock = socket.socket(family, kind, proto)
+    sock = opened(family, kind, proto)
     try:
-        sock.setblocking(False)
         sock.connect(address)
         sent = uptime_ms()
         sock.send(request)
@@ -106,12 +112,16 @@ async def query(host: str, port: int, uptime_ms) -> tuple:
             await readable(sock)
             received = uptime_ms()
             try:
-                utc = decode(sock.recv(64), cookie)
+                packet = sock.recv(64)
+                if not packet:  # an ESP32's socket hears nothing more after it
+                    raise OSError(errno.ECONNABORTED)
+                utc = decode(packet, cookie)
             except OSError as e:
                 if e.errno == errno.EAGAIN:
                     continue
                 raise
             if utc is not None:
+                works(host, found)
                 return utc, (sent + received) // 2
     except OSError as e:
         raise LinkError("the time server %s does not answer (%s)" % (host, e))
@@ -124,6 +134,7 @@ def decode(packet: bytes, cookie: bytes):
 
     RFC 4330, section 5: the server's mode, a stratum of 1 to 15 (0 is a refusal), clocks that are
     in step, our own timestamp (here a random cookie) sent back, timestamps that belong together.
+    The one of receiving may be missing.
     """
     if len(packet) < 48 or packet[24:32] != cookie:
         return None
@@ -132,8 +143,8 @@ def decode(packet: bytes, cookie: bytes):
     got_s, got_f, sent_s, sent_f = struct.unpack_from("!4I", packet, 32)
     if not sent_s:
         return None
-    got = _ms(got_s, got_f)
     sent = _ms(sent_s, sent_f)
+    got = _ms(got_s, got_f) if got_s or got_f else sent
     if got < EARLIEST_MS:
         return None
     # It cannot have kept the question for longer than we waited.

@@ -8,6 +8,7 @@ deadline for each read is kept by a peer that drips.
 import asyncio
 import binascii
 import errno
+import gc
 import os
 import select
 import socket
@@ -23,7 +24,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware.link import LinkError, deadlines
-from firmware.link.dns import resolve
+from firmware.link.dns import resolve, works
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -38,21 +39,27 @@ _WORDS = {
     errno.ENOTCONN: "the connection was reset",
     errno.EHOSTUNREACH: "the host cannot be reached",
     errno.ETIMEDOUT: "the host does not answer",
-    errno.ENOMEM: "not enough memory for a connection",
+    # ENFILE and EMFILE, for which MicroPython has no names.
+    23: "no socket is free",
+    24: "no socket is free",
 }
 
-_TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT, errno.ENOMEM)
+_TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
+
+# The second is MBEDTLS_ERR_MPI_ALLOC_FAILED, -0x10, which MicroPython takes for a socket's error.
+_NO_MEMORY = (errno.ENOMEM, 16)
 
 # What mbedTLS says of a certificate, by words that all its versions have in it; and how to say it
-# to somebody who can do something about it. The second half: its errors, by their names.
+# to somebody who can do something about it. The last two by the numbers of its errors, -0x7200
+# (INVALID_RECORD) and -0x7780 (FATAL_ALERT_MESSAGE): not every build has their names.
 _TLS_WORDS = (
     ("not correctly signed", "the certificate of {0} is not signed by {1}; is tls.ca right?"),
     ("does not match", "the certificate of {0} is for another name; is the URL right?"),
     ("has expired", "the certificate of {0} has expired; is the clock right?"),
     ("in the future", "the certificate of {0} is not valid yet; is the clock right?"),
     ("X509", "the certificate of {0} was refused by {1}; are tls.ca and the clock right?"),
-    ("INVALID_RECORD", "{0} speaks no TLS there; are the URL's scheme and port right?"),
-    ("FATAL_ALERT", "{0} refused it"),
+    ("-29184", "{0} speaks no TLS there; are the URL's scheme and port right?"),
+    ("-30592", "{0} refused it"),
 )
 
 
@@ -79,40 +86,41 @@ class Trust:
         self.path = path
         self._verify = verify
         self._context: Any = None
-        self._version = None  # of the file that the context is made of
+        self._version: tuple | None = None  # of the file that the context is made of
 
-    def wrap(self, sock, host: str):
-        """The socket with TLS on it; the handshake happens in the first write."""
-        version = self._stat() if self._verify else None
-        if self._context is None or version != self._version:
+    async def load(self):
+        """Read the file, if it is not the one that was read. Raises LinkError.
+
+        A bundle has a hundred certificates or more: others get their turn between two of them.
+        """
+        version = None
+        try:
+            if self._verify:
+                stat = os.stat(self.path)
+                version = stat[6], stat[8]
+            if self._context and version == self._version:
+                return
             self._context = None  # before the new one is made: there is no room for two
-            self._context = self._load()
-            self._version = version
-        return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-
-    def _stat(self):
-        """What changes with the file: its size and time."""
-        try:
-            stat = os.stat(self.path)
+            context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
+            if self._verify:
+                for certificate in _certificates(self.path):
+                    context.load_verify_locations(cadata=certificate)
+                    await asyncio.sleep_ms(0)
         except OSError as e:
-            raise LinkError("tls.ca: %s cannot be read (%s); put the CA there" % (self.path, e))
-        return stat[6], stat[8]
-
-    def _load(self):
-        context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if not self._verify:
-            context.verify_mode = ssl.CERT_NONE
-            return context
-        context.verify_mode = ssl.CERT_REQUIRED
-        try:
-            for certificate in _certificates(self.path):
-                context.load_verify_locations(cadata=certificate)
-        except OSError as e:
-            raise LinkError("tls.ca: %s cannot be read (%s); put the CA there" % (self.path, e))
+            raise LinkError(
+                "tls.ca: %s cannot be read (%s); put the CA there" % (self.path, words(e))
+            )
         except ValueError as e:
             why = str(e).strip()
             raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self.path, why))
-        return context
+        self._context = context
+        self._version = version
+
+    def wrap(self, sock, host: str):
+        """The socket with TLS on it, after `load`; the handshake happens in the first write."""
+        gc.collect()  # a board's TLS takes its 45 KiB from what the heap leaves
+        return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
 
 def _certificates(path: str):
@@ -149,15 +157,17 @@ def _certificates(path: str):
 class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
-    def __init__(self, sock, host: str = "", ca=None, below=None):
+    def __init__(self, sock, host: str = "", ca=None, below=None, found=None):
         """`ca`: the file that certificates are checked by, for a socket with TLS on it.
 
-        `below`: the socket that this TLS is on.
+        `below`: the socket that this TLS is on. `found`: the address that the host was found at,
+        to be remembered if it is the right one.
         """
         self._sock = sock
         self._below = below
         self._host = host
         self._ca = ca
+        self._found = found
         self._shaking = ca is not None  # the TLS handshake is not over
         self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
@@ -202,7 +212,11 @@ class Stream:
                 raise LinkError(text)
             if n:
                 at += n
-                self._shaking = False  # nothing is taken before it is over
+                # Nothing is taken before the connection is made, and the handshake over.
+                self._shaking = False
+                if self._found:
+                    works(self._host, self._found)
+                    self._found = None
             elif self._ca is None:
                 await writable(self._sock)
             else:
@@ -228,12 +242,13 @@ async def connect(host: str, port: int, trust=None) -> Stream:
 
     Each step has its deadline; the handshake is part of the first write. Raises LinkError.
     """
-    family, kind, proto, _, address = await within(
+    if trust:
+        await trust.load()
+    family, kind, proto, found, address = await within(
         deadlines.DNS_MS, "looking up %s" % host, resolve(host, port, socket.SOCK_STREAM)
     )
-    sock = socket.socket(family, kind, proto)
+    sock = opened(family, kind, proto)
     try:
-        sock.setblocking(False)
         try:
             sock.connect(address)
         except OSError as e:
@@ -243,14 +258,24 @@ async def connect(host: str, port: int, trust=None) -> Stream:
             deadlines.TCP_MS, "the TCP connection to %s:%d" % (host, port), writable(sock)
         )
         if trust:
-            return Stream(trust.wrap(sock, host), host, trust.path, sock)
-        return Stream(sock, host)
+            return Stream(trust.wrap(sock, host), host, trust.path, sock, found)
+        return Stream(sock, host, found=found)
     except OSError as e:
         close(sock)
         raise LinkError(words(e))
     except BaseException:
         close(sock)
         raise
+
+
+def opened(family: int, kind: int, proto: int):
+    """A new socket, that holds nobody up. Raises LinkError."""
+    try:
+        sock = socket.socket(family, kind, proto)
+    except OSError as e:
+        raise LinkError(words(e))
+    sock.setblocking(False)
+    return sock
 
 
 async def within(ms: int, what: str, awaitable):
@@ -268,11 +293,15 @@ def _late(what: str, ms: int) -> LinkError:
 def words(error, host: str = "the server", ca=None) -> str:
     """What a person can do something with, for an error of a socket or of TLS.
 
-    `ca`: the file that the host's certificate was checked by, if there was one.
+    `ca`: the file that the host's certificate was checked by, if there was one. Raises MemoryError
+    where that is what was short: not the link alone is to do something about it.
     """
     text = str(error).strip()
-    if isinstance(error, OSError) and error.errno in _WORDS:
-        return _WORDS[error.errno]
+    if isinstance(error, OSError):
+        if error.errno in _NO_MEMORY or "alloc" in text.lower():
+            raise MemoryError(text)
+        if error.errno in _WORDS:
+            return _WORDS[error.errno]
     for said, meant in _TLS_WORDS:
         if said in text:
             return meant.format(host, ca)

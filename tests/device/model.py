@@ -5,14 +5,13 @@ with, in what it says and in what it costs.
 """
 
 import json
-import math
 import struct
 
 from firmware.points.clock import Clock, iso
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
 
-T0 = 1795344000000  # 2026-11-22T16:00:00.000Z
+T0 = 1795344000000  # 2026-11-22T10:40:00.000Z
 
 
 class Time:
@@ -60,12 +59,26 @@ def parse(text):
     return s * 1000 + int(text[20:23])
 
 
+def span(begin, end, step):
+    """As `range`, whose numbers are wrong beyond 2**30 where a word has 32 bits."""
+    while begin < end:
+        yield begin
+        begin += step
+
+
 def number(value, decimals):
-    """The text of a float, as the ring keeps it (32 bits), rounded half away from zero."""
-    single = struct.unpack("<f", struct.pack("<f", value))[0]
-    n = math.floor(abs(single) * 10**decimals + 0.5)  # exact: 24 + 20 bits of 53
+    """The text of a float, as the ring keeps it (32 bits), rounded half away from zero.
+
+    Exact: by the whole number and the power of two that the float is made of.
+    """
+    bits = struct.unpack("<I", struct.pack("<f", value))[0]
+    exponent = bits >> 23 & 0xFF
+    whole = bits & 0x7FFFFF | (0x800000 if exponent else 0)
+    power = 150 - (exponent or 1)  # the float is whole / 2**power
+    assert power >= 0, value
+    n = (whole * 10**decimals * 2 + (1 << power)) >> (power + 1)
     digits = "%0*d" % (decimals + 1, n)
-    sign = "-" if single < 0 and n else ""
+    sign = "-" if bits >> 31 and n else ""
     if decimals:
         digits = digits[:-decimals] + "." + digits[-decimals:]
     return sign + digits

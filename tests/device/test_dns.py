@@ -15,7 +15,8 @@ fake_esp32.install()
 from firmware.board import esp32, unix  # noqa: E402 needs the stand-ins
 from firmware.link import LinkError, dns, sntp  # noqa: E402
 from firmware.link.dns import Resolver, decode, resolve  # noqa: E402
-from firmware.link.stream import connect, readable, within  # noqa: E402
+from firmware.link.stream import Trust, connect, readable, within  # noqa: E402
+from firmware.log import Log  # noqa: E402
 from peers import (  # noqa: E402
     HOST,
     PAUSE_MS,
@@ -120,7 +121,7 @@ async def test_nothing_but_the_answer_is_believed():
     def answers(data):
         other = wire("mqtt.csip.ro") + data[-4:]
         return (
-            b"",
+            b"\0",
             b"\0",
             data,  # the question itself
             reply(data, wrong, number=bytes((data[0] ^ 1, data[1]))),
@@ -135,6 +136,13 @@ async def test_nothing_but_the_answer_is_believed():
 
     peer = UdpPeer(answers)
     assert await address(asking(peer, again_ms=2000, silence_ms=3000)) == "192.0.2.7"
+
+
+async def test_an_empty_answer_is_not_waited_behind():
+    """After one, an ESP32's socket finds nothing any more but its end, again and again."""
+    peer = UdpPeer(lambda data: (b"",))
+    error = await failure(address(asking(peer, silence_ms=600000)))
+    assert "its answer is empty" in str(error)
 
 
 async def test_who_was_not_asked_is_not_heard():
@@ -353,32 +361,35 @@ async def test_silence_of_all_is_told_and_holds_nobody_up():
     assert descriptors() == before
 
 
-async def test_the_last_address_is_used_when_no_server_answers_and_not_before():
+async def test_where_the_host_was_last_reached_is_used_when_no_server_knows_it_and_not_before():
     answers = [says("192.0.2.7")]
     peer = UdpPeer(lambda data: answers[0](data))
     resolver = asking(peer)
-    assert await address(resolver) == "192.0.2.7"
-    answers[0] = says("192.0.2.8")  # it has moved
-    assert await address(resolver) == "192.0.2.8"
+    resolver.remember(NAME, "192.0.2.6")
+    assert await address(resolver) == "192.0.2.7"  # it has moved
+    resolver.remember(NAME, "192.0.2.7")
+    answers[0] = says("203.0.113.9")  # a false one, where nobody is reached
+    assert await address(resolver) == "203.0.113.9"
     answers[0] = silent
     began = time.ticks_ms()
-    assert await address(resolver) == "192.0.2.8"
+    assert await address(resolver) == "192.0.2.7"
     assert time.ticks_diff(time.ticks_ms(), began) >= 180
     error = await failure(address(resolver, "other.example"))
     assert "other.example cannot be resolved" in str(error)
-    answers[0] = answers_with(0x8182)
-    assert await address(resolver) == "192.0.2.8"
-    answers[0] = answers_with(0x8183)
-    assert "does not exist" in str(await failure(address(resolver)))
+    # Also where it is denied, as by a router that has no way out itself.
+    for denied in (answers_with(0x8182), answers_with(0x8183), answers_with(ANSWERED)):
+        warnings = Log.warnings
+        answers[0] = denied
+        assert await address(resolver) == "192.0.2.7"
+        assert Log.warnings == warnings + 1
     peer.close()
-    answers[0] = silent
-    assert await address(resolver) == "192.0.2.8"
+    assert await address(resolver) == "192.0.2.7"
 
 
 async def test_only_a_few_addresses_are_kept():
-    resolver = asking(UdpPeer(says("192.0.2.7")))
+    resolver = asking()
     for i in range(20):
-        await address(resolver, "host%d.example" % i)
+        resolver.remember("host%d.example" % i, "192.0.2.7")
     assert len(resolver._known) == 8
     assert "host19.example" in resolver._known
 
@@ -473,13 +484,55 @@ async def test_connections_are_made_by_name():
         assert str(error) == "the name mqtt.csip.io does not exist"
 
 
+async def test_an_address_is_remembered_when_the_host_was_reached_there():
+    async def gone(conn):
+        await conn.gone()
+
+    async def attempt(port, trust=None):
+        stream = await connect(NAME.upper(), port, trust)
+        try:
+            await stream.write(b"hello")
+        finally:
+            stream.close()
+
+    closed, _sock = refusing()
+    peer = Peer(gone)
+    resolver = asking(UdpPeer(says(HOST)))
+    with Asked(resolver):
+        await failure(attempt(closed))
+        # It accepts connections, and speaks no TLS.
+        mute = Peer(lambda conn: conn.read(1))
+        await failure(attempt(mute.port, Trust("", False)))
+        assert resolver._known == {}
+        await attempt(peer.port)
+        assert resolver._known == {NAME: HOST}
+    mute.close()
+    peer.close()
+
+
+async def test_the_address_of_a_time_server_is_remembered_when_it_has_answered():
+    def answer(data):
+        stamp = b"\xed\0\0\0\0\0\0\0"  # 2026
+        return (b"\x24\2" + bytes(22) + data[40:48] + stamp + stamp,)
+
+    for answers, remembered in ((answer, {NAME: HOST}), (lambda data: (b"no",), {})):
+        resolver = asking(UdpPeer(says(HOST)))
+        peer = UdpPeer(answers)
+        with Asked(resolver):
+            try:
+                await within(300, "it", sntp.query(NAME, peer.port, time.ticks_ms))
+            except LinkError:
+                pass
+        assert resolver._known == remembered
+
+
 async def test_addresses_and_localhost_are_not_asked_for():
     peer = UdpPeer(silent)
     with Asked(asking(peer)):
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            plain = socket.getaddrinfo(HOST, 80, 0, kind)[0]
+            family, kind, proto, _, plain = socket.getaddrinfo(HOST, 80, 0, kind)[0]
             for name in (HOST, "localhost", "LocalHost."):
-                assert await resolve(name, 80, kind) == plain
+                assert await resolve(name, 80, kind) == (family, kind, proto, HOST, plain)
         await failure(resolve("1.2.3", 80, socket.SOCK_STREAM))
         await failure(resolve("256.1.1.1", 80, socket.SOCK_STREAM))
     assert peer.asked >= 2

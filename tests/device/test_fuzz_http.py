@@ -94,7 +94,7 @@ def expected(data):
             if not colon or not name or b" " in name or name in headers or len(headers) > 50:
                 return None
             headers[name] = value.strip().lower()
-    if status in (204, 304):
+    if status == 204 or status >= 300:  # what explains a status is not waited for
         return status, b"", at
     coding = headers.get(b"transfer-encoding")
     length = headers.get(b"content-length")

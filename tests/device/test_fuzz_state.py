@@ -11,7 +11,8 @@ TIMEOUT_S = 100
 
 _whole = [b"", []]  # the state that was made last, before it was damaged, and its parts
 
-VALUES = (21.5, -0.0, 1e300, 3, True, None, "off", 'quoted "\\', "°C \u2028", "x" * 900, [1, [2]])
+_HUGE = 1e300 if float("inf") > 1e300 else 1e38  # as this port's floats have 64 bits or 32
+VALUES = (21.5, -0.0, _HUGE, 3, True, None, "off", 'quoted "\\', "°C \u2028", "x" * 900, [1, [2]])
 TIMES = ("2026-11-22T16:00:00Z", "2017-05-01T14:00:57.467+02:00", "soon", "", 7, None)
 NAMES = ("setpoint", "c$Mode", "schedule", "", "$", "a$b$C", None)
 TOKENS = (
@@ -44,22 +45,37 @@ def property_entry():
     if not random.randrange(10):
         entry["meta"] = [{"deep": [[[["x"]]]]}]
     if not random.randrange(20):
-        entry["note"] = "y" * 2100  # too long
+        entry["note"] = "y" * 2100  # of no use
     return entry
+
+
+def part_of(entry):
+    """What the scanner is to find of it."""
+    part = {}
+    for member, key in (
+        ("ref", "qname"),
+        ("meta", "name"),
+        ("value", "mostRecent"),
+        ("value", "time"),
+    ):
+        tree = entry.get(member)
+        if type(tree) is dict and key in tree:
+            part[("%s.%s" % (member, key)).encode()] = tree[key]
+    return part
 
 
 def made() -> bytes:
     ingestion = {"rateLimit": random.choice((60, 0, -1, 1.5, "60")), "maxNrOfDpPerFeed": 100}
     properties = [property_entry() for _ in range(random.randrange(4))]
     texts = [json.dumps(part) for part in [ingestion] + properties]
-    parts = [json.loads(text) for text in texts if len(text.encode()) <= state.MAX_PART]
+    parts = [part_of(json.loads(text)) for text in texts[1:]]
     listed = random.randrange(2)
     members = [text if listed else '"%d" : %s' % (i, text) for i, text in enumerate(texts[1:])]
     brackets = "[%s]" if listed else "{%s}"
     data = '{"header": {"a": [{}], "ingestion": %s, "z": {"properties": {"x": {}}}},' % texts[0]
     data += random.choice(("", '"stats": {"properties": [{"ingestion": {}}]},', '"t": "{[\\"",'))
     data += ' "properties": ' + brackets % ", \r\n".join(members) + "}"
-    _whole[:] = data.encode(), sorted([json.dumps(part) for part in parts])
+    _whole[:] = data.encode(), [part for part in parts if part]
     if not random.randrange(4):
         return _whole[0]
     return fuzz.mutated(_whole[0], (_whole[0],), TOKENS)
@@ -82,7 +98,8 @@ async def check(data):
     fuzz.begin()
     result = scan(data, 128)
     fuzz.end()
-    assert result == scan(data, fuzz.pieces())
+    again = scan(data, fuzz.pieces())
+    assert result == again or str(result) == str(again)  # no two ranges are the same
     if result is None:
         return "refused"
     parts, ended = result
@@ -99,7 +116,8 @@ async def check(data):
             assert type(utc_ms) is int and (value is not None or utc_ms >= 0)
     if data == _whole[0]:
         assert ended
-        assert sorted([json.dumps(part) for _, part in parts]) == _whole[1]
+        assert [part for kind, part in parts if kind == "properties"] == _whole[1]
+        assert [kind for kind, _ in parts].count("ingestion") == 1
         return "whole"
     return "ended" if ended else "cut"
 

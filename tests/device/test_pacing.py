@@ -38,13 +38,22 @@ def test_the_next_try_is_due_after_the_delay():
     assert backoff.at_ms == 5000 + delay
 
 
-def test_a_floor_holds_for_the_shortest_delay_and_does_not_lengthen_a_long_one():
-    for _ in range(100):
-        assert Backoff().failed(0, 60000) == 60000
-    backoff = Backoff()
-    found = [backoff.failed(0, 60000) for _ in range(200)]
-    assert min(found) == 60000
-    assert 60000 < max(found) <= 300000
+def test_a_floor_is_the_delay_whatever_failed_before_but_not_of_all_devices_to_the_millisecond():
+    for failures in (0, 1, 12):
+        backoff = Backoff()
+        for _ in range(failures):
+            backoff.failed(0)
+        found = [backoff.failed(0, 60000) for _ in range(200)]
+        assert min(found) >= 60000 and max(found) <= 65000
+        assert max(found) - min(found) > 2000
+
+
+def test_a_failure_with_a_floor_does_not_lengthen_the_delays_of_others():
+    for _ in range(50):
+        backoff = Backoff()
+        for _ in range(12):
+            backoff.failed(0, 60000)
+        assert backoff.failed(0) <= 1000
 
 
 def test_success_starts_again_at_a_second():
@@ -62,6 +71,9 @@ def test_success_tells_whether_it_was_needed():
     backoff = Backoff()
     assert not backoff.succeeded()
     backoff.failed(0)
+    assert backoff.succeeded()
+    assert not backoff.succeeded()
+    backoff.failed(0, 60000)
     assert backoff.succeeded()
     assert not backoff.succeeded()
 
@@ -91,9 +103,9 @@ def test_a_cause_that_is_gone_makes_no_wait_longer():
 def test_a_floor_holds_even_if_another_cause_is_gone():
     backoff = Backoff()
     assert not backoff.refused
-    backoff.failed(0, 60000)
+    at_ms = backoff.failed(0, 60000)
     backoff.restart(10)
-    assert backoff.refused and backoff.at_ms == 60000
+    assert backoff.refused and backoff.at_ms == at_ms
     backoff.failed(60000)
     assert not backoff.refused
     backoff.failed(0, 60000)

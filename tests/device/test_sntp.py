@@ -7,13 +7,22 @@ import struct
 import time
 
 from firmware import uptime
-from firmware.link import sntp
+from firmware.link import http, sntp
 from firmware.link.sntp import decode, keep, query
 from firmware.link.stream import within
 from firmware.points.clock import Clock, system_ms
-from peers import DATA, HOST, Peer, UdpPeer, descriptors, failure, refusing, until
+from peers import (
+    DATA,
+    HOST,
+    Peer,
+    UdpPeer,
+    descriptors,
+    failure,
+    refusing,
+    until,
+)
 
-T0 = 1795344000000  # 2026-11-22T16:00:00.000Z
+T0 = 1795344000000  # 2026-11-22T10:40:00.000Z
 _1970 = 2208988800  # in seconds since 1900
 ERA = 1 << 32
 
@@ -105,7 +114,7 @@ async def test_nothing_but_the_answer_is_believed():
         return (
             reply(data, wrong, wrong, cookie=b"12345678"),
             reply(data, wrong, wrong, cookie=bytes(8)),
-            b"",
+            good[:1],
             good[:47],
             reply(data, wrong, wrong, mode=3),
             reply(data, wrong, wrong, mode=5),
@@ -120,6 +129,13 @@ async def test_nothing_but_the_answer_is_believed():
     peer = UdpPeer(answers)
     utc_ms, _ = await within(2000, "it", query(HOST, peer.port, uptime.ms))
     assert utc_ms == T0
+
+
+async def test_an_empty_datagram_is_not_waited_behind():
+    """After one, an ESP32's socket finds nothing any more but its end, again and again."""
+    peer = UdpPeer(lambda data: (b"",))
+    error = await failure(within(60000, "it", query(HOST, peer.port, uptime.ms)))
+    assert "does not answer" in str(error)
 
 
 def test_each_check_by_itself():
@@ -162,9 +178,13 @@ def test_timestamps_that_do_not_belong_together_are_refused():
     assert decode(reply(request, T0, T0 + 4999), cookie) == T0 + 2499
     assert decode(reply(request, T0 + 10, T0), cookie) is None  # sent before it was asked
     assert decode(reply(request, T0, T0 + 60000), cookie) is None
-    assert decode(good[:32] + bytes(8) + good[40:], cookie) is None  # a zero is no time
+    # A zero is no time. RFC 4330 asks for the one of sending only.
+    assert decode(good[:32] + bytes(8) + good[40:], cookie) == T0 + 10
+    assert decode(good[:32] + bytes(7) + b"\1" + good[40:], cookie) is None
     assert decode(good[:40] + bytes(8), cookie) is None
     assert decode(good[:32] + bytes(16), cookie) is None
+    then = reply(request, T0, T0 - 10 * 31556952000)
+    assert decode(then[:32] + bytes(8) + then[40:], cookie) is None
 
 
 def test_every_millisecond_survives():
@@ -337,7 +357,7 @@ class Web:
 
     def __init__(self, answer, certificate=None):
         self.heads = []
-        self._answer = answer
+        self.answer = answer
         self._certificate = certificate
         self._peer = Peer(self._script)
         scheme = "https" if certificate else "http"
@@ -351,8 +371,8 @@ class Web:
             sock = context.wrap_socket(conn.sock, server_side=True, do_handshake_on_connect=False)
             conn.stream = asyncio.StreamReader(sock)
         self.heads.append(await conn.read_until(b"\r\n\r\n"))
-        await conn.write(self._answer)
-        if not self._answer:
+        await conn.write(self.answer)
+        if not self.answer:
             return
         try:
             await conn.stream.read(1)
@@ -397,11 +417,90 @@ async def test_after_two_rounds_without_an_answer_the_time_is_that_of_the_api():
         assert pauses == [15, 30, 60], "time servers are no longer asked"
         assert 0 <= clock.now() - DATE_MS <= 2000
         assert len(told) == 1 and 0 <= told[0] - DATE_MS <= 2000
-        # One request, with nothing in it that were a secret.
-        assert len(web.heads) == 1
+        # Requests, with nothing in them that were a secret.
+        assert len(web.heads) == 2
         lines = web.heads[0].split(b"\r\n")
         assert lines[0] == b"HEAD /v3 HTTP/1.1"
         assert [line.split(b":")[0] for line in lines[1:-2]] == [b"Host"]
+
+
+async def test_a_wrong_date_is_corrected_by_a_later_one():
+    """As of a captive portal, until somebody has told it that it may let this device through."""
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    portal = b"HTTP/1.1 302 Found\r\nDate: Sun, 06 Nov 2033 08:49:37 GMT\r\n\r\n"
+    web = Web(portal)
+    clock = Clock()
+    told = []
+
+    def after(n):
+        if n == 3:
+            assert clock.now() > DATE_MS + 200 * 86400000
+            web.answer = DATED % DATE
+
+    servers = ["%s:%d" % (HOST, port)]
+    pauses = await rounds(clock, servers, web.url, 6, after, told.append)
+    assert pauses == [15, 30, 60, 120, 240, 480]
+    assert 0 <= clock.now() - DATE_MS <= 2000
+    assert len(web.heads) == 5
+    # Of a few seconds either may be wrong, by the way that they came: the clock is left alone.
+    assert len(told) == 2, told
+
+
+async def test_a_date_that_is_only_seconds_off_leaves_the_clock_alone():
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    for second, taken in ((b"04", False), (b"59", True)):
+        web = Web(DATED % DATE)
+        clock = Clock()
+        told = []
+
+        def after(n, web=web, second=second):
+            if n == 2:
+                web.answer = DATED % DATE.replace(b"00 GMT", second + b" GMT")
+
+        await rounds(clock, ["%s:%d" % (HOST, port)], web.url, 3, after, told.append)
+        assert len(web.heads) == 2
+        assert len(told) == 1 + taken, (second, told)
+
+
+async def test_no_memory_for_a_date_is_only_a_failed_try_once_the_time_is_known():
+    """The link's own connection may be all that there is room for."""
+    port, _sock = refusing(socket.SOCK_DGRAM)
+    servers = ["%s:%d" % (HOST, port)]
+    real = http.Http
+
+    class Short:
+        """An Http that finds no room for a connection."""
+
+        def __init__(self, trust):
+            pass
+
+        async def head(self, url, timeout):
+            raise MemoryError("no")
+
+        def close(self):
+            pass
+
+    web = Web(DATED % DATE)
+    clock = Clock()
+
+    def after(n):
+        if n == 2:
+            http.Http = Short
+
+    try:
+        pauses = await rounds(clock, servers, web.url, 4, after)
+        assert pauses == [15, 30, 60, 120] and len(web.heads) == 1
+        async with Pauses() as pauses:
+            task = asyncio.create_task(keep(Clock(), servers, web.url))
+            await until(lambda: pauses.asked, "the first round")
+            pauses.over()
+            try:
+                await task
+                raise AssertionError("it went on")
+            except MemoryError:
+                pass
+    finally:
+        http.Http = real
 
 
 async def test_a_time_server_that_answers_later_corrects_it():
@@ -417,9 +516,13 @@ async def test_a_time_server_that_answers_later_corrects_it():
             peers.append(server(DATE_MS + 7000000))
             servers[0] = name(peers[0])
 
-    pauses = await rounds(clock, servers, web.url, 3, after)
-    assert pauses == [15, 30, 3600]
+        if n == 3:
+            servers[0] = "%s:%d" % (HOST, port)
+
+    pauses = await rounds(clock, servers, web.url, 6, after)
+    assert pauses == [15, 30, 3600, 3600, 3600, 3600]
     assert 7000000 <= clock.now() - DATE_MS <= 7002000
+    assert len(web.heads) == 1, "what a time server says is better than any Date"
 
 
 async def test_the_api_is_not_asked_while_the_time_is_known():

@@ -15,13 +15,14 @@ from peers import (
     DATA,
     HOST,
     PAUSE_MS,
-    SO_SNDBUF,
     Peer,
     Ticks,
     bind,
     descriptors,
     failure,
+    narrow,
     refusing,
+    until,
 )
 from skip import Skip
 
@@ -95,7 +96,7 @@ async def test_a_reset_says_so():
         conn.reset()
 
     stream, _ = await open_to(script)
-    await stream.write(b"x")
+    await stream.write(b"xx")
     error = await failure(stream.read_into(bytearray(1)))
     assert "was reset" in str(error)
 
@@ -132,9 +133,10 @@ def test_errors_in_words():
     assert "aborted" in words(OSError(errno.ECONNABORTED))
     assert "cannot be reached" in words(OSError(errno.EHOSTUNREACH))
     assert "does not answer" in words(OSError(errno.ETIMEDOUT))
-    assert "memory" in words(OSError(errno.ENOMEM))
+    for number in (23, 24):
+        assert words(OSError(number)) == "no socket is free"
     # What has no words of ours keeps its own.
-    assert words(OSError(4321)) == "4321"
+    assert words(OSError(4321)) == "error 4321"
     assert words(OSError(-202)) == "-202"
     # As of mbedTLS, some of whose builds have no sentences.
     error = ValueError("The certificate is signed with an unacceptable hash.\n")
@@ -143,12 +145,6 @@ def test_errors_in_words():
     )
     refused = words(OSError(-9984, "MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"), "h", "c")
     assert refused == "the certificate of h was refused by c; are tls.ca and the clock right?"
-    assert "memory" in words(OSError(errno.ENOMEM), "h", "c")
-
-
-def narrow(stream):
-    """As little as possible of what is written is taken away by the kernel."""
-    stream._sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUF, 4096)
 
 
 async def test_a_reader_that_is_slow_blocks_nobody_else():
@@ -163,7 +159,7 @@ async def test_a_reader_that_is_slow_blocks_nobody_else():
         taken.append(n)
 
     stream, peer = await open_to(script, window=4096)
-    narrow(stream)
+    narrow(stream._sock)
     async with Ticks() as ticks:
         await stream.write(bytes(total))
         assert not taken, "the reader was not slow"
@@ -250,7 +246,9 @@ async def test_sockets_are_closed_whatever_ends_them():
             stream.close()
 
     for i in range(30):
-        await failure(within(5, "reading", read_for_ever()))
+        reading = asyncio.create_task(read_for_ever())
+        await until(lambda i=i: len(peer.conns) == 2 + i, "the connection")
+        await failure(within(5, "reading", reading))
         await failure(refused())
         await peer.finished(2 + i)
     await failure(connect("no.such.host.invalid", 1))
@@ -343,7 +341,6 @@ async def test_cancelling_what_connects_closes_its_socket():
 async def test_a_connection_that_cannot_even_be_tried_leaves_no_socket():
     before = descriptors()
     for _ in range(5):
-        # The first fails at once, the second after the connection was made.
         await failure(connect("255.255.255.255", 1))
         peer = Peer(silent)
         error = await failure(connect(HOST, peer.port, Trust("missing.pem", True)))
@@ -372,7 +369,7 @@ class FakeContext:
         return sock
 
 
-def context_of(path, verify=True):
+async def context_of(path, verify=True):
     """What Trust does with a context, for a file whose certificates nobody parses."""
     real = sys.modules["ssl"]
 
@@ -385,6 +382,7 @@ def context_of(path, verify=True):
     stream_module.ssl = Ssl
     try:
         trust = Trust(path, verify)
+        await trust.load()
         trust.wrap(None, "host.example")
         return trust._context
     finally:
@@ -396,12 +394,8 @@ def write(path, data):
         file.write(data)
 
 
-def refusal(path):
-    try:
-        Trust(path, True).wrap(None, "h")
-    except LinkError as error:
-        return str(error)
-    raise AssertionError("accepted: " + path)
+async def refusal(path):
+    return str(await failure(Trust(path, True).load()))
 
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n"
@@ -484,15 +478,18 @@ async def test_a_handshake_that_fails_says_so():
         await conn.write(b"\x15\x03\x03\0\2\2\x28")
         await conn.gone()
 
-    for script, text in (
-        (html, "localhost speaks no TLS there; are the URL's scheme and port right?"),
-        (cut, "the connection was "),
-        (reset, "the connection was reset"),
-        (alert, "localhost refused it"),
+    # Some builds of mbedTLS have sentences in place of names, and they come as they are.
+    for script, text, code in (
+        (html, "localhost speaks no TLS there; are the URL's scheme and port right?", -0x7200),
+        (cut, "the connection was ", 0),
+        (reset, "the connection was reset", 0),
+        (alert, "localhost refused it", -0x7780),
     ):
         peer = Peer(script)
         error = str(await failure(echoed(peer, Trust(TLS + "ca.der", True))))
-        assert error.startswith("the TLS handshake with localhost: " + text), error
+        assert error.startswith("the TLS handshake with localhost: "), error
+        why = error[len("the TLS handshake with localhost: ") :]
+        assert why.startswith((text, "(%d, 'SSL - " % code)), error
         peer.close()
 
 
@@ -571,42 +568,58 @@ async def test_a_ca_file_that_was_exchanged_is_read_again():
 # What a file of certificates may hold
 
 
-def test_verification_is_required_and_for_the_host():
+async def test_verification_is_required_and_for_the_host():
     write("ca.pem", PEM)
-    context = context_of("ca.pem")
-    assert context.protocol == context_of("ca.pem").protocol
+    context = await context_of("ca.pem")
+    assert context.protocol == (await context_of("ca.pem")).protocol
     assert context.verify_mode == sys.modules["ssl"].CERT_REQUIRED
     assert context.wrapped["server_hostname"] == "host.example"
     assert context.wrapped["do_handshake_on_connect"] is False
 
 
-def test_without_verification_no_file_is_read():
-    context = context_of("no-such-file", verify=False)
+async def test_without_verification_no_file_is_read():
+    context = await context_of("no-such-file", verify=False)
     assert context.verify_mode == sys.modules["ssl"].CERT_NONE
     assert context.loaded == []
 
 
-def test_every_certificate_of_a_bundle_is_loaded():
+async def test_every_certificate_of_a_bundle_is_loaded():
     write("one.pem", PEM)
-    assert context_of("one.pem").loaded == [DER]
+    assert (await context_of("one.pem")).loaded == [DER]
     # As they are found in the wild: with comments, keys and Windows' line ends.
     other = PEM.replace(b"AQE=", b"AQI=").replace(b"\n", b"\r\n")
     key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
     write("bundle.pem", b"# GlobalSign\n" + PEM + b"\n" + key + b"\n" + other)
-    assert context_of("bundle.pem").loaded == [DER, DER[:-1] + b"\x02"]
+    assert (await context_of("bundle.pem")).loaded == [DER, DER[:-1] + b"\x02"]
 
 
-def test_a_der_file_is_loaded_as_it_is():
+async def test_others_get_their_turn_between_two_certificates_of_a_bundle():
+    write("bundle.pem", PEM * 20)
+    turns = [0]
+
+    async def others():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep_ms(0)
+
+    task = asyncio.create_task(others())
+    context = await context_of("bundle.pem")
+    task.cancel()
+    assert len(context.loaded) == 20
+    assert turns[0] >= 19
+
+
+async def test_a_der_file_is_loaded_as_it_is():
     write("ca.der", DER)
-    assert context_of("ca.der").loaded == [DER]
+    assert (await context_of("ca.der")).loaded == [DER]
 
 
-def test_real_certificates_are_accepted():
+async def test_real_certificates_are_accepted():
     for path in ("ca.pem", "bundle.pem", "ca.der"):
-        Trust(DATA + path, True)._load()
+        await Trust(DATA + path, True).load()
 
 
-def test_what_is_no_certificate_is_refused_with_its_path():
+async def test_what_is_no_certificate_is_refused_with_its_path():
     with open(DATA + "ca.pem", "rb") as file:
         real = file.read()
     for data, why in (
@@ -626,18 +639,16 @@ def test_what_is_no_certificate_is_refused_with_its_path():
         (b"-----END CERTIFICATE-----\n", "no BEGIN CERTIFICATE"),
     ):
         write("bad.pem", data)
-        text = refusal("bad.pem")
+        text = await refusal("bad.pem")
         assert text.startswith("tls.ca: bad.pem is no certificate"), text
         assert why in text, text
 
 
-def test_a_file_that_is_not_there_is_named_and_looked_for_again():
+async def test_a_file_that_is_not_there_is_named_and_looked_for_again():
     trust = Trust("missing.pem", True)
     for _ in range(2):
-        try:
-            trust.wrap(None, "h")
-        except LinkError as error:
-            assert str(error).startswith("tls.ca: missing.pem cannot be read")
+        error = await failure(trust.load())
+        assert str(error).startswith("tls.ca: missing.pem cannot be read")
     with open(DATA + "ca.pem", "rb") as file:
         write("missing.pem", file.read())
-    trust._load()
+    await trust.load()

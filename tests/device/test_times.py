@@ -27,6 +27,7 @@ def test_every_day_of_130_years_is_one_after_the_day_before():
 def test_what_the_clock_writes_is_read_back():
     for t in (0, 1, 999, 951782399999, 951782400000, 1493647257467, 1795344000000, 4102444800123):
         assert from_iso(iso(t)) == t
+    assert from_iso("9999-12-31T23:59:59.999Z") == 253402300799999
 
 
 def test_iso_in_its_forms():
@@ -64,6 +65,11 @@ def test_what_is_no_iso():
         "+017-05-01T14:00:57Z",
         "2017-05-01T14:00:5_Z",
         "1969-05-01T14:00:57Z",
+        "1970-01-01T00:00:00+00:01",
+        "9999-12-31T23:59:59-23:59",
+        "9999-12-31T23:59:60Z",
+        "2017-05-01T14:00:57+24:00",
+        "2017-05-01T14:00:57-02:60",
         "yesterday, at about noon",
     ):
         refused(from_iso, text)

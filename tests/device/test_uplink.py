@@ -121,7 +121,7 @@ async def test_packet_ids_wrap_and_leave_out_those_in_flight():
 
 
 async def test_a_lost_connection_loses_and_changes_nothing():
-    async with World(max_points=2) as world:
+    async with World(max_points=2, grace_s=20) as world:
         world.broker.acknowledges = False
         await world.connected()
         world.put(1, 2, 3, 4)
@@ -142,19 +142,21 @@ async def test_a_lost_connection_loses_and_changes_nothing():
 
 
 async def test_an_answer_that_does_not_come_ends_the_session_and_https_takes_over():
-    async with World(grace_s=0.4) as world:
+    async with World(grace_s=20) as world:
         world.broker.acknowledges = False
-        world.link._broker._answer_ms = 400
-        world.link._mqtt_backoff = Steady(2000)
+        world.link._broker._answer_ms = 20000
+        world.link._mqtt_backoff = Steady(100000)
         await world.connected()
         world.put(1)
         await until(lambda: world.broker.feeds, "a feed")
-        sent_ms = uptime.ms()
+        world.skip(15000)
+        await nothing_more(world)
+        assert world.link.transport == "mqtt"
+        assert not world.told("did not acknowledge")
+        # It has been unanswered for the time of grace: there is no reason for another one, which
+        # would be far longer than this waits.
+        world.skip(5000)
         await world.empty()
-        # It has been unanswered for the time of grace: there is no reason for another one.
-        took_ms = uptime.ms() - sent_ms
-        assert took_ms >= 300  # the peer's kernel may keep what it gets for 40 ms
-        assert took_ms <= 750
         assert world.told("did not acknowledge")
         world.complete()
         assert len(world.api.feeds) == 1
@@ -620,6 +622,7 @@ async def test_a_session_without_the_state_is_left_in_time_to_ask_for_it():
 async def test_a_command_between_the_question_and_the_subscription_is_found_in_time():
     async with World(keepalive_s=36000) as world:
         await world.connected()
+        await until(lambda: world.told("listening"), "the subscription")
         world.skip(359 * _MINUTE)
         await nothing_more(world, 100)
         assert len(world.api.requests) == 1
@@ -671,11 +674,11 @@ async def test_the_state_is_asked_for_while_https_carries_the_feeds():
         for count in (1, 2, 3):
             assert asked() == count
             world.api.state = (200, b"", STATE)
-            world.skip(59000)
+            world.skip(50000)
             world.put(2)
             await world.empty()
             assert asked() == count
-            world.skip(1000)
+            world.skip(10000)
             await until(lambda count=count: asked() == count + 1, "the next question")
         await until(lambda: len(world.states) == 3, "the last answer")
 
@@ -718,6 +721,7 @@ async def test_one_connection_is_open_at_a_time():
 async def test_the_state_is_not_asked_for_during_a_session():
     async with World(keepalive_s=3600, poll_s=10) as world:
         await world.connected()
+        await until(lambda: world.told("listening"), "the subscription")
         for _ in range(4):
             world.skip(10 * _MINUTE)
             await nothing_more(world, 60)
@@ -938,7 +942,7 @@ async def test_topics_that_are_not_this_devices_are_refused():
         assert len(world.broker.connects) == 1
 
 
-async def test_a_command_of_a_megabyte_is_passed_over_and_the_session_kept():
+async def test_of_a_command_of_a_megabyte_the_size_is_told_and_the_session_kept():
     async with World() as world:
         await world.connected()
         block = bytes(4096)
@@ -954,7 +958,8 @@ async def test_a_command_of_a_megabyte_is_passed_over_and_the_session_kept():
             await world.broker.send(block)
         await world.broker.send(broker.publish(topic, b"20", 8))
         await until(lambda: world.broker.acks == [7, 8], "both acknowledgements")
-        assert world.commands == [("setpoint", b"20")]
+        size = range(256 * len(block))
+        assert str(world.commands) == str([("setpoint", size), ("setpoint", b"20")])
         assert len(world.broker.connects) == 1
 
 
