@@ -1,30 +1,102 @@
-"""Brackets within brackets, counted before JSON is read.
+"""What is JSON (RFC 8259), and how deep its brackets are within each other, before it is read.
 
-A board's stack has room for fifty calls, and `json` up to MicroPython 1.25 takes `{"a": 1` for
-whole: what the missing half would have said is then left out without a word.
+MicroPython's `json` takes much that is none: `,21.5`, `[1 2]` or, up to 1.25, `{"a": 1` for whole,
+where what the missing half would have said is left out without a word. And a board's stack has
+room for fifty calls.
 """
+
+from micropython import const
+
+_MOST = const(32)  # brackets within brackets
+
+_SPACE = b" \t\r\n"
+_QUOTE = const(0x22)
+_COMMA = const(0x2C)
+_OTHER = const(0x30)  # stands for all signs of numbers and of true, false and null
+_OPEN = const(0x5B)
+_BACKSLASH = const(0x5C)
+_U = const(0x75)
+_SIGNS = b'"[]{},:'
+_VALUE = b'"[{0'  # what a value begins with
 
 
 def depth(file) -> int:
-    """How deep the brackets of a file's JSON are within each other; -1 where one is missing."""
-    most = deep = 0
-    quoted = escaped = False
+    """How deep the brackets of a file are; -1: it is no JSON, and stands after what is wrong.
+
+    What is deeper than 32 is not looked at: 33. The file is read from its beginning.
+    """
+    if file.read(3) != b"\xef\xbb\xbf":  # the byte order mark that some editors write
+        file.seek(0)
+    most = 0
+    after = [b""]  # what may come after a value, for each bracket that is open
+    allowed = _VALUE  # what may come next
+    word = bytearray()  # a number, or true, false or null, so far
+    quoted = False
+    escape = 0  # 5 after a backslash; hexadecimal digits to come
     while True:
         block = file.read(128)
-        if not block:
-            return -1 if deep or quoted else most
-        for byte in block:
-            if quoted:
-                if escaped:
-                    escaped = False
-                elif byte == 0x5C:
-                    escaped = True
-                elif byte == 0x22:
+        left = len(block)
+        for byte in block or b" ":  # a word may be the last
+            left -= 1
+            good = True
+            if escape:
+                good = byte in (b'"\\/bfnrtu' if escape == 5 else b"0123456789abcdefABCDEF")
+                escape = escape - 1 if escape < 5 or byte == _U else 0
+            elif quoted:
+                if byte == _BACKSLASH:
+                    escape = 5
+                elif byte == _QUOTE:
                     quoted = False
-            elif byte == 0x22:
-                quoted = True
-            elif byte in b"[{":
-                deep += 1
-                most = max(most, deep)
-            elif byte in b"]}":
-                deep -= 1
+                else:
+                    good = byte >= 0x20
+            elif byte not in _SIGNS and byte not in _SPACE:
+                good = bool(word) or _OTHER in allowed
+                word.append(byte)
+                allowed = after[-1]
+            else:
+                if word:
+                    good = _is_word(bytes(word))
+                    word = bytearray()
+                if byte in _SPACE:
+                    pass
+                elif byte not in allowed:
+                    good = False
+                elif byte == _QUOTE:
+                    quoted = True
+                    allowed = after[-1] if _OPEN in allowed else b":"
+                elif byte in b"[{":
+                    if len(after) > _MOST:
+                        return len(after)
+                    after.append(b",]" if byte == _OPEN else b",}")
+                    allowed = _VALUE + b"]" if byte == _OPEN else b'"}'
+                    most = max(most, len(after) - 1)
+                elif byte == _COMMA:
+                    allowed = b'"' if after[-1] == b",}" else _VALUE
+                elif allowed == b":":
+                    allowed = _VALUE
+                else:
+                    after.pop()
+                    allowed = after[-1]
+            if not good:
+                file.seek(-max(0, left), 1)
+                return -1
+        if not block:
+            return -1 if allowed or quoted else most
+
+
+def _is_word(word: bytes) -> bool:
+    """Is it a number, as RFC 8259, section 6, has it, or true, false or null?"""
+    if word in (b"true", b"false", b"null"):
+        return True
+    if word.startswith(b"-"):
+        word = word[1:]
+    mantissa, e, exponent = word.replace(b"E", b"e").partition(b"e")
+    if exponent[:1] in (b"+", b"-"):
+        exponent = exponent[1:]
+    whole, point, fraction = mantissa.partition(b".")
+    return (
+        whole.isdigit()
+        and (whole == b"0" or not whole.startswith(b"0"))
+        and (not point or fraction.isdigit())
+        and (not e or exponent.isdigit())
+    )

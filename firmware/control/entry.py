@@ -21,24 +21,36 @@ _LONGEST_ANSWER = const(1000)  # bytes of a configuration's
 
 
 def read(row, limits, payload):
-    """A payload's value. Raises ValueError, with words, before anything large is made of it."""
+    """A payload's value. Raises ValueError, with words, before anything large is made of it.
+
+    A range stands for a payload that the link could not keep, as long as that was.
+    """
+    kind = row[1]
+    if type(payload) is range:
+        raise _unexpected(row, limits, _size(payload))
+    if len(payload) > (_LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST):
+        raise _unexpected(row, limits, "%d bytes" % len(payload))
+    deep = brackets.depth(io.BytesIO(payload))
+    if deep > _DEEPEST:
+        raise _unexpected(row, limits, "brackets within brackets")
+    try:
+        if deep < 0:
+            raise ValueError
+        return json.loads(payload)
+    except ValueError:
+        # What should be a configuration may hold secrets, also where it is broken.
+        got = "something" if kind == "object" else _excerpt(payload)
+        raise _unexpected(row, limits, got + ", which is not JSON")
+
+
+def _unexpected(row, limits, got):
     _, kind, _, unit, _, _ = row
-    most = _LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST
-    deep = 0 if len(payload) > most else brackets.depth(io.BytesIO(payload))
-    if len(payload) > most:
-        got = "%d bytes" % len(payload)
-    elif deep > _DEEPEST:
-        got = "brackets within brackets"
-    else:
-        try:
-            if deep < 0:
-                raise ValueError
-            return json.loads(payload)
-        except (ValueError, MemoryError):
-            # What should be a configuration may hold secrets, also where it is broken.
-            got = "something" if kind == "object" else _excerpt(payload)
-            got += ", which is not JSON"
-    raise ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
+    return ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
+
+
+def _size(missing):
+    size = len(missing)
+    return ("%d bytes" if size > _LARGEST_OBJECT else "%d bytes, which cannot be read") % size
 
 
 def _excerpt(payload):
@@ -48,7 +60,7 @@ def _excerpt(payload):
 
 
 def _is_answer(value, deepest):
-    """Whether a configuration's part has a place where a secret is hidden, or is empty."""
+    """Whether a configuration's part has a place where a secret is hidden."""
     if not deepest:
         raise ValueError("", "it is nested too deeply")
     if type(value) not in (dict, list):
@@ -56,7 +68,7 @@ def _is_answer(value, deepest):
     for member in value.values() if type(value) is dict else value:
         if _is_answer(member, deepest - 1):
             return True
-    return value == {}
+    return False
 
 
 def words(name: str, error) -> str:
@@ -76,10 +88,12 @@ def words(name: str, error) -> str:
 
 
 def _check(row, value, limits):
-    _, kind, _, unit, _, _ = row
+    kind = row[1]
+    if type(value) is range:  # as for `read`
+        raise _unexpected(row, limits, _size(value))
     if not values.fits(kind, limits, value):
         got = "something else" if kind == "object" else values.shown(value)
-        raise ValueError("", "expected %s, got %s" % (values.expected(kind, limits, unit), got))
+        raise _unexpected(row, limits, got)
 
 
 def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
@@ -102,7 +116,7 @@ def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
         from firmware import trial
 
         shown, restarts = trial.propose(value)
-        if len(json.dumps(shown)) > _LONGEST_ANSWER:
+        if len(json.dumps(shown).encode()) > _LONGEST_ANSWER:
             shown = dict.fromkeys(shown, "(long)")
         return shown, controls.restart if restarts else None
     elif value:
@@ -123,8 +137,8 @@ def restore(controls, row, limits, value, utc_s: int) -> None:
 def is_known(name: str, value, in_force) -> bool:
     """Whether what the platform has is in force already, or is the device's own answer."""
     if name == "config":
-        return _is_answer(value, _DEEPEST)
-    if name == "schedule":
+        return value == {} or _is_answer(value, _DEEPEST)
+    if name == "schedule" and type(value) is not range:
         from firmware.control.schedule import compiled
 
         return compiled(value) == compiled(in_force)

@@ -123,7 +123,8 @@ def test_a_number_out_of_range_is_named_with_what_was_expected():
 def test_the_limits_belong_to_the_range():
     for value in (0.1, 1, 3600, 3600.0):
         accepts("feed.max_age_s", value)
-    for value in (0.09, 0, 3600.5, 1e300, -1e300):
+    huge = 1e300 if float("inf") > 1e300 else 1e38  # as this port's floats have 64 bits or 32
+    for value in (0.09, 0, 3600.5, huge, -huge):
         refuses(
             "feed.max_age_s",
             value,
