@@ -29,21 +29,23 @@ SECTIONS = (
     "health",
     "config",
 )
+_SHARED = ("device", "wifi", "tls", "time")  # what every way to the platform depends on
 _SECRETS = ("key_secret", "password")
 HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)
 
 
-def apply(part: dict) -> bool:
+def apply(part: dict, worked) -> bool:
     """Put the configuration in force, changed by a part, on trial; whether it is another one then.
 
-    Raises ValueError with words, where the configuration as a whole would be wrong.
+    worked: the ways to the platform that did before. Raises ValueError with words, where the
+    configuration as a whole would be wrong.
     """
     # As large as all the rest of a start, and not to be kept: see forget.
     from firmware import config
 
     problem = None
-    for path in (trial.CONFIG, "config.good.json"):
+    for path in (trial.CONFIG, trial.GOOD):
         # The second one is in force where the first is wrong.
         try:
             given = config.read(path)
@@ -57,14 +59,29 @@ def apply(part: dict) -> bool:
             if changes:
                 # In an order in which the power may go: the old one is safe before the new one
                 # counts.
-                config.copy(path, trial.OLD)
+                trial.copy(path, trial.OLD)
                 new = trial.CONFIG + ".new"
                 trial.write(new, given)
-                trial.mark(trial.sum_of(new), part)
+                trial.mark(trial.sum_of(new), part, _needs(part, worked))
                 os.rename(new, trial.CONFIG)
             return changes
         problem = problem or problems[0]
     raise ValueError(problem)
+
+
+def _needs(part, worked):
+    """The ways to the platform that have to work before the configuration is kept.
+
+    One way has to, in any case, and one whose address the part gives. One that had worked has to
+    work again if the part says anything of what it depends on.
+    """
+    needs = []
+    for way in trial.WAYS:
+        touched = [key for key in part if key == way or key in _SHARED]
+        addressed = way in part and (part[way] is None or "url" in part[way])
+        if addressed or (touched and way in worked):
+            needs.append(way)
+    return needs
 
 
 def forget() -> None:

@@ -78,10 +78,9 @@ def _is_on_trial() -> bool:
     """Whether the configuration is; what the trial needs is let go where there is none."""
     from firmware import trial
 
-    if trial.pending():
-        return True
-    unload("firmware.trial")
-    return False
+    if not trial.pending() and not trial.refused:
+        unload("firmware.trial")
+    return trial.pending()
 
 
 def _settings() -> dict:
@@ -217,6 +216,11 @@ class App:
         self._identify_until = uptime.ms() + 1000 * seconds
         _log.info("this is the device that was asked to show itself")
 
+    def reached(self) -> list:
+        """The ways over which the platform was, in this run."""
+        worked = (self.uplink.mqtt_ok, self.uplink.https_ok)
+        return [way for way, ok in zip(("mqtt", "https"), worked) if ok]
+
     def take_pause(self) -> int:
         """The longest pause of the loop, in ms, since this was last asked for."""
         return self.pauses.take()
@@ -329,15 +333,13 @@ class App:
         """Keep a configuration that came as a command only if the platform is reached with it."""
         from firmware import trial
 
-        while uptime.ms() < self._confirm_ms:
-            if self.uplink.mqtt_ok and (self.uplink.https_ok or not trial.needs_https()):
-                trial.confirm()
-                self._commands.configured()
-                break
-            await asyncio.sleep_ms(_REGULATE_MS)
+        if await trial.is_kept(self.reached, self._confirm_ms):
+            program = self.program
+            if program and program.preset != "manual":
+                # What it says of the preset's set points.
+                program.put("preset", program.preset, program.decided_s)
+            self._commands.configured()
         else:
-            _log.error("not reached in time with the new configuration; back to the one before")
-            trial.roll_back()
             self.restart("config")
         await asyncio.Event().wait()
 

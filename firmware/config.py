@@ -4,7 +4,7 @@ import errno
 import json
 import os
 
-from firmware import brackets, validate
+from firmware import brackets, trial, validate
 from firmware.unload import unload
 
 _LARGEST = 16384  # bytes of a file: some ten times the largest that makes sense
@@ -23,21 +23,25 @@ def load(path: str) -> tuple:
     return validate.check(given)
 
 
-def load_good(path: str = "config.json", good: str = "config.good.json") -> tuple:
+def load_good(path: str = trial.CONFIG, good: str = trial.GOOD) -> tuple:
     """(settings, problems) of a file or, where it has problems, of the last one that had none.
 
     The settings are None if there never was one. A file without problems is copied to `good`, so
-    that a mistake in the next one costs neither the heat nor the way to mend it.
+    that a mistake in the next one costs neither the heat nor the way to mend it; but one that is
+    on trial is not, and if it has problems, it is given up.
     """
     settings, problems = load(path)
+    if settings is None and trial.pending():
+        trial.roll_back(problems[0])
+        settings, problems = load(path)
     if settings is None:
         if _exists(good):
             settings, older = load(good)
             problems.extend(older)
         return settings, problems
     try:
-        if not _same(path, good):
-            copy(path, good)
+        if not trial.pending() and not _same(path, good):
+            trial.copy(path, good)
     except OSError as error:
         problems.append("%s: cannot be written, for the day it is needed: %s" % (good, error))
     return settings, problems
@@ -110,15 +114,3 @@ def _same(path, other):
                 return False
             if not block:
                 return True
-
-
-def copy(path: str, other: str) -> None:
-    """Copy a file, whole or not at all, also if the power goes in between."""
-    new = other + ".new"
-    with open(path, "rb") as source, open(new, "wb") as target:
-        while True:
-            block = source.read(256)
-            if not block:
-                break
-            target.write(block)
-    os.rename(new, other)

@@ -2,7 +2,9 @@
 
     config.json        the new one
     config.old.json    the one before, until the new one is kept
-    trial.json         that there is a trial, and how often it was started; then what came of it
+    config.good.json   what is in force where config.json is wrong: never one on trial
+    trial.json         that there is a trial, what has to work, and how often it was started;
+                       then what came of it
 
 Each is written whole or not at all, in an order in which the power may go at any moment. One that
 ends in a crash before anything can be decided is given up after three starts.
@@ -12,6 +14,7 @@ of the firmware is loaded. So where memory is short the part is put aside, and c
 start: trial.json has it meanwhile.
 """
 
+import asyncio
 import binascii
 import gc
 import json
@@ -21,22 +24,27 @@ import sys
 from micropython import const
 
 from firmware import uptime
+from firmware.log import Log
 
 CONFIG = "config.json"
 OLD = "config.old.json"
+GOOD = "config.good.json"
+WAYS = ("mqtt", "https")  # to the platform
 _MARK = "trial.json"
 _BOOTS = const(3)
 # Bytes that the check takes, with some to spare; with words of 32 bits it is half of that.
 _ROOM = 57344 if sys.maxsize > 1 << 32 else 28672
 _SPACING_S = const(60)  # of uptime, before a restart only to check something
+_LOOK_MS = const(1000)
 
 _mark: "dict | None" = None  # what trial.json says; None: there is none
-_refused = False  # at this start
+refused = False  # at this start; the next one may have to wait
 
 
-def propose(part: dict) -> tuple:
+def propose(part: dict, worked=WAYS) -> tuple:
     """Put a part of a configuration on trial: it is in force after a restart.
 
+    worked: the ways to the platform that did until now, for what the trial is to show (amend.py).
     Returns the part as it may be shown, and whether a restart is needed. Raises ValueError with
     words, also where the configuration as a whole would be wrong; nothing is changed then. But if
     that can only be checked at the next start, `note` says it then.
@@ -51,43 +59,44 @@ def propose(part: dict) -> tuple:
         gc.collect()
         if gc.mem_free() > _ROOM:
             try:
-                return shown, amend.apply(part)
+                return shown, amend.apply(part, worked)
             except MemoryError:
                 pass  # what is free is in too many pieces
     finally:
         amend.forget()
     wait_s = _SPACING_S - uptime.ms() // 1000
-    if _refused and wait_s > 0:
+    if refused and wait_s > 0:
         # Or a client that goes on sending nonsense would keep the device restarting.
         raise ValueError("there is not enough memory to check it now; try again in %d s" % wait_s)
-    _mark = {"part": part}
+    _mark = {"part": part, "worked": worked}
     write(_MARK, _mark)
     return shown, True
 
 
 def begin() -> None:
     """To be called once, before the configuration is read: the start counts, and may end it."""
-    global _mark, _refused
-    _refused = False
+    global _mark, refused
+    refused = False
     _mark = _read()
     if _mark is not None and "part" in _mark:
-        part = _mark["part"]
+        part, worked = _mark["part"], _mark["worked"]
         _mark = None
         from firmware import amend
 
         try:
-            if not amend.apply(part):
+            if not amend.apply(part, worked):
                 os.remove(_MARK)
         except (ValueError, MemoryError, OSError) as error:
-            _refused = True
+            refused = True
             _end(str(error) or "there is not enough memory to check it")
         finally:
             amend.forget()
     if not pending():
         return
     if _mark["crc"] != sum_of(CONFIG):
-        # The power went before the new one was written, or after the old one was back.
-        _end("the power went before it was in force")
+        # The power went before the new one was written, or after the old one was back; or
+        # something else has changed it.
+        _end("the power went, or the file was changed, before it was kept")
     elif _mark["boots"] >= _BOOTS:
         roll_back("the device did not keep running with it")
     else:
@@ -100,9 +109,30 @@ def pending() -> bool:
     return _mark is not None and "crc" in _mark
 
 
-def needs_https() -> bool:
-    """Whether the part named the API, so that this is to be reached, too."""
-    return "https" in _mark["names"]
+async def is_kept(reached, until_ms: int) -> bool:
+    """Keep it as soon as all that it needs is in `reached()`, a list of ways to the platform.
+
+    Or roll it back, at that uptime.
+    """
+    while True:
+        ways = missing(reached())
+        if not ways:
+            confirm()
+            return True
+        if uptime.ms() >= until_ms:
+            why = "the platform was not reached over %s with it in time" % ways
+            Log("trial").error("%s; back to the configuration before", why)
+            roll_back(why)
+            return False
+        await asyncio.sleep_ms(_LOOK_MS)
+
+
+def missing(reached) -> str:
+    """Over which ways, in words, it has yet to reach the platform; "" if it may be kept."""
+    ways = [way for way in _mark["needs"] if way not in reached]
+    if not ways and not reached:
+        return " or ".join(WAYS)
+    return " and ".join(ways)
 
 
 def named() -> list:
@@ -120,13 +150,19 @@ def named() -> list:
 def confirm() -> None:
     """It is kept."""
     global _mark
-    _mark = None
+    crc = _mark["crc"]
     os.remove(_MARK)
+    _mark = None
+    try:
+        if sum_of(CONFIG) == crc:
+            copy(CONFIG, GOOD)
+    except OSError:
+        pass  # the next start does it
     if sum_of(OLD) >= 0:
         os.remove(OLD)
 
 
-def roll_back(why: str = "the platform was not reached with it in time") -> None:
+def roll_back(why: str) -> None:
     """The configuration before is in force after the next start; `note` then tells why."""
     try:
         if sum_of(OLD) >= 0:
@@ -147,11 +183,11 @@ def note():
     return why
 
 
-def mark(crc: int, part: dict) -> None:
+def mark(crc: int, part: dict, needs: list) -> None:
     """The configuration of that sum, changed by that part, is on trial from its next start on."""
     global _mark
     names = {key: list(part[key]) if type(part[key]) is dict else [] for key in part}
-    _mark = {"crc": crc, "boots": 0, "names": names}
+    _mark = {"crc": crc, "boots": 0, "names": names, "needs": needs}
     write(_MARK, _mark)
 
 
@@ -161,6 +197,18 @@ def write(path: str, tree) -> None:
     with open(new, "w") as file:
         json.dump(tree, file)
     os.rename(new, path)
+
+
+def copy(path: str, other: str) -> None:
+    """Copy a file, whole or not at all, also if the power goes in between."""
+    new = other + ".new"
+    with open(path, "rb") as source, open(new, "wb") as target:
+        while True:
+            block = source.read(256)
+            if not block:
+                break
+            target.write(block)
+    os.rename(new, other)
 
 
 def sum_of(path: str) -> int:
@@ -198,8 +246,9 @@ def _read():
             tree = json.load(file)
         if "crc" in tree:
             sane = type(tree["boots"]) is int and type(tree["names"]) is dict
+            sane = sane and type(tree["needs"]) is list
         elif "part" in tree:
-            sane = type(tree["part"]) is dict
+            sane = type(tree["part"]) is dict and type(tree["worked"]) is list
         else:
             sane = type(tree["failed"]) is str
         if sane:

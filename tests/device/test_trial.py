@@ -1,11 +1,12 @@
 """A configuration from afar: merged, checked as a whole, tried, and kept or given up."""
 
+import asyncio
 import gc
 import json
 import os
 import sys
 
-from firmware import trial
+from firmware import config, trial, uptime
 from flash import HALF, NEW, OLD, Flash, formatted, mount, umount
 
 HEAP = "8M"
@@ -18,6 +19,7 @@ CONFIG = {
     "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "setpoint": 20},
 }
 TWO = {"mqtt": {"url": "mqtts://two.example:8883"}}
+KEPT = ["config.good.json", "config.json"]
 
 
 def fresh(config=CONFIG):
@@ -36,6 +38,13 @@ def write(name, tree):
 def read(name="config.json"):
     with open(name) as file:
         return json.load(file)
+
+
+def start():
+    """As the device starts: the broker that is in force then; None without a configuration."""
+    trial.begin()
+    settings, _ = config.load_good()
+    return settings and settings["mqtt"]["url"][8:11]
 
 
 def refused(part):
@@ -60,19 +69,160 @@ def test_a_part_is_merged_and_on_trial_after_a_restart():
     assert read() == expected
     assert read("config.old.json") == CONFIG
     trial.begin()
-    assert trial.pending() and not trial.needs_https()
+    assert trial.pending()
     assert trial.note() is None
     trial.confirm()
     assert not trial.pending()
-    assert sorted(os.listdir()) == ["config.json"]
-    assert read() == expected
+    assert sorted(os.listdir()) == KEPT
+    assert read() == read("config.good.json") == expected
 
 
-def test_what_names_the_api_has_to_reach_it():
+def missing(part, worked, reached):
+    """What a part still needs, if it was sent where some ways had worked, and some do now."""
     fresh()
-    trial.propose({"https": {"url": "https://other.example/v3"}})
+    trial.propose(part, worked)
     trial.begin()
-    assert trial.needs_https()
+    return trial.missing(reached)
+
+
+def test_a_new_address_has_to_be_reached():
+    both = ("mqtt", "https")
+    for part in (TWO, {"mqtt": None}):
+        for worked in (("https",), both):
+            assert missing(part, worked, ()) == "mqtt", part
+            assert missing(part, worked, ("https",)) == "mqtt", part
+            assert missing(part, worked, ("mqtt",)) == "", part
+    url = {"url": "https://other.example/v3"}
+    for worked in (("mqtt",), both):
+        assert missing({"https": url}, worked, ("mqtt",)) == "https"
+        assert missing({"https": url}, worked, ("https",)) == ""
+        assert missing({"https": url, "mqtt": TWO["mqtt"]}, worked, ()) == "mqtt and https"
+        assert missing({"https": url, "mqtt": TWO["mqtt"]}, worked, both) == ""
+
+
+def test_what_a_way_depends_on_may_not_cost_it():
+    for part in (
+        {"device": {"key_secret": "neu"}},
+        {"wifi": []},
+        {"tls": {"ca": "other.pem"}},
+        {"time": {"ntp": []}},
+    ):
+        for worked in (("mqtt",), ("https",), ("mqtt", "https")):
+            assert missing(part, worked, worked) == "", part
+            assert missing(part, worked, ()) == " and ".join(worked), part
+        assert missing(part, ("mqtt", "https"), ("mqtt",)) == "https"
+        assert missing(part, (), ()) == "mqtt or https"
+        assert missing(part, (), ("mqtt",)) == ""
+    for part, way, other in (
+        ({"mqtt": {"keepalive_s": 20}}, "mqtt", "https"),
+        ({"https": {"poll_s": 20}}, "https", "mqtt"),
+    ):
+        assert missing(part, (way,), (other,)) == way
+        assert missing(part, (other,), (other,)) == "", "it did not work before"
+
+
+def test_what_no_way_depends_on_has_to_reach_the_platform_over_either():
+    for worked in ((), ("mqtt",), ("mqtt", "https")):
+        assert missing({"health": {"every_s": 60}}, worked, ()) == "mqtt or https"
+        for reached in (("mqtt",), ("https",)):
+            assert missing({"health": {"every_s": 60}}, worked, reached) == ""
+
+
+def test_what_is_on_trial_is_not_the_last_good_one():
+    broken = json.loads(json.dumps(CONFIG))
+    broken["thermostat"]["setpoint"] = 99
+    part = {"thermostat": {"setpoint": 21}, "mqtt": TWO["mqtt"]}
+    for found in (CONFIG, broken):
+        fresh()
+        assert start() == "one"
+        write("config.json", found)
+        assert start() == "one"
+        trial.propose(part)
+        assert start() == "two"
+        assert read("config.good.json") == CONFIG
+        trial.roll_back("nobody answered")
+        assert read() == found
+        assert start() == "one", "the file is as it was, and so is what is in force"
+        assert trial.note() == "nobody answered"
+
+        trial.propose(part)
+        assert start() == "two"
+        trial.confirm()
+        assert read("config.good.json") == read()
+        assert start() == "two"
+        os.remove("config.json")
+        assert start() == "two", "it is the good one now"
+
+
+def test_what_becomes_of_the_file_during_a_trial_does_not_make_it_the_good_one():
+    for damage in (lambda: os.remove("config.json"), lambda: write("config.json", 5)):
+        fresh()
+        start()
+        trial.propose(TWO)
+        assert start() == "two"
+        damage()
+        assert start() == "one" and not trial.pending()
+        assert start() == "one"
+        # At the last moment: what is kept is what was tried.
+        fresh()
+        start()
+        trial.propose(TWO)
+        start()
+        damage()
+        trial.confirm()
+        assert start() == "one"
+
+
+def test_one_that_this_firmware_refuses_is_given_up():
+    """It was checked by the firmware before, which may have been another one."""
+    fresh()
+    start()
+    trial.propose(TWO)
+    write("config.json", dict(CONFIG, mqtt={"url": "mqtts://two.example", "older": 1}))
+    mark = read("trial.json")
+    mark["crc"] = trial.sum_of("config.json")
+    write("trial.json", mark)
+    assert start() == "one" and not trial.pending()
+    assert (
+        trial.note()
+        == "mqtt.older: unknown key; expected one of url, keepalive_s, grace_s, max_packet"
+    )
+    assert read() == CONFIG
+
+
+def test_a_good_one_that_cannot_be_written_is_written_at_the_next_start():
+    fresh()
+    start()
+    trial.propose(TWO)
+    start()
+    os.mkdir("config.good.json.new")
+    trial.confirm()
+    assert not trial.pending() and read("config.good.json") == CONFIG
+    os.rmdir("config.good.json.new")
+    assert start() == "two"
+    assert read("config.good.json") == read()
+
+
+async def test_it_is_kept_when_it_has_reached_the_platform_or_rolled_back_in_time():
+    reached = []
+    for way, within_ms in (("https", 500), ("mqtt", 60000)):
+        fresh()
+        trial.propose(TWO)
+        trial.begin()
+
+        async def reach(way=way):
+            await asyncio.sleep_ms(200)
+            reached.append(way)
+
+        task = asyncio.create_task(reach())
+        kept = await trial.is_kept(lambda: reached, uptime.ms() + within_ms)
+        await task
+        assert kept is (way == "mqtt")
+        assert not trial.pending()
+        assert read() == (dict(CONFIG, **TWO) if kept else CONFIG)
+        assert trial.note() == (
+            None if kept else "the platform was not reached over mqtt with it in time"
+        )
 
 
 def test_one_that_fails_is_given_up_and_told_once():
@@ -232,7 +382,7 @@ def test_where_the_file_is_broken_the_last_good_one_is_what_is_changed():
         assert trial.propose(TWO)[1]
         trial.begin()
         assert read()["mqtt"] == TWO["mqtt"]
-        trial.roll_back()
+        trial.roll_back("nobody answered")
         trial.begin()
         assert read() == CONFIG, "it is a good one that is back"
 
@@ -259,7 +409,7 @@ def test_flash_that_cannot_be_written_does_not_keep_the_device_from_starting():
     for state in ("proposed", "put aside", "crashes"):
         fresh()
         if state == "put aside":
-            write("trial.json", {"part": TWO})
+            write("trial.json", {"part": TWO, "worked": []})
         else:
             trial.propose(TWO)
         if state == "crashes":
@@ -295,7 +445,7 @@ def test_where_memory_is_short_the_check_is_made_at_the_next_start():
         assert read()["mqtt"] == TWO["mqtt"] and read("config.old.json") == CONFIG
         assert "neues-geheimnis" not in str(read("trial.json"))
         trial.confirm()
-        assert sorted(os.listdir()) == ["config.json"]
+        assert sorted(os.listdir()) == KEPT
 
         fresh()
         trial.propose({"mqtt": {"ulr": "x"}})
@@ -307,7 +457,7 @@ def test_where_memory_is_short_the_check_is_made_at_the_next_start():
         assert trial.note().startswith("mqtt.ulr: unknown key")
         assert refused(TWO).startswith(why)
         trial.begin()
-        trial._refused = False
+        trial.refused = False
 
         fresh()
         trial.propose({"mqtt": {}})
@@ -316,7 +466,7 @@ def test_where_memory_is_short_the_check_is_made_at_the_next_start():
         assert sorted(os.listdir()) == ["config.json"], "it changes nothing"
     finally:
         trial._ROOM = room
-        trial._refused = False
+        trial.refused = False
 
 
 def test_what_the_part_named_is_known_while_it_is_on_trial():
@@ -337,11 +487,13 @@ def test_a_mark_that_makes_no_sense_stops_nothing():
         "null",
         "5",
         '{"crc": 1}',
-        '{"crc": 1, "boots": "x", "names": {}}',
+        '{"crc": 1, "boots": "x", "names": {}, "needs": []}',
+        '{"crc": 1, "boots": 0, "names": {}, "needs": 5}',
         '"x"',
         "{}",
         '{"part": 5}',
-        '{"part": {"x": 1}}',
+        '{"part": {"x": 1}, "worked": []}',
+        '{"part": {}, "worked": 5}',
         '{"failed": 5}',
     ):
         fresh()
@@ -361,41 +513,56 @@ def test_the_power_may_go_at_any_moment():
     """On a littlefs: whatever is cut off, the configuration is one of the two, whole; the old one
     comes back unless the new one was confirmed.
     """
+    power_may_go(CONFIG)
+
+
+def test_the_power_may_go_where_the_last_good_one_is_in_force():
+    """As above, where the file has a wrong value, which the part mends."""
+    broken = json.loads(json.dumps(CONFIG))
+    broken["thermostat"]["setpoint"] = 99
+    power_may_go(broken)
+
+
+def power_may_go(found):
+    part = {"thermostat": {"setpoint": 21}, "mqtt": TWO["mqtt"]}
     empty = Flash(32, formatted(32))
     mount(empty)
     here = os.getcwd()
     os.chdir("/flash")
     fresh()
+    start()
+    write("config.json", found)
     os.chdir(here)
     umount()
     before = bytes(empty.data)
-    new = dict(CONFIG)
-    new.update(TWO)
 
     def proposed():
-        trial.propose(TWO)
+        trial.propose(part)
 
     def confirmed():
-        trial.propose(TWO)
-        trial.begin()
-        trial.confirm()
+        trial.propose(part)
+        start()
+        if trial.pending():
+            trial.confirm()
 
     def rolled_back():
-        trial.propose(TWO)
-        trial.begin()
-        trial.roll_back()
-        trial.begin()
+        trial.propose(part)
+        start()
+        if trial.pending():
+            trial.roll_back("nobody answered")
+        start()
         trial.note()
 
     def deferred():
         room = trial._ROOM
         short_of_memory()
         try:
-            trial.propose(TWO)
+            trial.propose(part)
         finally:
             trial._ROOM = room
-        trial.begin()
-        trial.confirm()
+        start()
+        if trial.pending():
+            trial.confirm()
 
     for scenario in (proposed, confirmed, rolled_back, deferred):
         outcomes = []
@@ -411,27 +578,29 @@ def test_the_power_may_go_at_any_moment():
             mount(flash)
             os.chdir("/flash")
             try:
-                trial.begin()
-                config = read()
-                assert config in (CONFIG, new), (scenario, cut_at)
+                in_force = start()
+                outcomes.append(in_force)
                 if trial.pending():
-                    assert config == new, (scenario, cut_at)
-                    trial.roll_back()
-                    trial.begin()
-                    assert read() == CONFIG, (scenario, cut_at)
-                elif scenario not in (confirmed, deferred):
-                    assert config == CONFIG, (scenario, cut_at)
-                outcomes.append(config == new)
+                    assert in_force == "two", (scenario, cut_at)
+                    assert read("config.good.json") == CONFIG, (scenario, cut_at)
+                    trial.roll_back("nobody answered")
+                    in_force = start()
+                    assert read() == found, (scenario, cut_at)
+                    assert in_force == "one", (scenario, cut_at)
+                elif in_force == "one":
+                    assert read() == found, (scenario, cut_at)
+                else:
+                    assert scenario in (confirmed, deferred), (scenario, cut_at)
+                    assert read("config.good.json") == read(), (scenario, cut_at)
                 trial.note()
                 # The next one is not in its way.
-                fresh_part = {"health": {"every_s": 61}}
-                assert trial.propose(fresh_part)[1]
-                trial.begin()
+                assert trial.propose({"thermostat": {"setpoint": 22}})[1]
+                assert start() == in_force
                 assert trial.pending()
             finally:
                 os.chdir(here)
                 umount()
-        assert False in outcomes and (True in outcomes), scenario
+        assert "one" in outcomes and "two" in outcomes, scenario
 
 
 def run(image, scenario, cut_at, leaves):

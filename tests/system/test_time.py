@@ -91,3 +91,17 @@ def test_where_no_time_server_answers_the_platforms_own_date_serves(device, plat
 
     # A Date is to the second.
     assert begun - 1.5 <= wait(first_s, "the first reading, with its time") <= begun + 6.5
+
+
+@pytest.mark.timeout(180)
+def test_the_schedule_pauses_until_the_time_is_known(device, platform, server):
+    device.config["time"] = {"ntp": [f"127.0.0.1:{server.port}"]}
+    device.config["sensors"][0]["start"] = 20
+    device.config["thermostat"].update(setpoint=26, schedule=["daily 00:00 sleep"])
+    device.start()
+    wait(lambda: server.asked, "a question for the time")
+    device.wait_log("relay on")
+    server.open.set()
+    device.wait_log("relay off: 2", 60)  # with 18 °C wanted
+    wait(lambda: platform.latest("preset"), "what is in force")
+    assert platform.latest("preset")[1] == "sleep"
