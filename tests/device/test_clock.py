@@ -87,12 +87,8 @@ def test_a_second_and_more_is_a_step():
         assert clock.now() == T0 + step + 100000
 
 
-# The last second that a port's own gmtime can be asked for, where a word has 32 bits.
-_LAST_MS = 2147483647000 if sys.maxsize < 1 << 32 else 1 << 53
-
-
 def test_iso_writes_every_day_of_four_centuries():
-    for day in range(0, min(146097 + 365, _LAST_MS // 86400000), 11):
+    for day in range(0, 146097 + 365, 11):
         ms = day * 86400000 + 86399999 - day
         assert parse(iso(ms)) == ms
 
@@ -108,10 +104,12 @@ def test_iso_at_the_edges_of_hours_years_and_leap_days():
         (1798761600000, "2027-01-01T00:00:00.000Z"),
         (4294967296000, "2106-02-07T06:28:16.000Z"),
     ):
-        if ms > _LAST_MS:
-            continue
         assert iso(ms) == text
         assert parse(text) == ms
+
+
+_2000_S = 946684800  # since 1970
+_HERE_S = {1970: 0, 2000: _2000_S}[system_time.gmtime(0)[0]]
 
 
 class Port2000:
@@ -119,11 +117,11 @@ class Port2000:
 
     @staticmethod
     def gmtime(s):
-        return system_time.gmtime(s + 946684800)[:8]
+        return system_time.gmtime(s + _2000_S - _HERE_S)[:8]
 
     @staticmethod
     def time_ns():
-        return system_time.time_ns() - 946684800 * 1000000000
+        return system_time.time_ns() - (_2000_S - _HERE_S) * 1000000000
 
 
 def test_the_epoch_of_2000_makes_no_difference():
@@ -131,7 +129,7 @@ def test_the_epoch_of_2000_makes_no_difference():
     before = module.time, module.UNIX_EPOCH_S
     here = system_ms()
     module.time = Port2000
-    module.UNIX_EPOCH_S = 946684800
+    module.UNIX_EPOCH_S = _2000_S
     try:
         assert iso(1835395200123) == "2028-02-29T00:00:00.123Z"
         assert iso(0) == "1970-01-01T00:00:00.000Z"
@@ -142,8 +140,8 @@ def test_the_epoch_of_2000_makes_no_difference():
 
 def test_the_epoch_is_derived_from_gmtime():
     module = sys.modules["firmware.points.clock"]
-    assert {1970: 0, 2000: 946684800}[system_time.gmtime(0)[0]] == module.UNIX_EPOCH_S
-    assert module.epoch_s(Port2000.gmtime) == 946684800
+    assert module.UNIX_EPOCH_S == _HERE_S
+    assert module.epoch_s(Port2000.gmtime) == _2000_S
 
 
 def test_uptime_goes_on_where_ticks_wrap():

@@ -215,9 +215,13 @@ def test_numbers_too_large_for_a_float32_keep_their_decimals():
     time = Time()
     queue = make_queue(time, slots=256, max_points=100)
     sent = [83885.99, 83886.25, -83886.25, 123456.78, -1234567.89, 1e12, 1e100, -3.4e38]
+    if float("inf") == 1e100:  # a port whose floats are of 32 bits
+        sent.remove(1e100)
     for value in sent:
         queue.put(0, value)
-    for there, here in zip(values(queue.take()), sent):
+    found = values(queue.take())
+    assert len(found) == len(sent)
+    for there, here in zip(found, sent):
         assert abs(there - here) <= 1e-15 * abs(here) + 1e-9, (there, here)
 
 

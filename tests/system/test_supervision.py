@@ -37,7 +37,7 @@ import firmware.link.broker as broker
 real = broker.Broker.serve
 async def serve(self, *args):
     broker.Broker.serve = real
-    bytearray(1 << 40)
+    bytearray(1 << 29)
 broker.Broker.serve = serve
 """)
     device.wait_log("link: out of memory; the readings in RAM went to flash")
