@@ -86,7 +86,7 @@ def _needs(part, worked):
 
 def forget() -> None:
     """Gives the memory of this module, and of those that only it needs, back."""
-    unload("firmware.amend", "firmware.config", "firmware.brackets")
+    unload("firmware.amend", "firmware.config", "firmware.strict")
     unload("firmware.validate", "firmware.schema")
     gc.collect()
 

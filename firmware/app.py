@@ -167,6 +167,7 @@ class App:
             self.wifi,
             self._commands.handle,
             self._commands.recover,
+            self._commands.recovered,
         )
         self._commands.restore()
         self.pauses = PauseMeter()

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 
-from firmware import brackets, trial, validate
+from firmware import strict, trial, validate
 from firmware.unload import unload
 
 _LARGEST = 16384  # bytes of a file: some ten times the largest that makes sense
@@ -57,7 +57,7 @@ def forget() -> None:
 
     Nothing but the one place that loads the configuration may import them.
     """
-    unload("firmware.config", "firmware.brackets", "firmware.validate", "firmware.schema")
+    unload("firmware.config", "firmware.strict", "firmware.validate", "firmware.schema")
 
 
 def read(path: str) -> dict:
@@ -79,7 +79,7 @@ def _parse(file):
     try:
         given = json.load(file)
         file.seek(0)
-        if brackets.depth(file) < 0:
+        if strict.depth(file) < 0:
             raise ValueError
     except ValueError:
         # It reads byte by byte, so the file stands one byte after the one it did not like.

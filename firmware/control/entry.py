@@ -9,8 +9,9 @@ import json
 
 from micropython import const
 
-from firmware import brackets, values
+from firmware import values
 from firmware.log import harmless
+from firmware.unload import unload
 
 _LARGEST = const(1024)  # bytes of a payload
 _LARGEST_OBJECT = const(2048)  # of a configuration or a schedule
@@ -30,7 +31,11 @@ def read(row, limits, payload):
         raise _unexpected(row, limits, _size(payload))
     if len(payload) > (_LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST):
         raise _unexpected(row, limits, "%d bytes" % len(payload))
-    deep = brackets.depth(io.BytesIO(payload))
+    from firmware import strict
+
+    deep = strict.depth(io.BytesIO(payload))
+    del strict
+    unload("firmware.strict")
     if deep > _DEEPEST:
         raise _unexpected(row, limits, "brackets within brackets")
     try:
@@ -115,7 +120,7 @@ def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
     elif name == "config":
         from firmware import trial
 
-        shown, restarts = trial.propose(value)
+        shown, restarts = trial.propose(value, controls.reached())
         if len(json.dumps(shown).encode()) > _LONGEST_ANSWER:
             shown = dict.fromkeys(shown, "(long)")
         return shown, controls.restart if restarts else None

@@ -22,6 +22,7 @@ from firmware.unload import unload
 PRESETS = ("home", "away", "sleep", "boost")
 MANUAL = "manual"  # none of them: a set point by hand, or a temperature of the schedule
 
+_UNDATED_MS = const(600000)  # uptime to which a boost of before the restart waits for the clock
 _HOUR_S = const(3600)
 _WEEK_S = const(604800)
 _WEEK_MIN = const(10080)
@@ -57,6 +58,8 @@ class Program:
         # Up to when the schedule has been followed; None: not at all.
         self._done_s: "int | None" = None
         self._forced_s = 0  # since when an entry that is older is in force again
+        # When something was last put, and all that follows from it; see `rewind`.
+        self._base: "tuple | None" = None
         # `step` has nothing to do from the one to the other.
         self._earliest_s = self._due_s = 0
         self._changed = []
@@ -112,6 +115,8 @@ class Program:
         else:
             self._decide(name, value, utc_s)
         self._due_s = 0
+        if utc_s is None or self._base is None or utc_s >= self._base[0]:
+            self._mark(utc_s)
 
     def restore(self, name: str, value, utc_s: "int | None"):
         """Take a value over from the last run, without what follows from it. Raises ValueError."""
@@ -123,6 +128,8 @@ class Program:
             setattr(self._thermostat, name, value)
         else:
             setattr(self, name, value)  # preset, before
+            # Or each restart without a clock would begin a boost anew.
+            self._boost_ms = _UNDATED_MS
         if name in ("setpoint", "setpoint_cool", "preset") and utc_s:
             self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
 
@@ -134,16 +141,47 @@ class Program:
         self._changed.clear()
         return names
 
+    def catch_up(self, utc_s: int, now_ms: int) -> tuple:
+        """`step`, before what was decided at `utc_s` is put in force, if that is the newest."""
+        if utc_s < max(self.decided_s or 0, self._done_s or 0, self._forced_s):
+            return ()
+        return self.step(utc_s, now_ms)
+
+    def can_rewind(self, utc_s: int) -> bool:
+        """Whether only the schedule, or a boost's end, has changed what was in force then."""
+        return self._base is not None and self._base[0] <= utc_s < (self.decided_s or 0)
+
+    def rewind(self) -> None:
+        """Go back to what was last put: something that was missed comes before what followed."""
+        held_s = self._hold_s
+        _, state, before, self.decided_s, self._done_s, self._hold_s, self._forced_s = self._base
+        self._set(*state)
+        self.before = before
+        if self._hold_s != held_s:
+            self._changed.append("hold_until")
+        self._due_s = 0
+
     def step(self, utc_s: "int | None", now_ms: int) -> tuple:
         """To be called once a second, with the uptime; the names of what it changed."""
+        if self._base is None and utc_s is not None:
+            self._mark(self.decided_s or utc_s)
         if self.preset == "boost":
             self._boost(utc_s, now_ms)
         if utc_s is not None and not self._earliest_s <= utc_s < self._due_s:
             self._follow(utc_s)
         return self.take()
 
+    def _mark(self, utc_s):
+        """Nothing older can be rewound to."""
+        state = self.preset, self._thermostat.setpoint, self._thermostat.setpoint_cool
+        times = self.decided_s, self._done_s, self._hold_s, self._forced_s
+        self._base = (utc_s, state, self.before) + times if utc_s else None
+
     def _decide(self, name, value, utc_s):
-        self.decided_s = self._done_s = utc_s
+        # What is older than what was decided by hand does not bring the schedule back over that.
+        decided_s = self.decided_s
+        if utc_s is None or decided_s in (None, self.changed_s) or utc_s >= decided_s:
+            self.decided_s = self._done_s = utc_s
         setpoint, cool = self._thermostat.setpoint, self._thermostat.setpoint_cool
         if name == "setpoint":
             self._set(MANUAL, value, cool)
@@ -194,9 +232,11 @@ class Program:
             if utc_s < self._hold_s:
                 self._due_s = min(self._hold_s, self._due_s)
                 return
-            # Back to the schedule, whose entry may be older than the hold.
-            self.changed_s = self._forced_s = self._hold_s
-            self._done_s = None
+            self.changed_s = self._hold_s
+            if self.decided_s is None or self.decided_s < self._hold_s:
+                # Back to the schedule, whose entry may be older than the hold.
+                self._forced_s = self._hold_s
+                self._done_s = None
             self._hold_s = 0
             self._changed.append("hold_until")
         if not self._numbers:
@@ -238,11 +278,13 @@ class Program:
     def _compile(self, value):
         # Imported by those who have a schedule.
         from firmware.control.schedule import compiled
-        from firmware.control.zone import Zone
 
         unload("firmware.control.schedule")
         self._numbers = compiled(value)  # type: ignore[assignment]
         if self._zone is None:
+            del compiled  # or there has to be room for both
+            from firmware.control.zone import Zone
+
             self._zone = Zone(self._zone_text)  # type: ignore[assignment]
 
 

@@ -15,6 +15,7 @@ from firmware import uptime
 from firmware.link import LinkError, deadlines
 from firmware.link.stream import within
 from firmware.log import Log
+from firmware.unload import unload
 
 # A command is the raw value of one property; the largest that this device understands is a part
 # of its configuration. Larger packets are passed over without being stored, but for their topic.
@@ -36,13 +37,6 @@ _CHUNK = const(64)
 _DUP = const(0x08)  # MQTT 3.1.1, section 3.3.1.1
 
 # MQTT 3.1.1, table 3.1
-_CONNACK_WORDS = {
-    1: "the broker does not speak MQTT 3.1.1",
-    2: "the broker does not accept device.id as client id",
-    3: "the broker is not available",
-    4: "the broker refused device.key_id and device.key_secret",
-    5: "the broker refused device.key_id and device.key_secret for this device.id",
-}
 _CREDENTIALS = (2, 4, 5)
 
 
@@ -139,8 +133,10 @@ class Session:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
         code = packet[-1]
         if code:
-            text = _CONNACK_WORDS.get(code) or "the broker refused the connection (code %d)" % code
-            raise LinkError(text, refused=code in _CREDENTIALS)
+            from firmware.link import reasons
+
+            unload("firmware.link.reasons")
+            raise LinkError(reasons.connack(code), refused=code in _CREDENTIALS)
 
     def subscribe(self, topic: bytes, pid: int):
         """Write a SUBSCRIBE with QoS 1; `flush` sends it."""

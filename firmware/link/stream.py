@@ -25,6 +25,7 @@ except ImportError:  # the board has no typing, and asks for no types
 
 from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve, works
+from firmware.unload import unload
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -32,35 +33,10 @@ _TLS_PAUSE_MS = const(5)
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
 
-_WORDS = {
-    errno.ECONNREFUSED: "the connection was refused; is the service running, the port right?",
-    errno.ECONNRESET: "the connection was reset",
-    errno.ECONNABORTED: "the connection was aborted",
-    errno.ENOTCONN: "the connection was reset",
-    errno.EHOSTUNREACH: "the host cannot be reached",
-    errno.ETIMEDOUT: "the host does not answer",
-    # ENFILE and EMFILE, for which MicroPython has no names.
-    23: "no socket is free",
-    24: "no socket is free",
-}
-
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 
 # The second is MBEDTLS_ERR_MPI_ALLOC_FAILED, -0x10, which MicroPython takes for a socket's error.
 _NO_MEMORY = (errno.ENOMEM, 16)
-
-# What mbedTLS says of a certificate, by words that all its versions have in it; and how to say it
-# to somebody who can do something about it. The last two by the numbers of its errors, -0x7200
-# (INVALID_RECORD) and -0x7780 (FATAL_ALERT_MESSAGE): not every build has their names.
-_TLS_WORDS = (
-    ("not correctly signed", "the certificate of {0} is not signed by {1}; is tls.ca right?"),
-    ("does not match", "the certificate of {0} is for another name; is the URL right?"),
-    ("has expired", "the certificate of {0} has expired; is the clock right?"),
-    ("in the future", "the certificate of {0} is not valid yet; is the clock right?"),
-    ("X509", "the certificate of {0} was refused by {1}; are tls.ca and the clock right?"),
-    ("-29184", "{0} speaks no TLS there; are the URL's scheme and port right?"),
-    ("-30592", "{0} refused it"),
-)
 
 
 def readable(sock) -> Any:
@@ -296,15 +272,10 @@ def words(error, host: str = "the server", ca=None) -> str:
     `ca`: the file that the host's certificate was checked by, if there was one. Raises MemoryError
     where that is what was short: not the link alone is to do something about it.
     """
-    text = str(error).strip()
-    if isinstance(error, OSError):
-        if error.errno in _NO_MEMORY or "alloc" in text.lower():
-            raise MemoryError(text)
-        if error.errno in _WORDS:
-            return _WORDS[error.errno]
-    for said, meant in _TLS_WORDS:
-        if said in text:
-            return meant.format(host, ca)
-    if isinstance(error, ValueError):
-        return "the certificate of %s was refused: %s" % (host, text)
-    return "error " + text if text.isdigit() else text  # one that this port has no name for
+    text = str(error)
+    if isinstance(error, OSError) and (error.errno in _NO_MEMORY or "alloc" in text.lower()):
+        raise MemoryError(text)
+    from firmware.link import reasons
+
+    unload("firmware.link.reasons")
+    return reasons.words(error, host, ca)

@@ -59,14 +59,16 @@ class Uplink:
 
     on_command: called with a property's name (str) and the payload (bytes); may not raise.
     on_state: called with the name, value and time (ms since 1970) of each property of the
-    platform's state; may not raise.
+    platform's state; may not raise. Of what is too large to be kept both get a range of its size.
+    on_recovered: called when a whole state was told; may not raise.
     """
 
-    def __init__(self, settings: dict, queue, clock, wifi, on_command, on_state):
+    def __init__(self, settings: dict, queue, clock, wifi, on_command, on_state, on_recovered):
         self._queue = queue
         self._clock = clock
         self._wifi = wifi
         self._on_state = on_state
+        self._on_recovered = on_recovered
         self._log = Log("link")
         trust = Trust(settings["tls"]["ca"], settings["tls"]["verify"])
         self._pace = Pace(settings["feed"]["per_minute"], settings["feed"]["max_points"])
@@ -162,6 +164,9 @@ class Uplink:
                 await self._join()
                 if uptime.ms() >= self._mqtt_backoff.at_ms:
                     await self._ask()
+                    self._api.close()
+                    if self._asked:
+                        self._on_recovered()
                     await self._try_mqtt()
                 await self._bridge()
         finally:
@@ -218,7 +223,6 @@ class Uplink:
     async def _try_mqtt(self):
         probation_ms = max(self._grace_ms, _SHORTEST_PROBATION_MS) if self._https else 0
         self._enter("mqtt", "connecting to the broker")
-        self._api.close()
         broker = self._broker
         try:
             await broker.serve(probation_ms, _ASK_AGAIN_MS if self._asked else _UNASKED_MS)
@@ -282,10 +286,14 @@ class Uplink:
         if self._direct and self._direct.waiting:
             return self._direct.post(self._api)
         if now >= self._poll_at:
-            return self._read_state()
+            return self._poll()
         if self._pace.ready(now) and self._queue.due():
             return self._deliver()
         return None
+
+    async def _poll(self):
+        await self._read_state()
+        self._on_recovered()
 
     async def _deliver(self):
         await self._api.deliver()

@@ -15,7 +15,7 @@ from firmware.points.clock import Clock
 from firmware.points.text import encode
 
 HEAP = "1M"
-TIMEOUT_S = 100
+TIMEOUT_S = 200
 
 T0 = 1795344000000  # 2026-11-22T16:00:00Z
 SECRETS = ("hunter2", "swordfish")

@@ -9,6 +9,7 @@ from firmware.control import schedule
 from firmware.control.program import Program
 from firmware.control.zone import Zone
 from firmware.times import from_iso
+from model import span
 
 BERLIN = "CET-1CEST,M3.5.0,M10.5.0/3"
 SYDNEY = "AEST-10AEDT,M10.1.0,M4.1.0/3"
@@ -44,7 +45,7 @@ def state(program):
 
 def test_without_schedule_nothing_happens_by_itself():
     program = make()
-    for now in range(utc("2026-11-23T00:00:00"), utc("2026-11-24T00:00:00"), 600):
+    for now in span(utc("2026-11-23T00:00:00"), utc("2026-11-24T00:00:00"), 600):
         assert program.step(now, 0) == ()
     assert state(program) == ("manual", 20.0, 25.0)
     assert program.schedule == {"entries": []} and program.hold_until == ""
@@ -294,14 +295,14 @@ def test_a_new_schedule_is_in_force_at_once_unless_something_newer_is():
     program.step(utc("2026-11-23T12:00:00"), 0)
     assert program.setpoint == 23.0
     program.put("schedule", [], utc("2026-11-23T12:00:00"))
-    for now in range(utc("2026-11-23T12:00:00"), utc("2026-11-25T12:00:00"), 600):
+    for now in span(utc("2026-11-23T12:00:00"), utc("2026-11-25T12:00:00"), 600):
         assert program.step(now, 0) == ()
 
 
 def run(program, begin, end, step_s=60):
     """[(utc, set point), …] of what happened by itself."""
     found = []
-    for now in range(begin, end, step_s):
+    for now in span(begin, end, step_s):
         if "setpoint" in program.step(now, 0):
             found.append((now, program.setpoint))
     return found
@@ -370,7 +371,7 @@ def reference(entries, zone, begin, end):
     """What is due in each minute, by looking at the clock on the wall every minute."""
     due = []
     seen = zone.wall(begin) // 60
-    for now in range(begin + 60, end, 60):
+    for now in span(begin + 60, end, 60):
         wall = zone.wall(now) // 60
         what = None
         for minute in range(seen + 1, wall + 1):
@@ -550,3 +551,68 @@ def test_a_second_in_which_nothing_is_due_allocates_nothing():
     for _ in range(100):
         step(later, 0)
     assert gc.mem_alloc() - before < 100
+
+
+def test_what_is_older_than_what_was_set_by_hand_brings_no_entry_back():
+    program = make(WEEK)
+    program.step(utc("2026-11-23T07:30:00"), 0)
+    program.step(utc("2026-11-23T08:00:00"), 0)
+    program.put("setpoint", 23.0, utc("2026-11-23T09:00:00"))
+    program.put("setpoint_cool", 28.0, utc("2026-11-23T07:00:00"))
+    program.step(utc("2026-11-23T10:00:00"), 0)
+    assert state(program) == ("manual", 23.0, 28.0)
+
+
+def test_a_hold_that_is_over_leaves_what_was_set_since():
+    program = make(WEEK)
+    program.step(utc("2026-11-23T10:00:00"), 0)
+    program.put("setpoint", 24.0, utc("2026-11-23T10:00:10"))
+    program.put("hold_until", "2026-11-23T09:00:00Z", utc("2026-11-23T10:01:00"))
+    program.take()
+    assert program.step(utc("2026-11-23T10:01:01"), 0) == ("hold_until",)
+    assert state(program) == ("manual", 24.0, 30.0) and program.hold_until == ""
+    # Set while it lasts, it ends with it.
+    program.put("hold_until", "2026-11-23T10:30:00Z", utc("2026-11-23T10:02:00"))
+    program.put("setpoint", 25.0, utc("2026-11-23T10:10:00"))
+    program.step(utc("2026-11-23T10:30:00"), 0)
+    assert state(program) == ("away",) + AWAY
+
+
+def test_a_boost_of_before_a_restart_waits_for_the_clock_no_longer_than_ten_minutes():
+    for dated in (None, utc("2026-11-23T06:40:00")):
+        program = make()
+        program.restore("setpoint", 24.0, dated)
+        program.restore("preset", "boost", dated)
+        program.restore("before", ["sleep", 18.0, 27.0], None)
+        program.step(None, 599999)
+        assert program.preset == "boost"
+        program.step(None, 600000)
+        assert state(program)[:2] == ("sleep", 18.0)
+    # With the clock, one whose beginning is known ends in time.
+    program = make()
+    program.restore("preset", "boost", utc("2026-11-23T06:40:00"))
+    program.step(utc("2026-11-23T07:39:59"), 900000)
+    assert program.preset == "boost"
+    program.step(utc("2026-11-23T07:40:00"), 901000)
+    assert program.preset == "home"
+
+
+def test_what_the_schedule_did_can_be_undone_up_to_what_was_put_last():
+    program = make(WEEK)
+    assert not program.can_rewind(utc("2026-11-23T07:20:00"))
+    program.step(utc("2026-11-23T07:00:00"), 0)
+    program.put("setpoint", 23.0, utc("2026-11-23T07:10:00"))
+    program.step(utc("2026-11-23T07:30:00"), 0)
+    assert not program.can_rewind(utc("2026-11-23T07:20:00")), "nothing has changed since"
+    program.step(utc("2026-11-23T08:00:00"), 0)
+    program.take()
+    assert program.can_rewind(utc("2026-11-23T07:10:00"))
+    assert not program.can_rewind(utc("2026-11-23T07:09:59"))
+    assert not program.can_rewind(utc("2026-11-23T08:00:00"))
+    program.rewind()
+    assert state(program) == ("manual", 23.0, 26.0)
+    assert set(program.take()) == {"setpoint", "setpoint_cool", "preset"}
+    # And happens again.
+    program.step(utc("2026-11-23T08:00:10"), 0)
+    assert state(program) == ("away",) + AWAY
+    assert program.changed_s == utc("2026-11-23T08:00:00")

@@ -48,6 +48,22 @@ async def test_after_a_slow_subscription_the_state_is_asked_for_once_more():
         await slow(world, 4)
 
 
+async def test_it_is_told_when_a_state_was_read_to_its_end():
+    async with World(grace_s=0, poll_s=10) as world:
+        world.api.state = (200, b"", STATE)
+        await world.connected()
+        assert world.recoveries == 1 and len(world.states) == 1
+        world.api.state = (200, b"", STATE[:-8])
+        world.broker.conn.reset()
+        await world.connected(2)
+        assert world.recoveries == 1
+        world.broker.stop()
+        world.link._mqtt_backoff = Steady(1000000)
+        world.api.state = (200, b"", STATE)
+        world.skip(10000)
+        await until(lambda: world.recoveries == 2, "the poll over HTTPS")
+
+
 async def test_sessions_that_take_nothing_do_not_keep_https_waiting():
     async with World(grace_s=20) as world:
         world.broker.acknowledges = False

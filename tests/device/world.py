@@ -251,6 +251,7 @@ class World:
         self.wifi = Wifi()
         self.commands = []
         self.states = []  # (name, value, ms since 1970) of each property that a state had
+        self.recoveries = 0  # how often that was said to be all
         self.lines = []  # of the log
         self._start = (mqtt, https)
         self.values = []
@@ -290,7 +291,13 @@ class World:
         if https:
             self.api.start()
         self.link = Uplink(
-            self.settings, self.queue, self.clock, self.wifi, self._command, self._state
+            self.settings,
+            self.queue,
+            self.clock,
+            self.wifi,
+            self._command,
+            self._state,
+            self._recovered,
         )
         self.task = asyncio.create_task(self.link.run())
         return self
@@ -329,6 +336,9 @@ class World:
 
     def _state(self, name, value, utc_ms):
         self.states.append((name, value, utc_ms))
+
+    def _recovered(self):
+        self.recoveries += 1
 
     def _command(self, name, payload):
         self.commands.append((name, payload))

@@ -101,3 +101,16 @@ def malformed():
     if kind == 4:
         return random.choice([b"1e999", b"-40", b"NaN", b"", b"tru", b"{}}", b'"maybe"', b"[5]"])
     return b'{"thermostat": {"sensor": ' + b"9" * random.randrange(1, 1500) + b"}}"
+
+
+def test_an_edit_of_the_configuration_holds_where_nobody_has_set_anything(device, platform):
+    device.start()
+    wait(lambda: latest(platform, "setpoint") == 21, "what the platform did not have")
+    wait(lambda: latest(platform, "report_every") == 0.5, "the last of it")
+    assert device.interrupt() == 0
+    device.config["thermostat"].update(setpoint=26, mode="off")
+    device.config["feed"]["max_age_s"] = 1
+    device.start()
+    wait(lambda: latest(platform, "setpoint") == 26, "what is in force now")
+    wait(lambda: latest(platform, "mode") == "off", "the mode")
+    wait(lambda: latest(platform, "report_every") == 1, "and how often it reports")

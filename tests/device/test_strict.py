@@ -1,8 +1,8 @@
-"""firmware/brackets.py: what is JSON as RFC 8259 has it, and how deep its brackets are."""
+"""firmware/strict.py: what is JSON as RFC 8259 has it, and how deep its brackets are."""
 
 import io
 
-from firmware.brackets import depth
+from firmware.strict import depth
 
 
 def of(text):
