@@ -14,6 +14,7 @@ from firmware.points.ring import Cursor
 
 # Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
 _MARKS = const(8)
+_PATIENCE = const(1000)  # steps of work for which a restart waits
 
 
 class Backlog:
@@ -62,11 +63,16 @@ class Backlog:
         """Everything to flash, now."""
         ring = self._live.ring
         left = -1
-        while len(ring) and len(ring) != left and self.journal.ready():
+        for _ in range(_PATIENCE):
+            if not len(ring) or (len(ring) == left and not self.journal.making_room()):
+                return
             left = len(ring)
-            self._begin()
-            while not self._step(offset_ms):
-                pass
+            self.journal.tick()
+            if self.journal.ready():
+                if self._cursor is None:
+                    self._begin()
+                while not self._step(offset_ms):
+                    pass
 
     def cancel(self):
         """The ring is about to change under a spill's cursor."""

@@ -84,15 +84,19 @@ class Journal:
             return False
         return self.tail is not None or self._make_room()
 
+    def making_room(self) -> bool:
+        """Whether `tick` has to."""
+        if self._rewrite is None:
+            return False
+        tight = self._blocks() + 2 * self._segment_blocks > self._limit
+        return tight or self._rewrite.under_way()
+
     def tick(self):
         """Do a little of what takes long. Raises nothing."""
         if not self._mounted and not self._resting():
             self._mount()
-        rewrite = self._rewrite
-        if rewrite and (
-            rewrite.under_way() or self._blocks() + 2 * self._segment_blocks > self._limit
-        ):
-            rewrite.step()
+        if self.making_room():
+            self._rewrite.step()
 
     def _resting(self) -> bool:
         return self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS
