@@ -98,6 +98,9 @@ class Device:
     def restart(self):
         pass
 
+    def reached(self):
+        return ["mqtt", "https"]
+
     def identify(self, seconds):
         assert type(seconds) is int and 0 <= seconds <= 300
 
