@@ -266,8 +266,10 @@ class Journal:
             and self._writer.size + records * SIZE > self.segment_size
             and (self.tail.size or self.uncommitted)
         ):
-            self._full = True
-            return False
+            if self.uncommitted:
+                self._full = True
+                return False
+            self.seal()  # it was full to the brim when it was committed
         if self._writer is None:
             return self._begin()
         if self._writer.file is None:

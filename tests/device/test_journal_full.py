@@ -220,6 +220,18 @@ def test_thin_on_flash_spans_a_month_in_the_space_of_a_day():
         assert t == T0 + 5000 * v
 
 
+def test_a_flush_leaves_nothing_in_ram_where_a_segment_is_full_to_the_brim():
+    time = Time()
+    queue = full_queue(time, "oldest", flash_kib=32)
+    for n in range(1200):
+        queue.put(0, n)
+        time.ms += 1000
+        queue.flush()
+        assert queue.in_ram == 0, n
+    assert blocks() > 2
+    assert [v for _, _, v in taken(queue)] == list(range(1200))
+
+
 class Slow:
     """The time module of a port whose flash is slow: each look at it may be the last of a step."""
 
