@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import tools.device
+import tools.micropython
 from tools import ROOT
 
 # Long enough for a loaded machine; what is waited for usually takes a fraction of it.
@@ -83,6 +84,27 @@ class Device:
         argv, environment = tools.device.command()
         argv[-1] = code + argv[-1]
         self._start(argv, self.folder, environment)
+
+    def start_short_of_memory(self) -> bool:
+        """There is room for all but the check of a configuration; and, if True, never will be.
+
+        Where a word has 32 bits no heap is so: one that is too small for the check is too small
+        for TLS, which is in it here, and on no board. There the first start only believes it.
+        """
+        ask = tools.micropython.command("-c", "import sys; print(sys.maxsize > 1 << 32)")
+        if subprocess.run(ask, capture_output=True, text=True, check=True).stdout == "True\n":
+            self.start("256K")
+            return True
+        self.start_broken("""
+import firmware.trial, firmware.unload
+real = firmware.unload.unload
+firmware.unload.unload = lambda *names: names == ("firmware.trial",) or real(*names)
+class Short:
+    def collect(self): pass
+    def mem_free(self): return 0
+firmware.trial.gc = Short()
+""")
+        return False
 
     def start_as_it_is(self, heap: str | None = None) -> None:
         """Start with whatever config.json holds."""

@@ -1,7 +1,6 @@
 """The door against the platform: commands that were missed, refusals, restarts, configurations."""
 
 import json
-import subprocess
 import time
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from tests.platform.clients import Curl
 from tests.system.device import wait
 from tests.system.test_commands import by_device, latest
-from tools import micropython
 
 
 def write(platform, values):
@@ -147,31 +145,10 @@ def test_a_configuration_that_works_is_kept_and_shows_no_secret(device, platform
     assert sum("restarting" in line for line in device.log) == 1
 
 
-def start_short_of_memory(device):
-    """There is room for all but the check of a configuration.
-
-    Where a word has 32 bits no heap is so: one that is too small for the check is too small for
-    TLS, which is in it here, and on no board. There the first start only believes it.
-    """
-    ask = micropython.command("-c", "import sys; print(sys.maxsize > 1 << 32)")
-    if subprocess.run(ask, capture_output=True, text=True, check=True).stdout == "True\n":
-        device.start("256K")
-    else:
-        device.start_broken("""
-import firmware.trial, firmware.unload
-real = firmware.unload.unload
-firmware.unload.unload = lambda *names: names == ("firmware.trial",) or real(*names)
-class Short:
-    def collect(self): pass
-    def mem_free(self): return 0
-firmware.trial.gc = Short()
-""")
-
-
 @pytest.mark.parametrize("short", [False, True])
 def test_a_wrong_configuration_is_refused_by_name(device, platform, short):
     if short:
-        start_short_of_memory(device)
+        device.start_short_of_memory()
     else:
         device.start()
     device.wait_log("listening for commands")

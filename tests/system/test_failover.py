@@ -43,15 +43,17 @@ def test_a_broker_that_flaps_does_not_make_the_transports_alternate(device, plat
     assert values == list(range(len(values)))
 
 
+@pytest.mark.timeout(240)
 def test_a_feed_that_is_too_large_for_the_api_is_halved(device, platform):
     device.config["mqtt"]["grace_s"] = 0
+    device.config["https"]["poll_s"] = 3600
     device.config["feed"] = {"max_age_s": 3, "per_minute": 600}
     device.config["health"]["every_s"] = 0
     device.count()
     platform.stop_mqtt()
     device.start()
-    # Asked for its limits now, and lowered after.
-    device.wait_log("MQTT: the connection was refused")
+    # It asks for the limits before each try, and here they are lowered between two.
+    device.wait_log(r"MQTT: the connection was refused.*next try in [1-9]\d+ s", 180)
     platform.control(lambda tree: tree["limits"].update(rateLimit=6000, maxNrOfDpPerFeed=4))
     device.wait_log(r"https: a feed of [0-9]+ points was too large \(413\)")
     wait(lambda: len(counted_values(platform)) > 30, "the points of feeds that were too large")

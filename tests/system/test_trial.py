@@ -107,7 +107,8 @@ def test_the_preset_in_force_is_what_the_configuration_says_of_it(device, platfo
 
 def test_a_client_that_sends_nonsense_does_not_keep_the_device_restarting(device, platform):
     """Where memory is short, a configuration is checked by the next start."""
-    device.start(heap="256K")
+    if not device.start_short_of_memory():
+        pytest.skip("where a word has 32 bits, it is checked at once after a restart")
     device.wait_log("listening for commands")
     write(platform, {"config": {"mqtt": {"ulr": "x"}}})
     assert "unknown key" in heard(platform, "config", ok=False)["reason"]
