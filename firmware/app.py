@@ -199,8 +199,12 @@ class App:
     def stop(self):
         """The relays off, and what is not delivered, and what was set, on flash."""
         self.safe()
-        self.uplink.release()
-        self.queue.flush()
+        try:
+            self.uplink.release()
+            gc.collect()
+            self.queue.flush()
+        except MemoryError:
+            _log.error("out of memory: what was only in RAM is lost")
         self._store.flush()
         self._retain()
 
