@@ -86,10 +86,10 @@ class Journal:
 
     def making_room(self) -> bool:
         """Whether `tick` has to."""
-        if self._rewrite is None:
-            return False
-        tight = self._blocks() + 2 * self._segment_blocks > self._limit
-        return tight or self._rewrite.under_way()
+        rewrite = self._rewrite
+        return rewrite is not None and (
+            rewrite.under_way() or self._blocks() + 2 * self._segment_blocks > self._limit
+        )
 
     def tick(self):
         """Do a little of what takes long. Raises nothing."""
