@@ -9,7 +9,7 @@ from firmware.link.api import Api
 from firmware.link.http import MAX_BODY, Http
 from firmware.link.pacing import Pace
 
-HEAP = "384K"
+HEAP = "1M"
 TIMEOUT_S = 100
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -12,7 +12,7 @@ import fuzz
 from firmware.link import LinkError
 from firmware.link.mqtt import MAX_PACKET, Session
 
-HEAP = "192K"
+HEAP = "512K"
 TIMEOUT_S = 100
 
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0

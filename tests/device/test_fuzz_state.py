@@ -6,7 +6,7 @@ import random
 import fuzz
 from firmware.link import LinkError, state
 
-HEAP = "192K"
+HEAP = "512K"
 TIMEOUT_S = 100
 
 _whole = [b"", []]  # the state that was made last, before it was damaged, and its parts

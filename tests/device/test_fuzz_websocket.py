@@ -8,7 +8,7 @@ import fuzz
 from firmware.link import LinkError
 from firmware.link.websocket import WebSocket, upgrade
 
-HEAP = "192K"
+HEAP = "512K"
 TIMEOUT_S = 100
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10

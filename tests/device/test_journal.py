@@ -10,7 +10,7 @@ from firmware.points.clock import Clock
 from firmware.points.feed import Property
 from model import T0, Time, known_clock, make_queue, points
 
-HEAP = "8M"
+HEAP = "16M"
 SEGMENT = "journal/%08x.seg"
 
 

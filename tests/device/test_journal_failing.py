@@ -8,7 +8,7 @@ import sys
 from flash import Flash, formatted, mount, umount
 from model import T0, Time, known_clock, make_queue, points
 
-HEAP = "8M"
+HEAP = "16M"
 _ENOSPC = 28
 
 

@@ -8,7 +8,7 @@ from firmware.points import journal, rewrite  # noqa: F401 their time is replace
 from firmware.points.record import SIZE
 from model import T0, Time, known_clock, make_queue, points
 
-HEAP = "16M"
+HEAP = "32M"
 
 
 def full_queue(time, when_full, names=("a",), **kw):

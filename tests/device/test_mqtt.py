@@ -9,7 +9,7 @@ from firmware.link.stream import connect, within
 from peers import HOST, PAUSE_MS, Peer, Ticks, failure, narrow, until
 from world import Shorter
 
-HEAP = "1M"
+HEAP = "2M"
 
 TOPIC = b"csipio/data/in/devices/_dev_1/properties/setpoint"
 _PUBLISH = 0x30

@@ -17,7 +17,7 @@ from firmware.link.stream import connect, within
 from peers import HOST, Peer, failure, pair, until
 from skip import Skip
 
-HEAP = "1M"
+HEAP = "2M"
 
 
 class Recording:

@@ -16,7 +16,7 @@ from firmware.link.websocket import WebSocket, upgrade
 from peers import HOST, PAUSE_MS, Peer, Ticks, failure, narrow, until
 from world import Shorter
 
-HEAP = "1M"
+HEAP = "2M"
 
 BINARY, TEXT, CLOSE, PING, PONG = 2, 1, 8, 9, 10
 TOPIC = b"csipio/data/in/devices/_dev_1/properties/setpoint"
