@@ -4,8 +4,8 @@ A file's functions `test_*`, plain or async, are items of their own. One MicroPy
 those of a file one after another, told by this process which (_runner.py); a test that hangs or
 kills it is a failure of that test alone, and the next one gets a new process. In a file,
 `TIMEOUT_S = n` allows each of its tests more than a minute and `HEAP = "256K"` sets the size of
-the heap: half as much again as its tests need, because what is left of it between the fragments
-differs from run to run. Each test starts in an empty folder of its own. `raise Skip("why")`, from skip.py, skips.
+the heap: half as much again as its tests need, because how it is fragmented differs from run to
+run. Each test starts in an empty folder of its own. `raise Skip("why")`, from skip.py, skips.
 """
 
 import ast
