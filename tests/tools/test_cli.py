@@ -42,12 +42,14 @@ def test_a_mistake_is_told_in_a_line_without_a_traceback(tmp_path):
 
 
 def test_ctrl_c_ends_a_command_without_a_traceback():
+    # A shell's background jobs ignore SIGINT, and what they start inherits that.
     code = """
-import sys, time
+import signal, sys, time
 from tools import build, cli
 def wait():
     print("waiting", flush=True)
     time.sleep(60)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 build.build = wait
 sys.argv = ["csipio", "build"]
 cli.main()
