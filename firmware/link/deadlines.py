@@ -22,7 +22,8 @@ CONNACK_MS = const(6000)
 # A packet of up to 8 KiB into the connection: what is slower can't keep up with the readings.
 PACKET_OUT_MS = const(10000)
 # PUBACK, SUBACK and PINGRESP take as long as mqtt.grace_s, but never less than a slow mobile
-# network needs, nor so long that keep-alive and answer together pass the platform's 60 s.
+# network needs, nor so long that keep-alive and answer together pass the platform's 60 s. While
+# other packets come in it is the longest time, however short the grace: the answer is behind them.
 ANSWER_LEAST_MS = const(5000)
 ANSWER_MOST_MS = const(30000)
 

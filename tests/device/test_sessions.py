@@ -4,8 +4,9 @@ import asyncio
 
 import broker
 from firmware import uptime
+from firmware.link import deadlines
 from peers import until
-from world import Steady, World
+from world import COMMANDS, Steady, World
 
 STATE = (
     b'{"properties":[{"meta":{"name":"setpoint"},'
@@ -93,3 +94,36 @@ async def test_values_on_their_way_can_be_taken_back():
         assert world.link.in_flight == 3 and not len(world.queue)
         world.link.release()
         assert world.link.in_flight == 0 and len(world.queue) == 3
+
+
+async def commanded(world, ms):
+    """A command every 400 ms, for so long, or until the session ends."""
+    end = uptime.ms() + ms
+    while uptime.ms() < end and not world.told("in time"):
+        count = len(world.commands) + 1
+        await world.broker.send(broker.publish(COMMANDS + b"setpoint", b"21.5"))
+        await until(
+            lambda count=count: len(world.commands) == count or world.told("in time"), "a command"
+        )
+        world.skip(340)
+        await asyncio.sleep_ms(60)  # for a look at what is late
+
+
+async def test_an_acknowledgement_behind_many_commands_is_waited_for_but_not_for_ever():
+    async with World() as world:
+        world.broker.acknowledges = False
+        await world.connected()
+        world.put(1)
+        await until(lambda: world.broker.feeds, "a feed")
+        await commanded(world, 6000)  # where there is silence, five seconds are the limit
+        await world.broker.send(broker.puback(world.broker.feeds[0][0]))
+        await world.empty()
+        world.put(2)
+        await until(lambda: len(world.broker.feeds) == 2, "another feed")
+        sent_ms = uptime.ms()
+        await commanded(world, 60000)
+        assert world.told("the broker did not acknowledge a feed (PUBACK) in time")
+        assert uptime.ms() - sent_ms >= deadlines.ANSWER_MOST_MS
+        world.broker.acknowledges = True
+        await world.empty_soon()
+        world.complete()
