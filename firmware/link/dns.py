@@ -230,7 +230,13 @@ def decode(packet: bytes, query: bytes):
             at += 10
             if group == _IN and kind == _CNAME:
                 aliases[owner] = _name(packet, at)[0]
-            elif group == _IN and kind == _A and length == 4 and owner not in addresses:
+            # Of several any: the first one may be that of a server which is down.
+            elif (
+                group == _IN
+                and kind == _A
+                and length == 4
+                and (owner not in addresses or os.urandom(1)[0] & 1)
+            ):
                 addresses[owner] = "%d.%d.%d.%d" % struct.unpack_from("!4B", packet, at)
             at += length
     except (IndexError, ValueError):
