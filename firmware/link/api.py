@@ -12,6 +12,10 @@ from firmware.log import Log
 _RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
 _LONGEST_RETRY_AFTER_S = const(3600)
 _LONGEST_ANSWER = const(1024)  # a receipt has a few dozen bytes
+# A platform that refuses these one after another refuses everything: then only one is given up in
+# a time, in case that it is the points after all.
+_BLAMED_IN_A_ROW = const(3)
+_BLAME_MS = const(600000)
 _JSON = {"Content-Type": "application/json"}
 _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~$"
 
@@ -29,6 +33,9 @@ class Api:
         self._auth = (device["key_id"], device["key_secret"])
         self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
         self._alone = True  # feeds of one property go to its own address
+        self._blamed = 0  # points that were refused alone since a receipt last came
+        self._blamed_ms = 0  # when the last of them was
+        self.worked = False  # it has taken a feed, or told something of this device
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
@@ -53,7 +60,7 @@ class Api:
 
         Raises LinkError where they did not arrive. One that the platform rejects is counted.
         """
-        answer = await self._post("", json.dumps(values))
+        answer = await self._post("", json.dumps(values), True)
         self._check(answer)
         rejected = len(values) - _counts(answer)[0]
         if rejected > 0:
@@ -61,9 +68,8 @@ class Api:
 
     async def call_method(self, name: str, value):
         """Call a method of the device's on the platform; return its result. Raises LinkError."""
-        # On a connection of its own, since a kept one that went stale has the request repeated.
-        self._http.close()
-        answer = await self._post("/methods/" + _quoted(name), json.dumps({"value": value}))
+        call = json.dumps({"value": value})
+        answer = await self._post("/methods/" + _quoted(name), call, True)
         self._check(answer)
         answered = _parsed(answer)
         if "result" not in answered:
@@ -81,11 +87,13 @@ class Api:
 
         def found(kind, part):
             if kind == "ingestion":
+                self.worked = True
                 self._keep_to(state.limits(part))
                 return
             reading = state.reading(part)
             if not reading:
                 return
+            self.worked = True
             try:
                 on_state(*reading)
             except MemoryError:
@@ -107,14 +115,18 @@ class Api:
         if not scanner.ended:
             raise LinkError("the API's state is cut short")
 
-    async def _post(self, path: str, data):
-        return await self._http.post(
+    async def _post(self, path: str, data, once: bool = False):
+        answer = await self._http.post(
             self._url + path,
             data=data,
             headers=_JSON,
             auth=self._auth,
             timeout=deadlines.EXCHANGE_MS / 1000,
+            once=once,
         )
+        if answer.status_code == 429:
+            self._slow_down(answer)
+        return answer
 
     def _keep_to(self, stated: tuple):
         """The limits that the platform states, where they are below the configured."""
@@ -142,14 +154,22 @@ class Api:
             self._log.warning("a feed of %d points was too large (413)", len(batch))
         elif status in (400, 413):
             self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
+            if len(batch) == 1:
+                self._blame(answer)
             self._queue.refuse(batch)
             if status == 413:
                 # It was the point, and not the number of them.
                 self._pace.limit(*self._stated)
-        elif status == 429:
-            self._slow_down(answer)
-        else:
+        elif status != 429:
             self._check(answer)
+
+    def _blame(self, answer):
+        """Raises LinkError where it is hardly this point that is to blame: none is accepted."""
+        now = uptime.ms()
+        if self._blamed >= _BLAMED_IN_A_ROW and now - self._blamed_ms < _BLAME_MS:
+            self._check(answer)
+        self._blamed += 1
+        self._blamed_ms = now
 
     def _slow_down(self, answer):
         wait_ms = _retry_after_ms(answer)
@@ -159,8 +179,6 @@ class Api:
     def _check(self, answer):
         """Raises LinkError unless the answer is a success."""
         status = answer.status_code
-        if status == 429:
-            self._slow_down(answer)
         if status in (401, 403):
             raise LinkError(
                 "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
@@ -170,6 +188,8 @@ class Api:
 
     def _take_receipt(self, batch, answer):
         accepted, rejected = _counts(answer)
+        self.worked = True
+        self._blamed = 0
         rejected = max(rejected, len(batch) - accepted)
         if rejected > 0:
             self._count(rejected, len(batch))

@@ -54,12 +54,15 @@ class Http:
         self._heard = False  # something of the answer has come
         self._bodiless = False  # no body belongs to this answer
 
-    async def post(self, url, data=b"", headers=None, auth=None, timeout=10) -> Response:
+    async def post(
+        self, url, data=b"", headers=None, auth=None, timeout=10, once=False
+    ) -> Response:
         """POST `data` (str or bytes-like); the timeout, in seconds, is for everything together.
 
-        `auth`: (user, password) for basic authentication. Raises LinkError.
+        `auth`: (user, password) for basic authentication. `once`: never repeat it, whatever
+        becomes of a kept connection. Raises LinkError.
         """
-        return await self.request("POST", url, data, headers, auth, timeout)
+        return await self.request("POST", url, data, headers, auth, timeout, None, once)
 
     async def get(self, url, headers=None, auth=None, timeout=10, sink=None) -> Response:
         """`sink`: called with each piece of the body of a 200, instead of keeping it.
@@ -73,7 +76,9 @@ class Http:
         """Ask for the head of an answer alone, and for nothing that needs credentials."""
         return await self.request("HEAD", url, None, None, None, timeout)
 
-    async def request(self, method, url, data, headers, auth, timeout, sink=None) -> Response:
+    async def request(
+        self, method, url, data, headers, auth, timeout, sink=None, once=False
+    ) -> Response:
         url, mark, query = url.partition("?")
         scheme, host, port, path = parse_url(url)
         peer = (scheme, host, port)
@@ -93,7 +98,7 @@ class Http:
         return await within(
             int(timeout * 1000),
             "the answer of %s" % host,
-            self._exchange(peer, "".join(head).encode(), data, sink),
+            self._exchange(peer, "".join(head).encode(), data, sink, once),
         )
 
     def close(self):
@@ -101,7 +106,7 @@ class Http:
             self._stream.close()
         self._stream = None
 
-    async def _exchange(self, peer, head: bytes, data, sink) -> Response:
+    async def _exchange(self, peer, head: bytes, data, sink, once) -> Response:
         # What came while nothing was asked is a goodbye, and no answer to what is asked now.
         if self._peer != peer or (self._stream and self._stream.heard()):
             self.close()
@@ -111,10 +116,10 @@ class Http:
             try:
                 return await self._attempt(peer, head, data, sink)
             except LinkError:
-                if not kept or self._heard:
+                if not kept or self._heard or once:
                     raise
                 # The server may have closed a connection that was idle: once more on a new one.
-                # To repeat a request is harmless, since points carry their own milliseconds.
+                # To repeat a feed is harmless, since points carry their own milliseconds.
                 self.close()
                 return await self._attempt(peer, head, data, sink)
         except BaseException:

@@ -97,9 +97,9 @@ class Uplink:
         self._hope_ms = 0  # not before this HTTPS says again that MQTT may work, too
         self._heard_ms = uptime.ms()  # when somebody of the platform last answered
         self._unheard_ms = _UNHEARD_MS + 5 * int.from_bytes(os.urandom(2), "little")
+        self._turn = asyncio.Lock()  # of who may have a connection open
         self.state = ""
         self.alive_ms = uptime.ms()  # when it last got on
-        self.https_ok = False  # a request was answered with success since this run began
         self.unverified = not settings["tls"]["verify"]
         if self.unverified:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
@@ -115,6 +115,11 @@ class Uplink:
     def mqtt_ok(self) -> bool:
         """The broker has accepted a session since this run began."""
         return self._broker.accepted
+
+    @property
+    def https_ok(self) -> bool:
+        """The API has taken a feed, or told something of this device, since this run began."""
+        return self._api.worked
 
     @property
     def reconnections(self) -> int:
@@ -158,20 +163,27 @@ class Uplink:
 
     async def run(self):
         """Never returns. Cancelling it closes its connection."""
-        self._broker.accepted = self.https_ok = False
+        self._broker.accepted = self._api.worked = False
         try:
             while True:
                 await self._join()
-                if uptime.ms() >= self._mqtt_backoff.at_ms:
-                    await self._ask()
-                    self._api.close()
-                    if self._asked:
-                        self._on_recovered()
-                    await self._try_mqtt()
-                await self._bridge()
+                async with self._turn:
+                    if uptime.ms() >= self._mqtt_backoff.at_ms:
+                        await self._ask()
+                        self._api.close()
+                        if self._asked:
+                            self._on_recovered()
+                        await self._try_mqtt()
+                    await self._bridge()
         finally:
             self._api.close()
             self.state = ""
+
+    async def alone(self, step):
+        """Await `step()` while this has no connection open: between two tries of MQTT."""
+        async with self._turn:
+            self._api.close()
+            return await step()
 
     def _tick(self) -> int:
         """The uptime; and a sign of life to the supervisor."""
@@ -321,7 +333,6 @@ class Uplink:
             self._https = False
             return
         self._heard_ms = now
-        self.https_ok = True
         if self._https_backoff.succeeded() and now >= self._hope_ms:
             # What made HTTPS fail may have made MQTT fail.
             self._hope_ms = now + _HOPE_MS

@@ -2,6 +2,8 @@
 
 import json
 
+from firmware import uptime
+from firmware.link import LinkError
 from firmware.link.api import Api
 from firmware.link.pacing import Pace
 from model import Time, make_queue
@@ -110,6 +112,70 @@ async def test_where_no_address_is_right_the_status_is_told():
     assert len(platform.queue) == 1
 
 
+async def test_where_everything_is_refused_no_more_than_three_points_are_given_up():
+    """The API may be out of order, or somebody else's: it is not every one of the points."""
+    real_ms = uptime.ms
+    ahead_ms = 0
+    uptime.ms = lambda: real_ms() + ahead_ms
+    try:
+        platform = Platform()
+        put(platform.queue, *[(0, n) for n in range(10)])
+
+        async def refused(times, answers=(400, 413)):
+            """The words of the last failure."""
+            told = None
+            for n in range(times):
+                platform.answers = [(answers[n % len(answers)], b"{}")]
+                try:
+                    await platform.api.deliver()
+                except LinkError as error:
+                    told = str(error)
+            return told
+
+        assert await refused(40) == "the API answered 413"
+        assert (platform.queue.rejected, len(platform.queue)) == (3, 7)
+        # If it does not end they may be to blame after all; but slowly.
+        ahead_ms = 600000
+        await refused(5)
+        assert (platform.queue.rejected, len(platform.queue)) == (4, 6)
+        # A receipt says that others are taken.
+        platform.answers = [receipt(1)]
+        await platform.api.deliver()
+        await refused(40)
+        assert platform.queue.rejected == 7
+    finally:
+        uptime.ms = real_ms
+
+
+async def test_it_has_worked_when_it_took_something_or_knows_this_device():
+    """A configuration on trial is kept for it: not for any server that answers."""
+    for answer, worked in (
+        ((400, b"{}"), False),
+        ((404, b"{}"), False),
+        ((413, b"{}"), False),
+        ((429, b"{}"), False),
+        ((200, b"{}"), False),
+        (receipt(0, 1), True),
+        (receipt(1), True),
+    ):
+        platform = Platform(answer)
+        put(platform.queue, (0, 1))
+        try:
+            await platform.api.deliver()
+        except LinkError:
+            pass
+        assert platform.api.worked == worked, answer
+    for body, worked in (
+        (b"{}", False),
+        (b'{"error":"no such page","properties":[{}]}', False),
+        (b'{"ingestion":{}}', True),
+        (state(entry("setpoint"), header=b"{}"), True),
+    ):
+        platform = Platform((200, body))
+        await platform.api.read_state(lambda *_: None)
+        assert platform.api.worked == worked, body
+
+
 # Raw values and methods
 
 
@@ -146,9 +212,17 @@ async def test_raw_values_that_did_not_arrive_are_told():
 
 
 async def test_too_many_raw_values_slow_everything_down():
+    for call in (
+        lambda api: api.write_values({"a": 1}),
+        lambda api: api.call_method("open", 5),
+    ):
+        platform = Platform((429, b"{}"))
+        await failure(call(platform.api))
+        assert platform.pace._next_ms > 50000
+    # But not that the state cannot be had: nothing of it is known about what is written.
     platform = Platform((429, b"{}"))
-    await failure(platform.api.write_values({"a": 1}))
-    assert platform.pace._next_ms > 50000
+    assert str(await failure(platform.api.read_state(None))) == "the API answered 429"
+    assert platform.pace._next_ms == 0
 
 
 async def test_a_method_is_called_by_its_name_and_tells_its_result():
@@ -161,17 +235,16 @@ async def test_a_method_is_called_by_its_name_and_tells_its_result():
     ]
 
 
-async def test_a_method_is_not_called_twice_where_a_kept_connection_went_stale():
-    platform = Platform(receipt(1))
-    await platform.api.write_values({"a": 1})
-    platform.answers = [b"", (200, b'{"result": 1}')]
-    await failure(platform.api.call_method("open", 5))
-    assert len(platform.requests) == 2
-    # What may be repeated is: the first goes to a connection that nobody listens to any more.
-    platform.answers = [receipt(1), b"", receipt(1)]
-    await platform.api.write_values({"a": 1})
-    await platform.api.write_values({"a": 2})
-    assert len(platform.requests) == 5
+async def test_what_has_no_time_of_its_own_is_not_sent_twice_where_a_kept_connection_went_stale():
+    for call in (
+        lambda api: api.call_method("open", 5),
+        lambda api: api.write_values({"a": 2}),
+    ):
+        platform = Platform(receipt(1))
+        await platform.api.write_values({"a": 1})
+        platform.answers = [b"", receipt(1)]
+        await failure(call(platform.api))
+        assert len(platform.requests) == 2
 
 
 async def test_what_is_no_result_of_a_method_is_told():

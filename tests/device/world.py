@@ -51,6 +51,11 @@ class Broker:
     def port(self):
         return self._port
 
+    @property
+    def open(self):
+        """Connections, as far as it has noticed their ends."""
+        return len(self._peer.conns) - self._peer.ended if self._peer else 0
+
     def start(self):
         if self._reserved:
             self._reserved.close()
@@ -123,6 +128,11 @@ class Api:
     @property
     def port(self):
         return self._port
+
+    @property
+    def open(self):
+        """Connections, as far as it has noticed their ends."""
+        return len(self._peer.conns) - self._peer.ended if self._peer else 0
 
     def start(self):
         if self._reserved:
