@@ -319,7 +319,8 @@ class App:
             await asyncio.sleep_ms(_SPILL_MS)
 
     async def _keep_time(self, task):
-        await sntp.keep(self._clock, *self._time, on_set=self._time_is_known)
+        on_set = self._time_is_known
+        await sntp.keep(self._clock, *self._time, on_set, self.wifi, self.uplink.alone)
 
     def _time_is_known(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.

@@ -32,53 +32,72 @@ _PORT = const(123)
 # RFC 4330, section 10: never ask more often than once in 15 s.
 _FIRST_PAUSE_S = const(15)
 # Without the time nothing can be sent, and the network may come at any moment.
-_LONGEST_COLD_S = const(300)
+_LONGEST_COLD_S = const(60)
 _ROUNDS = const(2)  # without an answer, then another way to the time is looked for
 # An ESP32's crystal drifts by up to 40 ms in an hour.
 _EVERY_S = const(3600)
+_JOINED_MS = const(250)  # between two looks at the Wi-Fi
 
 
-async def keep(clock, hosts: list, api_url=None, on_set=None):
+async def keep(clock, hosts: list, api_url=None, on_set=None, wifi=None, alone=None):
     """Task: keep the clock right, by the first server that answers; never returns.
 
     `hosts`: `host` or `host:port`; none means that the operating system's clock is right.
     `api_url`: whose HTTP `Date` gives the time as long as no server has done so. It may be wrong,
     and is asked for again at each round. on_set(ms since 1970, now) is called whenever the clock
-    was set.
+    was set. `wifi`: nobody is asked while it is not connected. alone(step): a coroutine that
+    awaits `step()` when no other connection is open; without it there is no `api_url`.
     """
     log = Log("time")
     pause_s = _FIRST_PAUSE_S
     unanswered = 0  # rounds
     dated = False  # the time is that of a `Date`
     while True:
+        while hosts and wifi and not wifi.connected():
+            await asyncio.sleep_ms(_JOINED_MS)
         found = None
         if hosts:
             found = await _first(hosts, clock, log)
             unanswered = 0 if found else unanswered + 1
         else:
             found = (system_ms(), clock.uptime_ms())
+        wait_s = pause_s
+        if unanswered:
+            # Not all of those that lost their network together at the same moment.
+            drawn = int.from_bytes(os.urandom(2), "little") % (pause_s - _FIRST_PAUSE_S + 1)
+            wait_s = _FIRST_PAUSE_S + drawn
+            log.warning("no time server answers; next try in %d s", wait_s)
         if found:
-            pause_s = _EVERY_S
+            wait_s = pause_s = _EVERY_S
             dated = False
         elif api_url and unanswered >= _ROUNDS and (dated or not clock.known):
-            from firmware.link import date
-
             try:
-                found = await date.ask(api_url, clock)
-            except LinkError as error:
-                log.warning("%s", error)
-            finally:
-                unload("firmware.link.date")
+                # A session over MQTT lasts for hours, and a time server may answer before its end.
+                asking = alone(lambda: _of_api(api_url, clock, log))
+                found = await asyncio.wait_for(asking, wait_s)
+            except asyncio.TimeoutError:
+                wait_s = 0
             dated = dated or found is not None
         if found:
             clock.set(*found)
             if on_set:
                 utc_ms, at_ms = found
                 on_set(utc_ms + clock.uptime_ms() - at_ms)
-        if unanswered:
-            log.warning("no time server answers; next try in %d s", pause_s)
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(wait_s)
         pause_s = min(2 * pause_s, _EVERY_S if clock.known else _LONGEST_COLD_S)
+
+
+async def _of_api(url: str, clock, log):
+    """What `date.ask` says; None also where it fails."""
+    from firmware.link import date
+
+    try:
+        return await date.ask(url, clock)
+    except LinkError as error:
+        log.warning("%s", error)
+        return None
+    finally:
+        unload("firmware.link.date")
 
 
 async def _first(hosts: list, clock, log):

@@ -127,3 +127,36 @@ async def test_an_acknowledgement_behind_many_commands_is_waited_for_but_not_for
         world.broker.acknowledges = True
         await world.empty_soon()
         world.complete()
+
+
+async def test_who_needs_a_connection_of_his_own_has_his_turn_when_none_is_open():
+    asked = []
+
+    async with World(grace_s=0) as world:
+        world.api.state = (200, b"", STATE)
+        await world.connected()
+
+        async def step():
+            for _ in range(2):
+                await asyncio.sleep_ms(50)  # for the servers to notice
+                asked.append((world.broker.open, world.api.open))
+            return len(asked)
+
+        turn = asyncio.create_task(world.link.alone(step))
+        await asyncio.sleep_ms(100)
+        assert not asked, "a session is open"
+        world.broker.stop()
+        world.put(1)
+        assert await turn == 2
+        assert asked == [(0, 0)] * 2
+        # One that is cancelled while it waits is none, and the link goes on after each.
+        world.broker.start()
+        await world.connected(2)
+        turn = asyncio.create_task(world.link.alone(step))
+        await asyncio.sleep_ms(0)
+        turn.cancel()
+        world.broker.conn.reset()
+        await world.connected(3)
+        await world.empty()
+        world.complete()
+        assert len(asked) == 2

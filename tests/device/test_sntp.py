@@ -21,6 +21,7 @@ from peers import (
     refusing,
     until,
 )
+from world import Shorter
 
 T0 = 1795344000000  # 2026-11-22T10:40:00.000Z
 _1970 = 2208988800  # in seconds since 1900
@@ -230,6 +231,15 @@ async def test_a_closed_port_is_told_at_once():
 # Keeping the clock right
 
 
+async def at_once(step):
+    return await step()
+
+
+def within_growing(pauses, most):
+    """Where nobody answered, each is drawn from 15 s to the longest of its round."""
+    return len(pauses) == len(most) and all(15 <= p <= m for p, m in zip(pauses, most))
+
+
 class Pauses:
     """Stands for asyncio in the module: tells how long it would sleep, and lets it once."""
 
@@ -241,6 +251,9 @@ class Pauses:
         self.asked.append(seconds)
         await self._next.wait()
         self._next.clear()
+
+    def __getattr__(self, name):
+        return getattr(asyncio, name)
 
     def over(self):
         self._next.set()
@@ -294,8 +307,8 @@ async def test_the_second_server_is_asked_where_the_first_fails():
 async def test_with_no_answer_the_pauses_grow_from_15_s_and_less_while_the_time_is_unknown():
     port, _sock = refusing(socket.SOCK_DGRAM)
     for known, pauses_s in (
-        (False, [15, 30, 60, 120, 240, 300, 300]),
-        (True, [15, 30, 60, 120, 240, 480, 960, 1920, 3600, 3600]),
+        (False, [15, 30, 60, 60, 60] + 20 * [60]),
+        (True, [15, 30, 60, 120, 240, 480, 960, 1920] + 17 * [3600]),
     ):
         clock = Clock()
         if known:
@@ -307,7 +320,41 @@ async def test_with_no_answer_the_pauses_grow_from_15_s_and_less_while_the_time_
                 pauses.over()
             task.cancel()
         assert clock.known == known
-        assert pauses.asked == pauses_s
+        assert within_growing(pauses.asked, pauses_s), pauses.asked
+        last = pauses.asked[-17:]
+        assert max(last) - min(last) > pauses_s[-1] // 4, "not all devices at the same moment"
+
+
+async def test_nobody_is_asked_before_the_network_is_joined_and_then_at_once():
+    class Wifi:
+        joined = False
+
+        def connected(self):
+            return self.joined
+
+    peer = server()
+    clock = Clock()
+    wifi = Wifi()
+    async with Pauses() as pauses:
+        task = asyncio.create_task(keep(clock, [name(peer)], wifi=wifi))
+        await asyncio.sleep_ms(600)
+        assert peer.asked == 0 and not pauses.asked
+        wifi.joined = True
+        await until(lambda: clock.known, "the time")
+        # What has no network meanwhile is asked when it is there again, however long that takes.
+        wifi.joined = False
+        pauses.over()
+        await asyncio.sleep_ms(600)
+        assert peer.asked == 1
+        wifi.joined = True
+        await until(lambda: peer.asked == 2, "the next question")
+        task.cancel()
+        # The operating system's clock needs none.
+        wifi.joined = False
+        clock = Clock()
+        task = asyncio.create_task(keep(clock, [], wifi=wifi))
+        await until(lambda: clock.known, "the time")
+        task.cancel()
 
 
 async def test_without_servers_the_operating_system_is_believed():
@@ -388,7 +435,7 @@ DATE_MS = 1795363200000
 async def rounds(clock, servers, url, count, after=None, on_set=None):
     """Run `keep` for so many rounds; the pauses between them. `after`: called after each."""
     async with Pauses() as pauses:
-        task = asyncio.create_task(keep(clock, servers, url, on_set))
+        task = asyncio.create_task(keep(clock, servers, url, on_set, None, at_once))
         for n in range(1, count + 1):
             await until(lambda n=n: len(pauses.asked) == n, "the next round")
             if after:
@@ -414,7 +461,7 @@ async def test_after_two_rounds_without_an_answer_the_time_is_that_of_the_api():
             told.append,
         )
         assert known == [False, True, True]
-        assert pauses == [15, 30, 60], "time servers are no longer asked"
+        assert within_growing(pauses, [15, 30, 60]), "time servers are no longer asked"
         assert 0 <= clock.now() - DATE_MS <= 2000
         assert len(told) == 1 and 0 <= told[0] - DATE_MS <= 2000
         # Requests, with nothing in them that were a secret.
@@ -439,11 +486,45 @@ async def test_a_wrong_date_is_corrected_by_a_later_one():
 
     servers = ["%s:%d" % (HOST, port)]
     pauses = await rounds(clock, servers, web.url, 6, after, told.append)
-    assert pauses == [15, 30, 60, 120, 240, 480]
+    assert within_growing(pauses, [15, 30, 60, 120, 240, 480])
     assert 0 <= clock.now() - DATE_MS <= 2000
     assert len(web.heads) == 5
     # Of a few seconds either may be wrong, by the way that they came: the clock is left alone.
     assert len(told) == 2, told
+
+
+async def test_a_date_waits_for_its_turn_and_time_servers_are_asked_meanwhile():
+    """The link has its connection open for hours, and only one may be."""
+    peer = UdpPeer(lambda data: ())
+    web = Web(DATED % DATE)
+    clock = Clock()
+    turn = asyncio.Lock()
+    waited = []
+
+    async def alone(step):
+        async with turn:
+            return await step()
+
+    class Hurried(Pauses):
+        async def sleep(self, seconds):
+            self.asked.append(seconds)
+
+        async def wait_for(self, step, seconds):
+            waited.append(seconds)
+            return await asyncio.wait_for_ms(step, 100 if turn.locked() else 5000)
+
+    with Shorter("SNTP_MS", 20):
+        async with Hurried() as pauses:
+            await turn.acquire()
+            task = asyncio.create_task(keep(clock, [name(peer)], web.url, None, None, alone))
+            await until(lambda: len(waited) == 4, "four times in which it had no turn")
+            assert peer.asked == 5 and not web.heads
+            # Who waits for a turn does not sleep as well.
+            assert within_growing(waited, [30, 60, 60, 60]) and pauses.asked[1:] == 3 * [0]
+            turn.release()
+            await until(lambda: clock.known, "the time")
+            assert 0 <= clock.now() - DATE_MS <= 2000
+            task.cancel()
 
 
 async def test_a_date_that_is_only_seconds_off_leaves_the_clock_alone():
@@ -489,9 +570,9 @@ async def test_no_memory_for_a_date_is_only_a_failed_try_once_the_time_is_known(
 
     try:
         pauses = await rounds(clock, servers, web.url, 4, after)
-        assert pauses == [15, 30, 60, 120] and len(web.heads) == 1
+        assert within_growing(pauses, [15, 30, 60, 120]) and len(web.heads) == 1
         async with Pauses() as pauses:
-            task = asyncio.create_task(keep(Clock(), servers, web.url))
+            task = asyncio.create_task(keep(Clock(), servers, web.url, alone=at_once))
             await until(lambda: pauses.asked, "the first round")
             pauses.over()
             try:
@@ -520,7 +601,7 @@ async def test_a_time_server_that_answers_later_corrects_it():
             servers[0] = "%s:%d" % (HOST, port)
 
     pauses = await rounds(clock, servers, web.url, 6, after)
-    assert pauses == [15, 30, 3600, 3600, 3600, 3600]
+    assert within_growing(pauses, [15, 30] + 4 * [3600]) and pauses[2] == 3600
     assert 7000000 <= clock.now() - DATE_MS <= 7002000
     assert len(web.heads) == 1, "what a time server says is better than any Date"
 
