@@ -7,6 +7,7 @@ This module and what it imports are large, and rarely needed: see trial.propose.
 """
 
 import gc
+import json
 import os
 
 from micropython import const
@@ -33,6 +34,7 @@ _SHARED = ("device", "wifi", "tls", "time")  # what every way to the platform de
 _SECRETS = ("key_secret", "password")
 HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)
+_LONGEST = const(1000)  # bytes
 
 
 def apply(part: dict, worked) -> bool:
@@ -111,7 +113,7 @@ def merge(target: dict, patch: dict) -> bool:
 
 
 def shown(part: dict) -> dict:
-    """A copy of a part in which every secret is hidden.
+    """A copy of a part in which every secret is hidden; its sections alone where it is long.
 
     Raises ValueError, with words, for a part of something else.
     """
@@ -122,7 +124,10 @@ def shown(part: dict) -> dict:
         value = part[key]
         if value is not None and type(value) is not (list if key in ("wifi", "sensors") else dict):
             raise ValueError("%s: expected a section of a configuration" % key)
-    return _redacted(part, _DEEPEST)
+    copy = _redacted(part, _DEEPEST)
+    if len(json.dumps(copy).encode()) > _LONGEST:
+        copy = dict.fromkeys(copy, "(long)")
+    return copy
 
 
 def _redacted(value, deepest):

@@ -143,10 +143,10 @@ class App:
             buffer["ram_points"],
             feed["format"] == "compact",
             feed["max_points"],
-            int(1000 * feed["max_age_s"]),
+            round(1000 * feed["max_age_s"]),
             buffer["when_full"],
             buffer["flash_kib"],
-            int(1000 * buffer["spill_after_s"]),
+            round(1000 * buffer["spill_after_s"]),
             board.reset_cause() in board.COUNTER_SURVIVES,
         )
         self._retained = board.Retained()
@@ -212,9 +212,9 @@ class App:
         """Buffer a value of one of the device's own properties, of now or of `t_ms`."""
         self._buffer(self._index[name], value, t_ms)
 
-    def restart(self, why: str = "command"):
-        """In about a second: what is being answered is answered first."""
-        self.supervisor.restart(why)
+    def restart(self, why: str = "command", at_ms: int = 0):
+        """In about a second, or at that uptime: what is being answered is answered first."""
+        self.supervisor.restart(why, at_ms)
 
     def identify(self, seconds: int):
         """Blink, so that somebody in front of several devices sees which one this is."""
@@ -245,7 +245,7 @@ class App:
         index = self._index[spec["prop"]]
         regulation = self.regulation if spec["prop"] == self._regulated_by else None
         at_once = spec["send"] != "feed"
-        every_ms = int(1000 * spec["every_s"])
+        every_ms = round(1000 * spec["every_s"])
         failing = None
         due = uptime.ms()
         while True:

@@ -62,6 +62,7 @@ class Supervisor:
         self._short = 0  # how often memory was short, each time after something was done about it
         self._short_ms = 0
         self._why = None
+        self._restart_ms = 0
         self.restarts = 0
 
     def add(self, name: str, start, silence_ms: int = 0, source=None) -> Task:
@@ -84,8 +85,10 @@ class Supervisor:
             self._launch(task, 0)
         looked = uptime.ms()
         try:
-            while self._why is None:
+            while True:
                 now = uptime.ms()
+                if self._why and now >= self._restart_ms:
+                    break
                 if now - looked > _LATE_MS:
                     self._excuse(now - looked)
                 looked = now
@@ -99,8 +102,12 @@ class Supervisor:
             await asyncio.sleep_ms(_END_MS)
         return self._why
 
-    def restart(self, why: str) -> None:
-        """Ask for a restart of the device, within about a second; the first reason counts."""
+    def restart(self, why: str, at_ms: int = 0) -> None:
+        """Ask for a restart of the device, at that uptime or within about a second.
+
+        The first reason counts.
+        """
+        self._restart_ms = min(self._restart_ms, at_ms) if self._why else at_ms
         self._why = self._why or why
 
     def failed(self, task: Task, error) -> None:

@@ -11,7 +11,7 @@ ends in a crash before anything can be decided is given up after three starts.
 
 To check a configuration takes the whole table of it, for which there is room only before the rest
 of the firmware is loaded. So where memory is short the part is put aside, and checked at the next
-start: trial.json has it meanwhile.
+start: trial.json has it meanwhile. What came of it is told then.
 """
 
 import asyncio
@@ -34,20 +34,22 @@ _MARK = "trial.json"
 _BOOTS = const(3)
 # Bytes that the check takes, with some to spare; with words of 32 bits it is half of that.
 _ROOM = 57344 if sys.maxsize > 1 << 32 else 28672
-_SPACING_S = const(60)  # of uptime, before a restart only to check something
+_SPACING_MS = const(60000)  # of uptime, before another restart only to check something
 _LOOK_MS = const(1000)
 
 _mark: "dict | None" = None  # what trial.json says; None: there is none
-refused = False  # at this start; the next one may have to wait
+checked: "dict | None" = None  # the part that this start has put on trial, as it may be shown
+refused = False  # it was checked at this start, and refused
 
 
 def propose(part: dict, worked=WAYS) -> tuple:
     """Put a part of a configuration on trial: it is in force after a restart.
 
     worked: the ways to the platform that did until now, for what the trial is to show (amend.py).
-    Returns the part as it may be shown, and whether a restart is needed. Raises ValueError with
-    words, also where the configuration as a whole would be wrong; nothing is changed then. But if
-    that can only be checked at the next start, `note` says it then.
+    Returns the part as it may be shown, and the uptime at which to restart, in ms; 0 where nothing
+    changes. Raises ValueError with words, also where the configuration as a whole would be wrong;
+    nothing is changed then. If that can only be checked at the next start, None is returned for
+    the part, and `checked` or `note` tells it then.
     """
     global _mark
     if _mark is not None:
@@ -59,23 +61,21 @@ def propose(part: dict, worked=WAYS) -> tuple:
         gc.collect()
         if gc.mem_free() > _ROOM:
             try:
-                return shown, amend.apply(part, worked)
+                return shown, int(amend.apply(part, worked))
             except MemoryError:
                 pass  # what is free is in too many pieces
     finally:
         amend.forget()
-    wait_s = _SPACING_S - uptime.ms() // 1000
-    if refused and wait_s > 0:
-        # Or a client that goes on sending nonsense would keep the device restarting.
-        raise ValueError("there is not enough memory to check it now; try again in %d s" % wait_s)
     _mark = {"part": part, "worked": worked}
     write(_MARK, _mark)
-    return shown, True
+    # Or a client that goes on sending nonsense would keep the device restarting.
+    return None, _SPACING_MS if refused else 1
 
 
 def begin() -> None:
     """To be called once, before the configuration is read: the start counts, and may end it."""
-    global _mark, refused
+    global _mark, checked, refused
+    checked = None
     refused = False
     _mark = _read()
     if _mark is not None and "part" in _mark:
@@ -84,8 +84,10 @@ def begin() -> None:
         from firmware import amend
 
         try:
+            shown = amend.shown(part)
             if not amend.apply(part, worked):
                 os.remove(_MARK)
+            checked = shown
         except (ValueError, MemoryError, OSError) as error:
             refused = True
             _end(str(error) or "there is not enough memory to check it")

@@ -115,6 +115,7 @@ class Commands:
         self._missed = {}  # name: what the state has that is newer, see `recover`
         self._missed_ms = 0  # uptime at which the state's last part came
         self._undated = {}  # name: what the clock said, before it was known
+        self._answered = {}  # name: when it last was, before the program changed it
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which answers are used up
         self._late = []  # properties whose answers wait
         self._verdicts = []  # those of lastcommand that wait, see `_say`
@@ -219,7 +220,7 @@ class Commands:
         from firmware.control import recovery
 
         # What was in force by command would hide what a new configuration says of it.
-        self._tried = trial.named()
+        self._tried = recovery.tried(trial.named(), self._store)
         rows = [self.row(row[0]) for row in COMMANDS if row[0] not in self._tried]
         recovery.restore(rows, self, self._controls, self._store, self._log)
         _forget()
@@ -227,6 +228,9 @@ class Commands:
         if why:
             self._tell("config", self._now())
             self._say("config", why, 0)
+        elif trial.checked is not None:
+            self._tell("config", self._now(), True, False, trial.checked)
+            self._say("config", "", 0)
 
     def configured(self) -> None:
         """The configuration on trial is kept, and with it what it says of what commands set."""
@@ -260,13 +264,21 @@ class Commands:
         name = row[0]
         utc_s = utc_ms // 1000 or None
         shown, then = entry.put(self._controls, row, self.limits(row), value, utc_s)
+        unchecked = name == "config" and shown is None
         if shown is None:
             shown = self.in_force(name)
-        self._log.info("command %s: %s is now in force", name, entry.values.shown(shown))
+        if unchecked:
+            self._log.info("command config: checked by a restart, for want of memory")
+        else:
+            self._log.info("command %s: %s is now in force", name, entry.values.shown(shown))
         self._tell(name, at_ms, True, True, shown)
         self._tell_others(name, at_ms)
-        self._say(name, "", utc_ms)
+        if not unchecked:
+            self._say(name, "", utc_ms)
         if then:
+            if name == "config":
+                # From now on, with what is set after it; see recovery.tried.
+                self._store.put(name, [], self._store.time(name))
             # What waits goes first.
             self._used_ms = -_AT_ONCE * _SPACING_MS
             self._answer_late()
@@ -326,9 +338,12 @@ class Commands:
     def _is_open(self, row, utc_ms, kept_ms):
         """Whether it is older than what the schedule did, and may have come between.
 
-        What the schedule did is answered a millisecond after the second: that is no command.
+        What the schedule did is answered a millisecond after the second: that is no command, nor
+        is what was answered before it.
         """
         if row[4] != "program" or utc_ms == kept_ms or utc_ms % 1000 == 1:
+            return False
+        if utc_ms <= self._answered.get(row[0], 0):
             return False
         return self._controls.program.can_rewind(utc_ms // 1000)
 
@@ -337,13 +352,12 @@ class Commands:
 
     def _tell(self, name, at_ms, decided=True, limited=False, value=None):
         """Answer with what is in force, as of `at_ms`, or as soon after it as is possible."""
-        if at_ms:
-            at_ms = max(at_ms, self._store.time(name) + 1)
+        told_ms = max(at_ms, self._store.time(name) + 1) if at_ms else 0
         if limited and (self._late or not self._may_answer()):
             if name not in self._late:
                 self._late.append(name)
         else:
-            self._send(name, value, at_ms)
+            self._send(name, value, told_ms)
         self.told.add(name)
         self.keep(name, at_ms, decided)
 
@@ -365,8 +379,13 @@ class Commands:
         try:
             if decided and name not in _MOMENTARY:
                 value = program.short_schedule if name == "schedule" else self.in_force(name)
+                tried = self._store.get("config")
+                if tried and tried[0] is not None and name not in tried[0]:
+                    tried[0].append(name)
         except Exception as error:
             self._log.error("%s is not kept: %s", name, type(error).__name__)
+        if at_ms % 1000 == 1 != kept_ms % 1000:
+            self._answered[name] = kept_ms
         # No older than what it replaces.
         at_ms = max(at_ms, kept_ms + 1)
         self._store.put(name, value, at_ms)

@@ -18,7 +18,6 @@ _LARGEST_OBJECT = const(2048)  # of a configuration or a schedule
 _DEEPEST = const(6)  # brackets within brackets
 _EXCERPT = const(40)  # bytes of a payload shown in the log
 _LONGEST_REASON = const(160)  # characters
-_LONGEST_ANSWER = const(1000)  # bytes of a configuration's
 
 
 def read(row, limits, payload):
@@ -114,16 +113,14 @@ def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
     elif part:
         setattr(getattr(controls, part), name, value)
     elif name == "report_every":
-        controls.queue.max_age_ms = int(1000 * value)
+        controls.queue.max_age_ms = round(1000 * value)
     elif name == "identify":
         controls.identify(value)
     elif name == "config":
         from firmware import trial
 
-        shown, restarts = trial.propose(value, controls.reached())
-        if len(json.dumps(shown).encode()) > _LONGEST_ANSWER:
-            shown = dict.fromkeys(shown, "(long)")
-        return shown, controls.restart if restarts else None
+        shown, at_ms = trial.propose(value, controls.reached())
+        return shown, (lambda: controls.restart("command", at_ms)) if at_ms else None
     elif value:
         return None, controls.restart
     return None, None

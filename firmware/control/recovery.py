@@ -3,9 +3,25 @@
 Imported for what it does, and forgotten after it.
 """
 
+from micropython import const
+
 from firmware.control import entry
 
+_AHEAD_MS = const(10000)  # the platform's clock is not further than this
 _MOMENTS = ("restart", "identify", "config")  # what these did is over, or in the configuration
+
+
+def tried(named: list, store) -> list:
+    """Which of the properties that the configuration on trial names were not set after it came.
+
+    named: none where there is no trial. Those set since are in `store`, as the value of `config`.
+    """
+    since = store.get("config")
+    if not since or type(since[0]) is not list:
+        return named
+    if not named:
+        store.put("config", None, since[1])
+    return [name for name in named if name not in since[0]]
 
 
 def restore(rows: list, door, controls, store, log) -> None:
@@ -43,10 +59,18 @@ def next_of(missed: dict, door, controls, store, clock, untold: list):
     try:
         if program and utc_ms <= clock.now():
             untold.extend(_catch_up(door, program, utc_ms, clock.uptime_ms()))
+        shown = value
+        if name == "identify" and entry.values.fits(row[1], row[2], value):
+            # As long as if it had come in time.
+            value = max(0, value - max(0, clock.now() - utc_ms) // 1000)
         if not _is_known(door, clock, store, name, value, utc_ms, kept_ms):
             return row, value, utc_ms
         door.keep(name, utc_ms, False)
-        door.told.add(name)
+        if shown and name in ("restart", "identify"):
+            door.told.discard(name)
+            untold.append(name)
+        else:
+            door.told.add(name)
     except Exception as error:  # too deep to be compared, or whatever else
         door.refused(row, name, error, utc_ms, utc_ms + 1)
     return None
@@ -89,8 +113,12 @@ def _is_known(door, clock, store, name, value, utc_ms, kept_ms):
     `kept_ms`: what the device had of it when the state came; 0: it has nothing, or lost it.
     """
     if name in ("restart", "identify"):
-        # What was wanted before this start is done, or too late.
-        return not value or utc_ms < clock.now() - clock.uptime_ms()
+        # What was wanted before this start is done, or too late; so is, where the platform's clock
+        # is ahead, the restart that this start comes of.
+        start_ms = clock.now() - clock.uptime_ms()
+        if name == "restart" and kept_ms < start_ms:
+            start_ms = max(start_ms, kept_ms + _AHEAD_MS)
+        return not value or utc_ms < start_ms
     if not entry.is_known(name, value, door.in_force(name)):
         return False
     # Or it may be news that this holds from then on: a set point ends a boost to the same.

@@ -47,7 +47,7 @@ class Broker:
         self._commands = _COMMANDS % self._id
         self._feeds = _FEEDS % self._id
         self._keepalive_s = settings["mqtt"]["keepalive_s"]
-        grace_ms = int(1000 * settings["mqtt"]["grace_s"])
+        grace_ms = round(1000 * settings["mqtt"]["grace_s"])
         self._answer_ms = max(grace_ms, deadlines.ANSWER_LEAST_MS)
         self._answer_ms = min(self._answer_ms, deadlines.ANSWER_MOST_MS)
         self._max_packet = settings["mqtt"]["max_packet"]

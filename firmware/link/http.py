@@ -96,7 +96,7 @@ class Http:
         head.append("\r\n")
         self._bodiless = method == "HEAD"
         return await within(
-            int(timeout * 1000),
+            round(timeout * 1000),
             "the answer of %s" % host,
             self._exchange(peer, "".join(head).encode(), data, sink, once),
         )

@@ -83,7 +83,7 @@ class Uplink:
             device_id = settings["device"]["id"].encode()
             self._direct = Direct(settings["sensors"], device_id, queue, clock)
             self._broker.direct = self._direct  # type: ignore[assignment]
-        self._grace_ms = int(1000 * settings["mqtt"]["grace_s"])
+        self._grace_ms = round(1000 * settings["mqtt"]["grace_s"])
         self._poll_ms = 1000 * settings["https"]["poll_s"]
         self._mqtt_backoff = Backoff()
         self._https_backoff = Backoff()

@@ -78,8 +78,10 @@ class Door:
         self.commands.restore()
         self.handle = self.commands.handle
 
-    def restart(self):
+    def restart(self, why="command", at_ms=0):
+        assert why == "command"
         self.restarts += 1
+        self.restart_ms = at_ms
 
     def reached(self):
         return ["mqtt", "https"]

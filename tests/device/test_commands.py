@@ -182,6 +182,10 @@ def test_report_every_sets_the_age_of_feeds():
     assert door.values() == [("report_every", 2.5)]
     assert not door.handle("report_every", b"0.05")
     assert door.values() == [("report_every", 2.5)]
+    for seconds in (16.3, 32.3, 0.1, 3599.9, 4.35):
+        assert door.handle("report_every", b"%f" % seconds)
+        assert door.values() == [("report_every", seconds)]
+        assert door.queue.max_age_ms % 10 == 0
 
 
 def test_a_restart_comes_after_its_answer():
@@ -477,7 +481,8 @@ def test_what_lasts_a_moment_is_recovered_only_if_it_came_after_the_start():
     start = door.clock.now() - door.time.ms
     door.recover("restart", True, start - 1)
     door.recover("identify", 60, start - 1)
-    assert door.restarts == 0 and door.identified == [] and door.take() == []
+    assert door.restarts == 0 and door.identified == []
+    assert door.take() == [("restart", False), ("identify", 0)]
     door.recover("identify", 60, start + 100)
     assert door.identified == [60]
     door.recover("restart", True, start + 100)
@@ -486,6 +491,50 @@ def test_what_lasts_a_moment_is_recovered_only_if_it_came_after_the_start():
     assert door.restarts == 1
     door.recover("restart", False, start + 200)
     assert door.restarts == 1
+
+
+def test_what_lasts_a_moment_takes_effect_as_if_it_had_come_in_time():
+    door = Door()
+    door.pass_s(100)
+    now = door.clock.now()
+    door.recover("identify", 60, now - 20500)
+    assert door.identified == [40]
+    assert door.values() == [("identify", 0)]
+    for value, at, reason in ((310, now - 20000, "310"), (-5, now - 19000, "-5")):
+        door.recover("identify", value, at)
+        reason = "expected a whole number 0 to 300 seconds, got " + reason
+        assert door.take()[-1] == ("lastcommand", verdict("identify", reason, at))
+    # Over by now: there is nothing to be done but to say so.
+    at = now - 10000
+    for _ in range(2):
+        door.recover("identify", 9, at)
+        assert door.identified == [40]
+    assert door.times == [at + 1] and door.take() == [("identify", 0)]
+
+
+def test_what_lasts_a_moment_is_obeyed_once_where_the_platform_s_clock_is_ahead():
+    for ahead_ms in (6000, 1500, 300):
+        door = Door(utc_ms=T0 - 600000 * ahead_ms)
+        door.pass_s(60)
+        written_ms = door.clock.now() + ahead_ms
+        door.handle("identify", b"30")
+        door.pass_s(600)
+        door.recover("identify", 30, written_ms)
+        assert door.identified == [30]
+        written_ms = door.clock.now() + ahead_ms
+        door.handle("restart", b"true")
+        door = door.again()  # it starts after four seconds
+        door.pass_s(3)
+        for _ in range(2):
+            door.recover("restart", True, written_ms)
+        assert door.restarts == 0, ahead_ms
+        assert door.answers == [("restart", False)], (ahead_ms, door.answers)
+        # And one that is news.
+        door.recover("restart", True, written_ms + 11000)
+        assert door.restarts == 1
+    door.handle("restart", b"false")
+    door.recover("restart", True, door.clock.now() + 500)
+    assert door.restarts == 1, "none was obeyed before"
 
 
 def test_a_property_that_was_never_written_is_told_once():
@@ -528,11 +577,13 @@ class Trial:
 
     def __init__(self, door, **answers):
         self.proposed = []
-        self.answers = {"propose": ({}, False), "named": [], "note": None}
+        self.answers = {"propose": ({}, 0), "named": [], "note": None}
+        self.checked = answers.pop("checked", None)
         self.answers.update(answers)
 
     def __enter__(self):
         self.before = {name: getattr(trial, name) for name in self.answers}
+        trial.checked = self.checked
         for name in self.answers:
             setattr(trial, name, lambda *part, name=name: self.answer(name, *part))
 
@@ -544,6 +595,7 @@ class Trial:
         return answer
 
     def __exit__(self, *error):
+        trial.checked = None
         for name, function in self.before.items():
             setattr(trial, name, function)
 
@@ -551,7 +603,7 @@ class Trial:
 def test_a_configuration_is_answered_without_its_secrets_and_then_the_device_restarts():
     door = Door()
     shown = {"wifi": [{"ssid": "home", "password": "(hidden)"}]}
-    with Trial(door, propose=(shown, True)):
+    with Trial(door, propose=(shown, 1)):
         secret = b'{"wifi": [{"ssid": "home", "password": "geheim"}]}'
         assert door.handle("config", secret)
         assert door.restarts == 1
@@ -591,12 +643,30 @@ def test_a_configuration_that_is_refused_says_why():
     ]
 
 
-def test_a_configuration_whose_answer_would_be_too_long_is_answered_short():
+def test_of_a_configuration_that_is_checked_by_a_restart_nothing_is_said_before():
     door = Door()
-    shown = {"sensors": [{"prop": "x" * 60, "driver": "room"}] * 20}
-    with Trial(door, propose=(shown, True)):
-        door.handle("config", b'{"sensors": []}')
-    assert door.values() == [("config", {"sensors": "(long)"})]
+    with Trial(door, propose=(None, 60000)):
+        assert door.handle("config", b'{"mqtt": {"url": "x"}}')
+    assert (door.restarts, door.restart_ms) == (1, 60000)
+    assert door.take() == [("config", {})]
+    assert "in force" not in str(door.log.infos)
+    # It is known: the platform's state does not bring it back.
+    door.recover("config", {"mqtt": {"url": "x"}}, door.clock.now())
+    assert door.restarts == 1 and door.take() == []
+
+
+def test_what_came_of_that_is_told_after_it():
+    shown = {"wifi": [{"ssid": "home", "password": "(hidden)"}]}
+    with Trial(None, checked=shown, note=None):
+        door = Door()
+        assert door.take() == [("config", shown), ("lastcommand", verdict("config"))]
+        # What was told is no command.
+        door.recover("config", shown, door.clock.now() + 1000)
+        assert door.take() == [] and not door.restarts
+    with Trial(None, note="mqtt.ulr: unknown key"):
+        door = Door()
+        words = verdict("config", "mqtt.ulr: unknown key")
+        assert door.take() == [("config", {}), ("lastcommand", words)]
 
 
 def test_a_configuration_is_recovered():
@@ -629,6 +699,49 @@ def test_what_came_of_a_trial_is_told():
         assert again.values() == [("setpoint", 21.0), ("preset", "manual")]
         assert again.store.get("setpoint")[0] is None, "the configuration has it"
     assert again.again().thermostat.setpoint == 21.0
+
+
+def test_what_is_set_after_a_configuration_came_holds_over_it():
+    """Last writer wins: before the restart, on trial, and when it is kept."""
+    named = {"named": ["setpoint", "preset", "mode"]}
+    for missed in (False, True):
+        if missed:
+            os.remove("settings.json")
+        door = Door()
+        door.handle("setpoint", b"19")
+        door.handle("mode", b'"off"')
+        door.pass_s(60)
+        at = door.clock.now() - 500
+        with Trial(door, propose=({"thermostat": {"setpoint": 24}}, True), **named):
+            if missed:
+                door.recover(
+                    ("setpoint", 25.5, at), ("config", {"thermostat": {"setpoint": 24}}, at)
+                )
+            else:
+                door.handle("config", b'{"thermostat": {"setpoint": 24}}')
+                door.handle("setpoint", b"25.5")
+            assert door.restarts == 1
+        with Trial(door, propose=ValueError("another one is on trial"), **named):
+            for _ in range(2):
+                door = door.again()
+                assert (door.thermostat.setpoint, door.thermostat.mode) == (25.5, "heat")
+                # What is refused sets nothing, and moves nothing.
+                assert not door.handle("config", b'{"thermostat": {"setpoint": 24}}')
+                assert not door.handle("mode", b'"cool"')
+                door.pass_s(5)
+            door.take()
+            door.commands.configured()
+        assert door.values() == [("mode", "heat")]
+        door = door.again()
+        assert (door.thermostat.setpoint, door.thermostat.mode) == (25.5, "heat")
+        # The next one is another one.
+        with Trial(door, propose=({"thermostat": {"setpoint": 22}}, True), **named):
+            door.handle("config", b'{"thermostat": {"setpoint": 22}}')
+            door = door.again()
+            assert door.thermostat.setpoint == 21.0, "as the configuration says"
+            # On trial, too.
+            door.handle("setpoint", b"18")
+            assert door.again().thermostat.setpoint == 18
 
 
 def test_answers_that_come_too_fast_are_put_together():

@@ -1,10 +1,8 @@
 """What is read at the door, and what of it is no JSON, too long, or the device's own answer."""
 
-import json
 import os
 
 from door import T0, Door, verdict
-from firmware import trial
 from firmware.control import entry
 from firmware.control.commands import COMMANDS
 
@@ -112,26 +110,6 @@ def test_a_configuration_that_was_missed_is_obeyed_though_some_of_it_is_empty():
     # It is, up to where there is no configuration to be changed.
     reason = door.take()[-1][1]["reason"]
     assert reason.startswith("config.json: no such file"), reason
-
-
-class Controls:
-    @staticmethod
-    def reached():
-        return []
-
-
-def test_an_answer_is_as_long_as_its_bytes():
-    """A value of more than 1 KiB is not sent."""
-    real = trial.propose
-    try:
-        for name, fits in (("o", True), ("é", True), ("\U0001f600", False)):
-            shown = {"wifi": [{"ssid": name * 32}] * 8}
-            assert len(json.dumps(shown)) < 1000
-            trial.propose = lambda *_, shown=shown: (shown, False)
-            answer, _ = entry.put(Controls, ROWS["config"], (), {}, None)
-            assert answer == (shown if fits else {"wifi": "(long)"}), name
-    finally:
-        trial.propose = real
 
 
 def test_no_time_is_taken_that_cannot_be_read_again():

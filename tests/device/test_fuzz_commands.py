@@ -95,7 +95,7 @@ class Device:
         self.commands = Commands(self, self.answer, self.store, self.clock, self)
         self.commands.restore()
 
-    def restart(self):
+    def restart(self, *_):
         pass
 
     def reached(self):

@@ -210,6 +210,69 @@ def test_what_the_schedule_told_itself_undoes_nothing():
             assert state(door)[0] == "away" and door.take() == []
 
 
+def test_what_was_answered_of_a_boost_that_has_ended_since_undoes_nothing():
+    """The platform has its beginning, and not yet its end."""
+    # Answered in the second of the command or after it; the platform's clock may be ahead.
+    for begun_ms, ahead_ms in ((400, 0), (1000, 0), (999, 0), (400, 200), (400, 1300)):
+        for restarts in (False, True):
+            for late in (False, True):
+                door = fresh(utc_ms=T0 + begun_ms)
+                if late:
+                    for _ in range(40):
+                        door.handle("setpoint", b"99")
+                    door.take()
+                written_ms = door.clock.now() + ahead_ms
+                door.handle("preset", b'"boost"')
+                door.pass_s(8)
+                told = shown(door)
+                assert "preset" in told
+                if ahead_ms:
+                    told["preset"] = "boost", written_ms
+                if restarts:
+                    door = door.again()
+                door.pass_s(3700)
+                assert state(door) == ("manual", 21.0, 26.0)
+                found = [(name,) + told[name] for name in told]
+                for order in (found, found[::-1]):
+                    door.take()
+                    door.recover(*order)
+                    door.pass_s(5)
+                    assert state(door) == ("manual", 21.0, 26.0), (begun_ms, ahead_ms, late)
+                    # The end is told again where the platform's clock made news of the beginning.
+                    assert ahead_ms or door.take() == []
+                door.take()
+                door.recover(*found)
+                door.pass_s(60)
+                assert door.take() == []
+
+
+def test_what_was_answered_and_then_changed_by_the_schedule_undoes_nothing():
+    entries = ["daily 08:00 away", "daily 09:00 home"]
+    door = Door(utc_ms=at("07:00") + 250, entries=entries)
+    door.handle("setpoint", b"23")
+    door.handle("hold_until", b'"2026-11-22T08:30:00Z"')
+    first = shown(door)
+    # The schedule's own, told once more, since the platform had not got that.
+    door.time.ms += at("08:31") - door.clock.now()
+    door.pass_s(1)
+    assert state(door)[0] == "away"
+    door = door.again(entries=entries)
+    door.recover("setpoint", 23.0, at("07:00"))
+    again = shown(door)
+    assert again["setpoint"][0] == 16.0
+    door.time.ms += at("09:30") - door.clock.now()
+    door.pass_s(1)
+    assert state(door)[0] == "home"
+    door.take()
+    for told in (first, again):
+        found = [(name,) + told[name] for name in told]
+        door.recover(*found)
+        door.pass_s(5)
+        assert state(door)[0] == "home"
+        # What the platform has not got since the restart is told once more.
+        assert "lastcommand" not in dict(door.take()), found
+
+
 def test_an_older_one_does_not_bring_the_schedule_back_over_a_newer_one():
     entries = ["daily 06:00 home", "daily 08:00 away"]
     setpoint = ("setpoint", 23.0, at("09:00"))

@@ -229,6 +229,27 @@ async def test_a_task_that_dies_of_memory_spills_and_comes_back():
         assert starts == [0, 1]
 
 
+async def test_a_restart_may_be_put_off_but_not_one_that_is_asked_for_meanwhile():
+    for first_ms, second_ms, earliest_ms in (
+        (600000, None, 600000),
+        (600000, 900000, 600000),
+        (4000000, 300000, 300000),
+        (4000000, 0, 100000),
+    ):
+        with Bench() as bench:
+
+            async def asks(task, bench=bench, first_ms=first_ms, second_ms=second_ms):
+                bench.supervisor.restart("command", first_ms)
+                await asyncio.sleep_ms(100000)
+                if second_ms is not None:
+                    bench.supervisor.restart("memory", second_ms)
+                await asyncio.Event().wait()
+
+            bench.supervisor.add("asks", asks)
+            assert await bench.run(6000) == "command"
+            assert earliest_ms <= uptime.ms() < 4000000, (first_ms, second_ms)
+
+
 async def test_the_first_reason_for_a_restart_is_the_one_that_is_told():
     with Bench() as bench:
 

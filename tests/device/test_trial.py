@@ -63,7 +63,7 @@ def refused(part):
 def test_a_part_is_merged_and_on_trial_after_a_restart():
     fresh()
     assert not trial.pending()
-    assert trial.propose(TWO) == (TWO, True)
+    assert trial.propose(TWO) == (TWO, 1)
     expected = dict(CONFIG)
     expected.update(TWO)
     assert read() == expected
@@ -364,6 +364,17 @@ def test_secrets_are_taken_and_not_shown():
     assert read()["wifi"] == part["wifi"]
 
 
+def test_of_what_is_long_only_the_sections_are_shown():
+    """A value of more than 1 KiB is not sent; its bytes count."""
+    from firmware import amend
+
+    for name, fits in (("o", True), ("é", True), ("\U0001f600", False)):
+        part = {"wifi": [{"ssid": name * 32}] * 8}
+        assert len(json.dumps(part)) < 1000
+        assert amend.shown(part) == (part if fits else {"wifi": "(long)"}), name
+    amend.forget()
+
+
 def test_what_stands_for_a_secret_is_no_secret():
     fresh()
     words = '"(hidden)" only stands for a secret; leave the key out'
@@ -434,35 +445,37 @@ def test_where_memory_is_short_the_check_is_made_at_the_next_start():
         fresh()
         short_of_memory()
         part = {"mqtt": TWO["mqtt"], "device": {"key_secret": "neues-geheimnis"}}
-        shown, restarts = trial.propose(part)
-        assert restarts and shown["device"] == {"key_secret": "(hidden)"}
+        assert trial.propose(part) == (None, 1)
         assert read() == CONFIG, "nothing is checked yet"
         assert refused(TWO) == (
             "another configuration is on trial; wait until it is kept or given up"
         )
         trial.begin()
         assert trial.pending()
+        assert trial.checked == dict(part, device={"key_secret": "(hidden)"})
         assert read()["mqtt"] == TWO["mqtt"] and read("config.old.json") == CONFIG
         assert "neues-geheimnis" not in str(read("trial.json"))
         trial.confirm()
         assert sorted(os.listdir()) == KEPT
+        trial.begin()
+        assert trial.checked is None, "it is told once"
 
         fresh()
         trial.propose({"mqtt": {"ulr": "x"}})
         trial.begin()
-        assert not trial.pending()
+        assert not trial.pending() and trial.checked is None
         assert read() == CONFIG
-        # Not at once again: each such check costs a restart.
-        why = "there is not enough memory to check it now; try again in "
         assert trial.note().startswith("mqtt.ulr: unknown key")
-        assert refused(TWO).startswith(why)
+        # Another one is not at once: each such check costs a restart.
+        assert trial.propose(TWO) == (None, 60000)
         trial.begin()
-        trial.refused = False
+        assert trial.pending() and start() == "two"
 
         fresh()
         trial.propose({"mqtt": {}})
         trial.begin()
         assert not trial.pending() and trial.note() is None
+        assert trial.checked == {"mqtt": {}}, "there was nothing wrong with it"
         assert sorted(os.listdir()) == ["config.json"], "it changes nothing"
     finally:
         trial._ROOM = room
