@@ -124,7 +124,7 @@ class Commands:
     def handle(self, name: str, payload: bytes) -> bool:
         """Whether a command that has just come was put in force. Raises nothing, ever."""
         self.recovered()
-        name = name.lower()
+        name = name[name.rfind("$") + 1 :].lower()  # a profile's name may stand before it
         row = self.row(name)
         now_ms = self._now()
         try:

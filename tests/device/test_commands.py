@@ -44,6 +44,13 @@ def test_names_compare_in_lower_case():
     assert door.values() == [("setpoint", 19)]
 
 
+def test_a_name_may_be_qualified_by_its_profile():
+    """As in the platform's state, where it is recovered by the same name."""
+    door = Door()
+    assert door.handle("thermostat$setpoint", b"19") is True
+    assert door.take() == [("setpoint", 19), ("lastcommand", verdict("setpoint"))]
+
+
 def test_a_number_out_of_range_is_refused_with_what_was_expected():
     Door().refuses("setpoint", b"99", "expected 5 to 35 °C, got 99")
     Door().refuses("setpoint", b"4.99", "expected 5 to 35 °C, got 4.99")
