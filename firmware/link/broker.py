@@ -20,7 +20,8 @@ from firmware.url import parse_url
 
 _WINDOW = const(4)  # feeds in flight
 _TICK_MS = const(50)
-# While packets come in, an answer is behind them: there was a longer pause only if none is.
+# An answer comes behind all that the broker sent before it: it is late only when there was nothing
+# for so long, unless it takes as long as any answer may.
 _HEARING_MS = const(2000)
 
 _COMMANDS = b"csipio/data/in/devices/%s/properties/"

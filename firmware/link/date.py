@@ -24,7 +24,7 @@ async def ask(url: str, clock) -> "tuple | None":
     """(ms since 1970, at which uptime), right to about a second. Raises LinkError.
 
     None where the clock says the same, as far as this can tell, or where it is known and there is
-    no memory for a connection beside the link's. Any answer will do, also a refusal: RFC 9110,
+    no memory for a connection. Any answer will do, also a refusal: RFC 9110,
     section 6.6.1, asks for a Date in all of them.
     """
     http = Http(Trust("", False))
