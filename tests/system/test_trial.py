@@ -1,7 +1,9 @@
 """Configurations from afar: what has to work before one is kept, and what stays if it does not."""
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -84,6 +86,40 @@ def test_one_that_costs_https_is_given_up(device, platform):
     assert verdicts(platform)[-1]["reason"] == (
         "the platform was not reached over https with it in time"
     )
+    assert json.loads((device.folder / "config.json").read_text()) == device.config
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A server that has never heard of any of this."""
+
+    def do_GET(self):
+        if "Content-Length" in self.headers:
+            self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(404)
+
+    def do_POST(self):
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.timeout(200)
+def test_a_server_that_knows_nothing_of_the_device_is_not_the_platform(device, platform):
+    device.config["mqtt"]["grace_s"] = 1
+    device.config["config"] = {"confirm_s": 30}
+    platform.stop_mqtt()
+    device.start()
+    wait(lambda: latest(platform, "transport") == "https", "HTTPS")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        wrong = f"http://127.0.0.1:{stranger.server_port}/v3"
+        write(platform, {"config": {"https": {"url": wrong}}})
+        device.wait_log("refused \\(404\\)|answered 404", 90)
+        device.wait_log("restarting: config", 90)
+        stranger.shutdown()
+    refusal = heard(platform, "config", ok=False)
+    assert refusal["reason"] == "the platform was not reached over https with it in time"
     assert json.loads((device.folder / "config.json").read_text()) == device.config
 
 
