@@ -127,6 +127,8 @@ class Supervisor:
             if task.silence_ms and now - task.source.alive_ms > task.silence_ms:
                 fine = False
                 _log.error("%s stands still", task.name)
+                if task.name == "regulation":
+                    self._safe()
                 task.running.cancel()
                 self._died(task, now)
                 self._launch(task, _RESTART_MS)

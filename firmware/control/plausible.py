@@ -58,7 +58,7 @@ class Plausible:
         if self._last_c is None or not follows or now_ms - self._before_ms >= _MINUTE_MS:
             self._before_c = temp_c
             self._before_ms = now_ms
-        if temp_c != self._last_c:
+        if temp_c != self._last_c or self.fault == "no reading":
             self._changed_ms = now_ms
         self._last_c = temp_c
         self._last_ms = now_ms

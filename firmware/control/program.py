@@ -242,6 +242,8 @@ class Program:
         if not self._numbers:
             return
         zone = self._zone
+        if (self._done_s or 0) > utc_s + _HOUR_S and self.decided_s in (None, self.changed_s):
+            self._done_s = None  # the clock was wrong, and nobody has decided anything since
         done_s = None if self._done_s is None else zone.wall(self._done_s)
         minute = zone.wall(utc_s) // 60
         number, age, ahead = _last_and_next(self._numbers, (minute + _THURSDAY_MIN) % _WEEK_MIN)
@@ -262,7 +264,8 @@ class Program:
         if value < len(PRESETS):
             state = (PRESETS[value],) + self._presets[value]
         else:
-            state = (MANUAL, value / 100, thermostat.setpoint_cool)
+            cool = self.before[2] if self.before else thermostat.setpoint_cool
+            state = (MANUAL, value / 100, cool)
         boosts = state[0] == "boost"
         if self.preset == "boost":
             # It is not cut short.

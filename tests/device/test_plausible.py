@@ -147,6 +147,13 @@ def test_the_last_digit_tells_a_steady_room_from_a_stuck_sensor():
     assert sensor.reads(*[20.0625, 20.0] * 2000) == (20.0, None)
 
 
+def test_what_was_not_there_was_not_stuck():
+    sensor = Sensor(stuck_after_s=3600)
+    assert sensor.reads(20.0625) == (20.0625, None)
+    assert sensor.reads(*[None] * 1500) == (None, "no reading")
+    assert sensor.reads(*[20.0625] * 3) == (20.0625, None)
+
+
 def test_a_fault_begins_once_whatever_it_turns_into():
     sensor = Sensor()
     sensor.reads(20.0, 850.0)

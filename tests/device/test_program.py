@@ -221,6 +221,16 @@ def test_the_schedule_does_not_cut_a_boost_short_but_is_in_force_after_it():
     assert state(program) == ("away",) + AWAY
 
 
+def test_what_the_schedule_says_of_one_set_point_in_a_boost_leaves_the_other_as_it_was_before():
+    program = make(WEEK)
+    program.step(utc("2026-11-28T08:00:00"), 0)
+    program.put("preset", "away", utc("2026-11-28T08:30:00"))
+    program.put("preset", "boost", utc("2026-11-28T08:30:01"))
+    for minute in range(31, 95):
+        program.step(utc("2026-11-28T08:00:00") + 60 * minute, 0)
+    assert state(program) == ("manual", 21.5, AWAY[1])
+
+
 def test_without_a_clock_a_boost_is_timed_by_the_uptime():
     program = make()
     program.put("preset", "boost", None)
@@ -440,6 +450,24 @@ def test_a_clock_that_is_set_back_repeats_nothing_within_an_hour():
     program.step(utc("2026-11-22T12:00:00"), 0)
     program.step(utc("2026-11-22T22:30:00"), 0)
     assert program.preset == "sleep"
+
+
+def test_a_clock_that_was_wrong_by_hours_leaves_nothing_of_the_schedule_behind():
+    noon = utc("2026-11-23T12:00:00")
+    for by_hand, kept in ((None, AWAY), (19.0, (19.0, SLEEP[1]))):
+        program = make(WEEK)
+        program.step(noon, 0)
+        assert program.step(noon + 39600, 60000)
+        assert program.preset == "sleep"
+        if by_hand:
+            program.put("setpoint", by_hand, noon + 39660)
+        program.step(noon + 120, 120000)
+        # What a person has set meanwhile stays so until the next entry.
+        assert state(program)[1:] == kept
+        program.step(utc("2026-11-23T22:29:59"), 0)
+        assert state(program)[1:] == kept
+        program.step(utc("2026-11-23T22:30:00"), 0)
+        assert state(program) == ("sleep",) + SLEEP
 
 
 def test_what_is_written_is_read_back():

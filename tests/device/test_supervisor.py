@@ -117,6 +117,21 @@ async def test_a_task_that_stands_still_is_ended_and_started_anew():
         assert all(after - before >= 25000 for before, after in zip(starts, starts[1:])), starts
 
 
+async def test_a_regulation_that_stands_still_leaves_no_relay_on():
+    for end in (asyncio.sleep_ms, None):
+        with Bench() as bench:
+
+            async def regulate(task, end=end):
+                if end is None:
+                    raise asyncio.CancelledError  # not the supervisor's
+                await end(1 << 28)
+
+            bench.supervisor.add("regulation", regulate, 10000)
+            bench.supervisor.add("steady", steady, 10000)
+            await bench.run(1000)
+            assert bench.safes > 1  # and once at the end
+
+
 async def test_the_watchdog_starves_while_a_task_that_cannot_be_cancelled_stands_still():
     with Bench() as bench:
 
