@@ -24,7 +24,7 @@ MQTT = [
     units.publish(b"a/b", b"x" * 20_000),
 ]
 TLS = [
-    b"\x16\x03\x03\x00\x05\x02abcd",
+    b"\x16\x03\x03\x00\x06\x02\0\0\x02ab",
     b"\x14\x03\x03\x00\x01\x01",
     b"\x17\x03\x03\x01\x00" + bytes(256),
 ]
@@ -54,6 +54,12 @@ def test_packets_are_read_as_they_were_made():
     assert units.pid(units.puback(0xBEEF)) == 0xBEEF
     assert units.message(TLS[0]) == "ServerHello"
     assert units.message(TLS[1]) == "ChangeCipherSpec"
+
+
+def test_what_is_encrypted_is_finished_whatever_its_first_byte():
+    for first in range(256):
+        record = b"\x16\x03\x03\x00\x28" + bytes([first]) + b"\xe3" * 39
+        assert units.message(record) == "Finished"
 
 
 def test_the_table_has_the_rows_of_one_run(tmp_path):

@@ -117,10 +117,12 @@ def _remaining(size: int) -> bytes:
 def message(record: bytes) -> str:
     """The name of the handshake message that a TLS record begins with.
 
-    After ChangeCipherSpec it cannot be read: what comes then, in a handshake, is Finished.
+    After ChangeCipherSpec it cannot be read: what comes then, in a handshake, is Finished. It may
+    begin with any byte, but the length after that is not that of a message in this record.
     """
     if record[0] == CHANGE_CIPHER_SPEC:
         return "ChangeCipherSpec"
     if record[0] == HANDSHAKE:
-        return MESSAGES.get(record[5], "Finished")
+        readable = 9 + int.from_bytes(record[6:9], "big") <= len(record)
+        return MESSAGES.get(record[5], "Finished") if readable else "Finished"
     return "data"
