@@ -94,6 +94,7 @@ def test_time_that_is_none(text):
         parse_time(text)
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
 def test_every_time_that_is_written_is_read_back(t_ms):
     assert parse_time(format_time(t_ms)) == t_ms
@@ -158,6 +159,7 @@ def test_wrong_offset_costs_the_point(tt):
     assert parse_feed(body, NOW_MS)[0].problem
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_a_feed_or_a_feed_error(body):
     with contextlib.suppress(FeedError):
@@ -176,7 +178,7 @@ def _some(*names):
 
 
 # Its first inputs are slow to make where other tests keep the machine busy.
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     _some("t", "prop", "tags", "loc", "ann"), st.lists(_some("t", "tt", "v", "prop"), max_size=3)
 )
