@@ -18,7 +18,7 @@ class Dog:
 
 
 class Bench:
-    """A supervisor whose time passes a thousand times as fast."""
+    """A supervisor whose time passes a thousand times as fast, but for waits below a second."""
 
     SPEED = 1000
 
@@ -30,7 +30,7 @@ class Bench:
         self._real = uptime.ms, asyncio.sleep_ms
         self._began = time.ticks_ms()
         uptime.ms = lambda: self.SPEED * time.ticks_diff(time.ticks_ms(), self._began)
-        asyncio.sleep_ms = lambda ms: self._real[1](ms // self.SPEED)
+        asyncio.sleep_ms = lambda ms: self._real[1](ms // self.SPEED if ms >= self.SPEED else ms)
 
     def __enter__(self):
         return self
@@ -81,7 +81,7 @@ async def test_a_task_that_dies_is_started_again_and_counted():
 
         bench.supervisor.add("mortal", mortal)
         bench.supervisor.add("steady", steady, 10000)
-        assert await bench.run(100) is None
+        assert await bench.run(500) is None
         assert len(starts) > 5
         assert len(starts) - 1 <= bench.supervisor.restarts <= len(starts)
         assert all(after - before >= 5000 for before, after in zip(starts, starts[1:])), starts
@@ -96,8 +96,8 @@ async def test_the_relay_is_made_safe_when_the_regulation_dies():
             raise ValueError("it broke")
 
         bench.supervisor.add("regulation", regulation, 10000)
-        await bench.run(3)
-        assert bench.safes == 2  # then, and at the end
+        await bench.run(500)
+        assert bench.safes > 1  # and once at the end
 
 
 async def test_a_task_that_stands_still_is_ended_and_started_anew():
@@ -112,7 +112,7 @@ async def test_a_task_that_stands_still_is_ended_and_started_anew():
                 closed.append(True)
 
         bench.supervisor.add("stuck", stuck, 20000)
-        assert await bench.run(100) is None
+        assert await bench.run(500) is None
         assert len(starts) >= 3 and len(closed) >= len(starts) - 1
         assert all(after - before >= 25000 for before, after in zip(starts, starts[1:])), starts
 
@@ -147,7 +147,7 @@ async def test_the_watchdog_starves_while_a_task_that_cannot_be_cancelled_stands
         looks = []
         look = supervisor._look
         supervisor._look = lambda now: looks.append(look(now)) or looks[-1]
-        await bench.run(60)
+        await bench.run(500)
         assert False in looks and bench.dog.fed == sum(looks)
 
 
@@ -225,7 +225,7 @@ async def test_a_burst_of_memory_errors_is_one():
             await asyncio.sleep_ms(1 << 28)
 
         bench.supervisor.add("hungry", hungry)
-        assert await bench.run(5) is None
+        assert await bench.run(500) is None
         assert bench.spills == 1 and bench.supervisor.restarts == 0
 
 
@@ -240,7 +240,7 @@ async def test_a_task_that_dies_of_memory_spills_and_comes_back():
             await steady(task)
 
         bench.supervisor.add("link", link, 180000)
-        assert await bench.run(30) is None
+        assert await bench.run(500) is None
         assert starts == [0, 1]
 
 
@@ -302,7 +302,7 @@ async def test_a_restart_that_is_asked_for_ends_all_tasks_first():
             await asyncio.sleep_ms(1 << 28)
 
         bench.supervisor.add("asks", asks)
-        assert await bench.run(30) == "command"
+        assert await bench.run(5000) == "command"
         assert closed == [1], "the relay is off before anything else"
 
 
@@ -313,11 +313,11 @@ def test_a_pause_is_the_longest_step_of_any_task():
         await asyncio.sleep_ms(5)
         meter.take()
         time.sleep_ms(30)
-        await asyncio.sleep_ms(100)  # idle is no pause
+        await asyncio.sleep_ms(1000)  # idle is no pause
         return meter.take()
 
     asyncio.new_event_loop()
     meter.install()
     longest_ms = asyncio.run(main())
-    assert 30 <= longest_ms < 100, longest_ms
+    assert 30 <= longest_ms < 1000, longest_ms
     asyncio.new_event_loop()
