@@ -27,9 +27,9 @@ class Backoff:
     def failed(self, now_ms: int, floor_ms: int = 0) -> int:
         """Note a failure; return the delay in ms, at least `floor_ms`."""
         if floor_ms:
-            delay = floor_ms + _draw(_SPREAD_MS)
+            delay = floor_ms + draw(_SPREAD_MS)
         else:
-            delay = _draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
+            delay = draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
             self._failures += 1
         self._floor_ms = floor_ms
         self.at_ms = now_ms + delay
@@ -50,7 +50,7 @@ class Backoff:
         """
         if not self._floor_ms:
             self._failures = 0
-            self.at_ms = min(self.at_ms, now_ms + _draw(_FIRST_MS))
+            self.at_ms = min(self.at_ms, now_ms + draw(_FIRST_MS))
 
     @property
     def refused(self) -> bool:
@@ -118,9 +118,9 @@ class Pace:
             self._slowness -= 1
 
 
-def _draw(ceiling_ms: int) -> int:
-    """0 to `ceiling_ms`, evenly."""
-    return int.from_bytes(os.urandom(3), "little") % (ceiling_ms + 1)
+def draw(ceiling: int) -> int:
+    """0 to `ceiling`, evenly."""
+    return int.from_bytes(os.urandom(3), "little") % (ceiling + 1)
 
 
 def _gap_ms(per_minute: int) -> int:

@@ -14,6 +14,7 @@ from micropython import const
 
 from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve, works
+from firmware.link.pacing import draw
 from firmware.link.stream import close, opened, readable, within
 from firmware.log import Log
 from firmware.points.clock import system_ms
@@ -64,8 +65,7 @@ async def keep(clock, hosts: list, api_url=None, on_set=None, wifi=None, alone=N
         wait_s = pause_s
         if unanswered:
             # Not all of those that lost their network together at the same moment.
-            drawn = int.from_bytes(os.urandom(2), "little") % (pause_s - _FIRST_PAUSE_S + 1)
-            wait_s = _FIRST_PAUSE_S + drawn
+            wait_s = _FIRST_PAUSE_S + draw(pause_s - _FIRST_PAUSE_S)
             log.warning("no time server answers; next try in %d s", wait_s)
         if found:
             wait_s = pause_s = _EVERY_S
