@@ -11,20 +11,22 @@ import time
 
 from micropython import const
 
-from firmware import VERSION, health, sensors, uptime
+from firmware import VERSION, sensors
+from firmware.base import uptime
+from firmware.base.log import Log
 from firmware.board import board
-from firmware.control import commands
-from firmware.control.regulation import Regulation
-from firmware.control.store import Store
+from firmware.commands import door as commands
+from firmware.commands.store import Store
+from firmware.config import change, load, trial
+from firmware.control.heating import Regulation
 from firmware.link import sntp
 from firmware.link.uplink import Uplink
-from firmware.log import Log
-from firmware.pause import PauseMeter
-from firmware.points.clock import Clock
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
-from firmware.supervisor import Supervisor
-from firmware.unload import unload
+from firmware.supervision import health
+from firmware.supervision.loop_meter import PauseMeter
+from firmware.supervision.supervisor import Supervisor
+from firmware.times.clock import Clock
 
 _REGULATE_MS = const(1000)
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
@@ -43,7 +45,7 @@ def run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
-        _begin_trial()
+        trial.begin()
         app = App(_settings())
         app.pauses.install()
         why = asyncio.run(app.main())
@@ -68,29 +70,11 @@ def run():
         asyncio.new_event_loop()
 
 
-def _begin_trial():
-    from firmware import trial
-
-    trial.begin()
-
-
-def _is_on_trial() -> bool:
-    """Whether the configuration is; what the trial needs is let go where there is none."""
-    from firmware import trial
-
-    if not trial.pending() and not trial.refused:
-        unload("firmware.trial")
-    return trial.pending()
-
-
 def _settings() -> dict:
     """The configuration, or the last good one; where there is neither, wait for one."""
-    # Its table is large, and not needed again: no name of it may stay behind.
-    from firmware import config
-
     told = None
     while True:
-        settings, problems = config.load_good()
+        settings, problems = load.load_good()
         if problems != told:
             for problem in problems:
                 _log.error("%s", problem)
@@ -98,7 +82,6 @@ def _settings() -> dict:
         if settings:
             if problems:
                 _log.warning("running on the last good configuration, config.good.json")
-            config.forget()
             gc.collect()
             return settings
         time.sleep_ms(_CONFIGURE_MS)
@@ -169,7 +152,7 @@ class App:
             self._commands.recover,
             self._commands.recovered,
         )
-        self._commands.restore()
+        self._commands.restore(trial.named(), trial.note())
         self.pauses = PauseMeter()
         self.low_heap = None
         self.supervisor = Supervisor(board.watchdog, self.queue.flush, self.safe)
@@ -187,7 +170,7 @@ class App:
         add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
         if self._reported:
             add("health", self._report)
-        if _is_on_trial():
+        if trial.pending():
             add("trial", self._try_configuration)
         return await self.supervisor.run()
 
@@ -215,6 +198,10 @@ class App:
     def restart(self, why: str = "command", at_ms: int = 0):
         """In about a second, or at that uptime: what is being answered is answered first."""
         self.supervisor.restart(why, at_ms)
+
+    def propose(self, part: dict) -> tuple:
+        """Put a part of a configuration on trial; see config.change."""
+        return change.propose(part, self.reached())
 
     def identify(self, seconds: int):
         """Blink, so that somebody in front of several devices sees which one this is."""
@@ -337,8 +324,6 @@ class App:
 
     async def _try_configuration(self, task):
         """Keep a configuration that came as a command only if the platform is reached with it."""
-        from firmware import trial
-
         if await trial.is_kept(self.reached, self._confirm_ms):
             program = self.program
             if program and program.preset != "manual":

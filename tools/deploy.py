@@ -31,8 +31,8 @@ _LAST = (CONFIG, "boot.py", "main.py")
 # Run by the unix port, with the configuration's path put in.
 _CHECK = """
 import json
-from firmware import config
-settings, problems = config.load(%r)
+from firmware.config import load
+settings, problems = load.load(%r)
 print(json.dumps({"problems": problems, "settings": settings and {
     "ca": settings["tls"]["ca"],
     "urls": [settings["mqtt"]["url"], settings["https"]["url"]],

@@ -20,14 +20,16 @@ from tools import ROOT, ToolError, micropython
 # Runs inside MicroPython.
 _PRINT_ROWS = """
 import json
-from firmware import schema, sensors, validate, values
-from firmware.control import commands
+from firmware.config import check, schema
+from firmware import sensors
+from firmware.base import kinds
+from firmware.commands import door as commands
 
 def show(table, prefix, rows):
     for key, kind, limits, unit, default, meaning in rows:
         name = prefix + key
         row = {"table": table, "name": name, "kind": kind, "meaning": meaning}
-        row["expected"] = validate.expected(kind, limits, unit)
+        row["expected"] = check.expected(kind, limits, unit)
         row["required"] = default is ...
         row["default"] = None if default is ... else default
         print(json.dumps(row))
@@ -43,7 +45,7 @@ for driver in sensors.DRIVERS:
     show("driver " + driver, "sensors[].", module.KEYS)
 for name, kind, limits, unit, part, meaning in commands.COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
-    row["expected"] = values.expected(kind, limits, unit)
+    row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))
 """
 

@@ -9,8 +9,8 @@ import machine
 import network
 from micropython import const
 
-from firmware.log import Log
-from firmware.points.clock import UNIX_EPOCH_S
+from firmware.base.log import Log
+from firmware.times.clock import UNIX_EPOCH_S
 
 _log = Log("board")
 

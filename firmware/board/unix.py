@@ -9,8 +9,8 @@ import os
 import struct
 import sys
 
-from firmware import uptime
-from firmware.log import Log
+from firmware.base import uptime
+from firmware.base.log import Log
 
 _log = Log("board")
 

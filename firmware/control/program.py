@@ -15,12 +15,8 @@ taken as the latest that the clocks have shown, which never goes back.
 
 from micropython import const
 
-from firmware.points.clock import iso
-from firmware.times import from_iso
-from firmware.unload import unload
-
-PRESETS = ("home", "away", "sleep", "boost")
-MANUAL = "manual"  # none of them: a set point by hand, or a temperature of the schedule
+from firmware.control.limits import MANUAL, PRESETS
+from firmware.times.calendar import from_iso, iso
 
 _UNDATED_MS = const(600000)  # uptime to which a boost of before the restart waits for the clock
 _HOUR_S = const(3600)
@@ -86,7 +82,6 @@ class Program:
             return {"entries": []}
         from firmware.control.schedule import entries
 
-        unload("firmware.control.schedule")
         return {"entries": entries(self._numbers)}
 
     @property
@@ -96,7 +91,6 @@ class Program:
             return ""
         from firmware.control.schedule import text
 
-        unload("firmware.control.schedule")
         return text(self._numbers)
 
     def put(self, name: str, value, utc_s: "int | None" = None):
@@ -282,11 +276,10 @@ class Program:
         # Imported by those who have a schedule.
         from firmware.control.schedule import compiled
 
-        unload("firmware.control.schedule")
         self._numbers = compiled(value)  # type: ignore[assignment]
         if self._zone is None:
             del compiled  # or there has to be room for both
-            from firmware.control.zone import Zone
+            from firmware.times.zone import Zone
 
             self._zone = Zone(self._zone_text)  # type: ignore[assignment]
 

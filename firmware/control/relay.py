@@ -12,8 +12,8 @@ taken to begin with the first request. Only `off`, the safe state, waits for not
 class Relay:
     """on: whether it is on; cycles: how often it was switched on; on_s: for how long in all.
 
-    output: a board's Output; times in milliseconds are those of firmware.uptime, and are to be
-    given once a second or so: no time passes for the relay between two requests. max_on_s: 0 for
+    output: a board's Output; times in milliseconds are those of base.uptime, and are to be given
+    once a second or so: no time passes for the relay between two requests. max_on_s: 0 for
     no limit.
     """
 

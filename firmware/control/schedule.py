@@ -14,10 +14,8 @@ from array import array
 
 from micropython import const
 
-from firmware.control.program import PRESETS
-from firmware.control.thermostat import SETPOINT_C
+from firmware.control.limits import PRESETS, SCHEDULE_ENTRIES, SETPOINT_C
 
-MOST = const(42)  # entries: six a day
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MINUTE_SHIFT = const(12)
 _DAYS_SHIFT = const(23)
@@ -35,9 +33,11 @@ def compiled(entries) -> array:
         entries = entries.get("entries")
     elif type(entries) is str:
         entries = entries.split(";") if entries else []
-    if type(entries) is not list or len(entries) > MOST:
+    if type(entries) is not list or len(entries) > SCHEDULE_ENTRIES:
         got = "%d" % len(entries) if type(entries) is list else "something else"
-        raise ValueError("", "expected a list of at most %d entries, got %s" % (MOST, got))
+        raise ValueError(
+            "", "expected a list of at most %d entries, got %s" % (SCHEDULE_ENTRIES, got)
+        )
     numbers = array("I")
     for i, entry in enumerate(entries):
         number = _number("[%d]" % i, entry)

@@ -1,6 +1,6 @@
 """The thermostat's rules: readings and settings in, what the relays are to do out.
 
-Pure: no clock, no pins; the time is handed in, in milliseconds of firmware.uptime. With a target T
+Pure: no clock, no pins; the time is handed in, in milliseconds of base.uptime. With a target T
 and a band (hysteresis) H, heating goes
 
     off → on   at or below  T − H/2
@@ -8,7 +8,7 @@ and a band (hysteresis) H, heating goes
 
 and cooling the other way round. The rules, of which an earlier one beats a later one:
 
-1. Without a reading that can be believed (firmware/control/plausible.py) all is off, or, where
+1. Without a reading that can be believed (firmware/control/plausibility.py) all is off, or, where
    `failsafe` is configured, the heating is on for the last `on_s` of every `every_s`.
 2. At or above `cut_out` the heating is off, until it is 2 K colder.
 3. Frost protection, in every mode: the room is to stay above `frost`, so heating begins half a
@@ -22,10 +22,8 @@ once where `beyond` kelvins are missing; it leaves when the target is reached.
 
 from micropython import const
 
-from firmware.control.plausible import Plausible
-
-SETPOINT_C = (5, 35)
-MODES = ("off", "heat", "cool", "auto")
+from firmware.control.limits import MODES
+from firmware.control.plausibility import Plausible
 
 _CUT_OUT_BAND_C = const(2)
 
@@ -53,7 +51,7 @@ class Thermostat:
         self._stage2 = settings["stage2"]
         self._pi = None
         if settings["regulator"] == "pi":
-            from firmware.control.regulator import Pi
+            from firmware.control.pi import Pi
 
             self._pi = Pi(settings["pi"], settings["min_on_s"], settings["min_off_s"])
         self._hot = False

@@ -15,10 +15,10 @@ import time
 
 from micropython import const
 
+from firmware.base.log import Log
+from firmware.base.url import parse_host
 from firmware.board import board
 from firmware.link import LinkError
-from firmware.log import Log
-from firmware.url import parse_host
 
 _PORT = const(53)
 _SERVERS = const(3)  # as many as a resolv.conf may name (resolv.conf(5), MAXNS)

@@ -9,9 +9,9 @@ import json
 
 from micropython import const
 
+from firmware.base.url import parse_url
 from firmware.link import LinkError
 from firmware.link.stream import connect, within
-from firmware.url import parse_url
 
 # Receipts are a few dozen bytes. More than this is nothing that we asked for.
 MAX_BODY = const(8192)

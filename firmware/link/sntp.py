@@ -12,15 +12,14 @@ import struct
 
 from micropython import const
 
+from firmware.base.log import Log
+from firmware.base.url import parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve, works
 from firmware.link.pacing import draw
 from firmware.link.stream import close, opened, readable, within
-from firmware.log import Log
-from firmware.points.clock import system_ms
-from firmware.times import EARLIEST_MS
-from firmware.unload import unload
-from firmware.url import parse_host
+from firmware.times.calendar import EARLIEST_MS
+from firmware.times.clock import system_ms
 
 # RFC 4330, section 4: the NTP era begins in 1900, and the next one in 2036. Seconds whose highest
 # bit is not set belong to the next one.
@@ -89,15 +88,13 @@ async def keep(clock, hosts: list, api_url=None, on_set=None, wifi=None, alone=N
 
 async def _of_api(url: str, clock, log):
     """What `date.ask` says; None also where it fails."""
-    from firmware.link import date
+    from firmware.link import http_date
 
     try:
-        return await date.ask(url, clock)
+        return await http_date.ask(url, clock)
     except LinkError as error:
         log.warning("%s", error)
         return None
-    finally:
-        unload("firmware.link.date")
 
 
 async def _first(hosts: list, clock, log):

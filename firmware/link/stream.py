@@ -25,7 +25,6 @@ except ImportError:  # the board has no typing, and asks for no types
 
 from firmware.link import LinkError, deadlines
 from firmware.link.dns import resolve, works
-from firmware.unload import unload
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -277,5 +276,4 @@ def words(error, host: str = "the server", ca=None) -> str:
         raise MemoryError(text)
     from firmware.link import reasons
 
-    unload("firmware.link.reasons")
     return reasons.words(error, host, ca)

@@ -25,13 +25,13 @@ import os
 
 from micropython import const
 
-from firmware import uptime
+from firmware.base import uptime
+from firmware.base.log import Log
 from firmware.link import LinkError
-from firmware.link.api import Api
-from firmware.link.broker import Broker
+from firmware.link.https_api import Api
+from firmware.link.mqtt_client import Broker
 from firmware.link.pacing import Backoff, Pace
 from firmware.link.stream import Trust
-from firmware.log import Log
 
 _REFUSED_MS = const(60000)  # between two attempts with credentials that were refused
 _SHORTEST_PROBATION_MS = const(3000)
@@ -78,7 +78,7 @@ class Uplink:
         self._api = Api(settings, trust, queue, self._pace)
         self._direct = None
         if any(sensor["send"] != "feed" for sensor in settings["sensors"]):
-            from firmware.link.direct import Direct
+            from firmware.link.single_values import Direct
 
             device_id = settings["device"]["id"].encode()
             self._direct = Direct(settings["sensors"], device_id, queue, clock)

@@ -9,7 +9,7 @@ from array import array
 
 from micropython import const
 
-from firmware.points.clock import iso
+from firmware.times.calendar import iso
 
 # As in firmware.points.ring; constants of this module are inlined, those of another one are not.
 _INTEGER = const(0x40)

@@ -10,7 +10,7 @@ Why it is as it is (littlefs, 4 KiB blocks, 100,000 erases a block):
 - How far a segment was delivered is not written down: that would cost as much as the reading
   itself. After a restart its points are sent again, with the same milliseconds, which changes
   nothing on the platform. What is delivered as a whole is removed; segments are four blocks.
-- Whatever cannot be read costs the records it hits (firmware.points.record) and is counted.
+- Whatever cannot be read costs the records it hits (journal_record) and is counted.
 """
 
 import errno
@@ -19,12 +19,12 @@ import time
 
 from micropython import const
 
-from firmware.log import Log
-from firmware.points.era import Eras, new_era
+from firmware.base.log import Log
 from firmware.points.feed import Property
-from firmware.points.record import SIZE, Writer, write_header
+from firmware.points.journal_eras import Eras, new_era
+from firmware.points.journal_record import SIZE, Writer, write_header
+from firmware.points.journal_segment import BLOCK, LINKS, Ending, Segment, find
 from firmware.points.ring import KIND, MAX_PROPERTIES, TEXT
-from firmware.points.segment import BLOCK, LINKS, Ending, Segment, find
 
 _SEGMENT_BLOCKS = const(4)
 _STEP_MS = const(8)  # of work in one go
@@ -65,7 +65,7 @@ class Journal:
         self._mount()
         self._rewrite = None
         if when_full == "thin":
-            from firmware.points.rewrite import Rewrite
+            from firmware.points.journal_thinning import Rewrite
 
             self._rewrite = Rewrite(self)
 

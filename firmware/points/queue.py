@@ -6,12 +6,12 @@ is counted. Several feeds may be in flight; they may be acknowledged in any orde
 
 from micropython import const
 
-from firmware.log import Log
-from firmware.points.clock import iso
+from firmware.base.log import Log
 from firmware.points.feed import Feed
-from firmware.points.lane import Lane
+from firmware.points.in_flight import Lane
+from firmware.points.json_text import encode
 from firmware.points.ring import PROPERTY, Cursor, Ring
-from firmware.points.text import encode
+from firmware.times.calendar import iso
 
 # The buffer that feeds are written into: 100 points of the plain format fit, and RAM is scarce.
 _FEED_SIZE = const(8192)
@@ -67,8 +67,8 @@ class Queue:
         newest = -1
         if flash_kib:
             # Imported by those who use it: it is as large as the rest of this room.
-            from firmware.points.backlog import Backlog
             from firmware.points.journal import Journal
+            from firmware.points.spill import Backlog
 
             journal = Journal("journal", flash_kib, properties, when_full, clock.uptime_ms)
             journal.resume_era(survived, clock.now())

@@ -12,7 +12,7 @@ finds has been kept since the last one.
 
 import math
 
-from firmware import uptime
+from firmware.base import uptime
 from firmware.board import board
 from firmware.sensors import Sensor, SensorError
 

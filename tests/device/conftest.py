@@ -1,11 +1,13 @@
-"""Collects tests/device/test_*.py without importing them, and runs each test inside MicroPython.
+"""Collects tests/device/<room>/test_*.py without importing them, and runs each test inside
+MicroPython.
 
 A file's functions `test_*`, plain or async, are items of their own. One MicroPython process runs
 those of a file one after another, told by this process which (_runner.py); a test that hangs or
 kills it is a failure of that test alone, and the next one gets a new process. In a file,
 `TIMEOUT_S = n` allows each of its tests more than a minute and `HEAP = "256K"` sets the size of
 the heap: half as much again as its tests need, because how it is fragmented differs from run to
-run. Each test starts in an empty folder of its own. `raise Skip("why")`, from skip.py, skips.
+run. Each test starts in an empty folder of its own. What several files share is in helpers/.
+`raise Skip("why")`, from skip.py there, skips.
 """
 
 import ast
@@ -132,7 +134,7 @@ class Process:
         source.write_text(file.source)
         self._process = subprocess.Popen(
             micropython.command(_RUNNER, source, file.shown, self._token.decode(), heap=file.heap),
-            env=micropython.environment([_HERE, ROOT, ROOT / "lib", file.path.parent]),
+            env=micropython.environment([_HERE / "helpers", ROOT, ROOT / "lib", file.path.parent]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -96,13 +96,13 @@ class Device:
             self.start("256K")
             return True
         self.start_broken("""
-import firmware.trial, firmware.unload
+import firmware.config.trial, firmware.unload
 real = firmware.unload.unload
-firmware.unload.unload = lambda *names: names == ("firmware.trial",) or real(*names)
+firmware.unload.unload = lambda *names: names == ("firmware.config.trial",) or real(*names)
 class Short:
     def collect(self): pass
     def mem_free(self): return 0
-firmware.trial.gc = Short()
+firmware.config.trial.gc = Short()
 """)
         return False
 

@@ -15,7 +15,7 @@ import sys
 
 from umqtt.simple import MQTTClient
 
-from firmware.link import broker
+from firmware.link import mqtt_client as broker
 
 _ROUND = 65535  # packet ids
 

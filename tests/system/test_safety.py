@@ -43,7 +43,7 @@ def test_the_relay_is_off_while_a_start_that_failed_waits_for_the_next(device):
     device.start_broken(
         TELL
         + """
-from firmware.supervisor import Supervisor
+from firmware.supervision.supervisor import Supervisor
 run = Supervisor.run
 async def fail(self):
     asyncio.create_task(run(self))

@@ -33,7 +33,7 @@ def all_there(platform):
 def test_out_of_memory_in_the_link_spills_and_is_over_with_the_next_link(device, platform):
     device.count()
     device.start_broken("""
-import firmware.link.broker as broker
+import firmware.link.mqtt_client as broker
 real = broker.Broker.serve
 async def serve(self, *args):
     broker.Broker.serve = real

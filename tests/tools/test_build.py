@@ -15,7 +15,7 @@ def root(tmp_path):
         "boot.py": "",
         "main.py": "from firmware import app\n",
         "firmware/app.py": "print('app')\n",
-        "firmware/link/mqtt.py": "",
+        "firmware/link/mqtt_session.py": "",
         "lib/umqtt/simple.py": "",
         "tools/not_firmware.py": "",
     }.items():

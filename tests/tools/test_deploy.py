@@ -172,7 +172,9 @@ def test_sources_replace_bytecode_and_back(unix_port, root, disk):
     deploy(unix_port, root=root)
     deploy(unix_port, source="py", root=root)
     assert not [path for path in files(disk) if path.endswith(".mpy")]
-    assert files(disk)["firmware/config.py"] == (root / "firmware/config.py").read_bytes()
+    assert (
+        files(disk)["firmware/config/load.py"] == (root / "firmware/config/load.py").read_bytes()
+    )
     deploy(unix_port, root=root)
     assert {path for path in files(disk) if path.endswith(".py")} == {"boot.py", "main.py"}
 

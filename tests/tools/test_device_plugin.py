@@ -12,8 +12,10 @@ from tools import ROOT
 @pytest.fixture
 def run(pytester):
     """Run pytest on device test files given as keyword arguments; its output."""
-    for name in ("conftest.py", "_runner.py", "skip.py"):
-        shutil.copy(ROOT / "tests" / "device" / name, pytester.path)
+    here = ROOT / "tests" / "device"
+    for name in ("conftest.py", "_runner.py"):
+        shutil.copy(here / name, pytester.path)
+    shutil.copytree(here / "helpers", pytester.path / "helpers")
 
     def run(*arguments, **files):
         for name, source in files.items():

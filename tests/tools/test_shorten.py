@@ -70,7 +70,7 @@ def test_a_class_with_a_base_from_elsewhere_has_other_names_than_that():
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("from firmware.log import _write", "line 1: _write is private to its module"),
+        ("from firmware.base.log import _write", "line 1: _write is private to its module"),
         ("import feed\nfeed._put()", "line 2: _put is private to another module"),
         (
             'class A:\n def _put_x(self): 0\n def b(self): getattr(self, "_put_")',

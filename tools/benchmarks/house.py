@@ -14,7 +14,7 @@ _FIGURES = (
 def rows(job: Job) -> list[Row]:
     """Each figure of the regulator `pi` against that of `hysteresis`; the same on any machine."""
     job.note("two regulators in a simulated house")
-    found = job.inside("regulators", ROOT / "tests" / "device", 2 if job.quick else 7)
+    found = job.inside("regulators", ROOT / "tests" / "device" / "helpers", 2 if job.quick else 7)
     return [
         Row(f"{name}, pi", pi, unit, f"hysteresis: {hysteresis:.2f} {unit}")
         for (name, unit), pi, hysteresis in zip(

@@ -11,9 +11,9 @@ import json
 import sys
 import time
 
-from firmware.points.clock import iso
 from firmware.points.feed import Feed, Property
 from firmware.points.ring import Cursor, Ring
+from firmware.times.calendar import iso
 
 _FORMS = ("plain", "compact")
 _POINTS = 100

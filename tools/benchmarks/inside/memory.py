@@ -9,11 +9,11 @@ import gc
 import json
 
 from firmware import sensors
-from firmware.points.clock import Clock
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
 from firmware.points.ring import Ring
 from firmware.sensors import Sensor
+from firmware.times.clock import Clock
 
 _NUMBERS = 1024
 _READINGS = 200

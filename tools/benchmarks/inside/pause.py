@@ -16,7 +16,7 @@ import time
 
 from umqtt.simple import MQTTClient
 
-from firmware.link.mqtt import Session
+from firmware.link.mqtt_session import Session
 from firmware.link.stream import Trust, connect
 
 # MicroPython's newer names for what umqtt.simple 1.3.4 imports.

@@ -11,10 +11,11 @@ import json
 
 from umqtt.simple import MQTTClient
 
-from firmware.link.mqtt import Session
-from firmware.points.clock import Clock, iso
+from firmware.link.mqtt_session import Session
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
+from firmware.times.calendar import iso
+from firmware.times.clock import Clock
 
 _DEVICE = "_dev_571692235317590466"
 _TOPIC = b"csipio/data/out/devices/%s/json" % _DEVICE.encode()

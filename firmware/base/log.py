@@ -1,0 +1,71 @@
+"""The log: one short line an event on standard output, made for a person on a serial line.
+
+          12.345 I link: connected to mqtt.csip.io
+
+is the uptime in seconds, the level (I, W or E), the room that speaks, and the text. Whatever a
+value holds, an event stays one line of printable text: what comes from the network or from a file
+can neither forge a second line nor reach the terminal's control sequences.
+"""
+
+from firmware.base import uptime
+
+_LONGEST = 240  # characters of text: three lines of an 80-column terminal
+
+
+class Log:
+    """The log of one room; `Log.warnings` and `Log.errors` count those of all rooms."""
+
+    warnings = 0
+    errors = 0
+
+    def __init__(self, room: str):
+        self._room = room
+
+    def info(self, text: str, *values) -> None:
+        """Writes an event; `values` fill the text's % places, as in CPython's logging."""
+        self._write("I", text, values)
+
+    def warning(self, text: str, *values) -> None:
+        """Something was refused, lost or late, and the firmware has dealt with it."""
+        Log.warnings += 1
+        self._write("W", text, values)
+
+    def error(self, text: str, *values) -> None:
+        """Something is broken until a person, or a restart, repairs it."""
+        Log.errors += 1
+        self._write("E", text, values)
+
+    def _write(self, level, text, values):
+        if values:
+            try:
+                text = text % values
+            except (TypeError, ValueError):
+                # Most often an error is being logged: it must come out, however it was written.
+                text = "%s %r" % (text, values)
+        ms = uptime.ms()
+        print("%8d.%03d %s %s: %s" % (ms // 1000, ms % 1000, level, self._room, harmless(text)))
+
+
+def harmless(text: str) -> str:
+    """The text in at most 240 characters, its unprintable ones written as escapes."""
+    if len(text) > _LONGEST:
+        text = text[: _LONGEST - 1] + "…"
+    for character in text:
+        if not _printable(character):
+            return "".join([c if _printable(c) else _escaped(c) for c in text])
+    return text
+
+
+def _printable(character):
+    return (
+        " " <= character < "\x7f"
+        or "\xa0" <= character < "\u2028"
+        or "\u202f" <= character < "\u2066"  # between them: line ends and changes of direction
+        or "\u206a" <= character < "\ud800"
+        or character >= "\ue000"  # between them: surrogates, which are not UTF-8
+    )
+
+
+def _escaped(character):
+    code = ord(character)
+    return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code

@@ -1,0 +1,70 @@
+"""The time from the `Date` of an HTTP answer, where no time server can be reached.
+
+Some networks let nothing through but HTTPS. Whose certificate is right cannot be told without the
+time, though: so this request, and no other, believes everybody. It carries no credentials, and
+all that an impostor gains is what he could do to SNTP as well.
+
+No status is believed less than another one. A redirect may be a captive portal's, but an impostor
+would answer with 200, and a platform may redirect: then there would be no time at all. What helps
+against a wrong answer is to ask again, which `sntp.keep` does. Imported only while it is needed.
+"""
+
+from micropython import const
+
+from firmware.base.log import Log
+from firmware.link import LinkError, deadlines
+from firmware.link.http import Http
+from firmware.link.stream import Trust
+from firmware.times.calendar import EARLIEST_MS, number, utc_ms
+
+_ERROR_MS = const(5000)  # a second is not all: the answer may have been on its way for long
+
+
+async def ask(url: str, clock) -> "tuple | None":
+    """(ms since 1970, at which uptime), right to about a second. Raises LinkError.
+
+    None where the clock says the same, as far as this can tell, or where it is known and there is
+    no memory for a connection. Any answer will do, also a refusal: RFC 9110,
+    section 6.6.1, asks for a Date in all of them.
+    """
+    http = Http(Trust("", False))
+    try:
+        answer = await http.head(url, deadlines.EXCHANGE_MS / 1000)
+        at_ms = clock.uptime_ms()
+    except MemoryError:
+        if not clock.known:
+            raise
+        return None
+    finally:
+        http.close()
+    try:
+        utc = from_http(answer.headers.get("date", ""))
+    except ValueError:
+        raise LinkError("no time servers, and no Date in what %s answers" % url)
+    if utc < EARLIEST_MS:
+        raise LinkError("no time servers, and the clock of %s is wrong" % url)
+    utc += 500  # the second that it names is half over, on average
+    if clock.known and abs(utc - at_ms - clock.now() + clock.uptime_ms()) <= _ERROR_MS:
+        return None
+    Log("time").warning("taken from the Date of %s, for which nobody vouches", url)
+    return utc, at_ms
+
+
+def from_http(text: str) -> int:
+    """Of a `Date` header, `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+
+    Raises ValueError, also for the two obsolete forms.
+    """
+    if len(text) != 29 or text[3:5] != ", " or text[25:] != " GMT":
+        raise ValueError("no date as HTTP has them")
+    month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(text[8:11])
+    if month % 3:
+        raise ValueError("no month")
+    return utc_ms(
+        number(text[12:16]),
+        month // 3 + 1,
+        number(text[5:7]),
+        number(text[17:19]),
+        number(text[20:22]),
+        number(text[23:25]),
+    )

@@ -1,0 +1,160 @@
+"""Single values that do not wait for a feed: one property's raw value, or the call of a method.
+
+The platform gives such a value the time at which it arrives. So one that can't go at once, or
+whose acknowledgement does not come, goes into the queue, as a point with the millisecond at which
+it was offered.
+
+Imported only where the `send` of a sensor asks for it.
+"""
+
+import json
+import struct
+
+from micropython import const
+
+from firmware.base import uptime
+from firmware.base.log import Log
+from firmware.link import LinkError
+from firmware.points import feed
+from firmware.points.json_text import encode
+from firmware.points.ring import MAX_TEXT
+
+_MOST = const(8)  # on their way
+_FRESH_MS = const(2000)  # later than this its time of arrival would be a false time
+
+_VALUE = b"csipio/data/out/devices/%s/properties/%s"
+_CALL = b"csipio/data/out/devices/%s/methods/json"
+
+# Of a value on its way; packet id: None before it was sent, since: of being offered, then of
+# being sent.
+_PID = const(0)
+_SINCE_MS = const(1)
+_INDEX = const(2)
+_RAW = const(3)
+_UTC_MS = const(4)
+_NAME = const(5)
+_METHOD = const(6)
+_JSON = const(7)
+
+
+class Direct:
+    """Values on their way, in the order in which they were offered."""
+
+    def __init__(self, sensors: list, device_id: bytes, queue, clock):
+        """`sensors`: as in config.json; only those whose `send` is not "feed" are served."""
+        self._queue = queue
+        self._clock = clock
+        self._id = device_id
+        self._entries = []
+        self._sensors = {}
+        for sensor in sensors:
+            if sensor["send"] != "feed":
+                # A method has the property's name, if it has no other one.
+                method = sensor["method"] or sensor["prop"] if sensor["send"] == "method" else None
+                prop = feed.Property(sensor["prop"], sensor["decimals"])
+                self._sensors[sensor["prop"]] = (prop, method)
+
+    @property
+    def waiting(self) -> int:
+        """How many they are."""
+        return len(self._entries)
+
+    def offer(self, index: int, name: str, value) -> bool:
+        """Take it on its way; False if there is no room, or it is none that can go this way."""
+        prop, method = self._sensors.get(name, (None, None))
+        if prop is None or len(self._entries) >= _MOST:
+            return False
+        try:
+            data = _encoded(prop, value)
+        except ValueError:
+            return False  # whoever buffers it instead will say why
+        if len(data) > MAX_TEXT:
+            return False
+        self._entries.append(
+            [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
+        )
+        return True
+
+    def publish(self, session, next_pid, now: int):
+        """Write what was not sent yet."""
+        if self._stale(now):
+            self.release()
+        for entry in self._entries:
+            if entry[_PID] is None:
+                topic, data = _VALUE % (self._id, entry[_NAME].lower().encode()), entry[_JSON]
+                if entry[_METHOD]:
+                    topic = _CALL % self._id
+                    call = json.dumps(entry[_METHOD]).encode()
+                    data = b'{"dps":[{"method":%s,"value":%s}]}' % (call, data)
+                pid = next_pid()
+                entry[_PID] = pid
+                entry[_SINCE_MS] = now
+                session.publish(topic, data, pid)
+
+    def holds(self, pid: int) -> bool:
+        """Is this packet id one of those in flight?"""
+        return any(entry[_PID] == pid for entry in self._entries)
+
+    def acknowledge(self, pid: int):
+        """The broker has this one, if it is one of these."""
+        for entry in self._entries:
+            if entry[_PID] == pid:
+                self._entries.remove(entry)
+                return
+
+    def late(self, now: int, answer_ms: int) -> bool:
+        """Was one sent longer ago than that?"""
+        return any(
+            entry[_PID] is not None and now - entry[_SINCE_MS] > answer_ms
+            for entry in self._entries
+        )
+
+    async def post(self, api) -> bool:
+        """Send all over HTTPS. False: one was not taken, and it and the rest are in the queue.
+
+        Raises LinkError where the credentials were refused.
+        """
+        try:
+            while self._entries and not self._stale(uptime.ms()):
+                entry = self._entries[0]
+                value = json.loads(entry[_JSON])  # with the property's decimals
+                if entry[_METHOD]:
+                    await api.call_method(entry[_METHOD], value)
+                else:
+                    await api.write_values({entry[_NAME]: value})
+                if entry in self._entries:
+                    self._entries.remove(entry)
+            return True
+        except LinkError as error:
+            if error.refused:
+                raise
+            Log("https").warning("%s goes in a feed: %s", entry[_NAME], error)
+            return False
+        finally:
+            self.release()
+
+    def release(self):
+        """None of them will be acknowledged any more: put them into the queue."""
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            try:
+                self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
+            except ValueError as error:
+                Log("link").error("a value of %s is lost: %s", entry[_NAME], error)
+
+    def _stale(self, now: int) -> bool:
+        """Has one waited for too long to be sent?"""
+        return any(
+            entry[_PID] is None and now - entry[_SINCE_MS] > _FRESH_MS for entry in self._entries
+        )
+
+
+def _encoded(prop, value) -> bytes:
+    """The value's JSON, to the byte as a feed has it."""
+    above, below = prop.exact
+    if type(value) is float and above < value < below:
+        # As the ring keeps it, and as the feed prints what the ring keeps.
+        digits = bytearray(32)
+        single = struct.unpack("<I", struct.pack("<f", value))[0]
+        return bytes(digits[: feed.put_value(digits, 0, 0, single, prop)])
+    return encode(value, prop.decimals)

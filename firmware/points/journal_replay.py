@@ -1,0 +1,194 @@
+"""Readings on their way from flash to the platform: through a small ring of their own.
+
+A segment is removed when all its points have left that ring, by acknowledgement.
+"""
+
+from micropython import const
+
+from firmware.points.journal_record import SIZE, Records
+from firmware.points.journal_segment import Segment
+from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, PROPERTY, TEXT, VOID, Ring
+
+# At a segment that cannot be read.
+_TRIES = const(3)
+_RETRY_MS = const(10000)
+# The longest text fits, its own slot and its time base.
+_FEWEST_SLOTS = MAX_TEXT // 4 + 2
+
+
+class Replay:
+    """Reads the journal, oldest first, into `ring`."""
+
+    def __init__(self, journal, slots: int):
+        self.ring = Ring(max(slots, _FEWEST_SLOTS))
+        self.undated = 0  # points that can never be dated
+        self._journal = journal
+        self._segment: Segment | None = None  # that is being read
+        self._file = None
+        self._records: Records | None = None
+        self._held = False  # the record read last has not been taken over
+        self._map = []  # our index of each of the segment's properties
+        self._done = []  # (segment, the ring's seq behind its last point)
+        self._tries = 0
+        self._failed_at = 0
+        self._text_at = 0  # position in the ring of the text that is being read
+        self._text_next = 0
+        self._text_end = 0
+        self._text_offset = 0  # of its first record in the file
+
+    def more(self) -> bool:
+        """Can anything be read that is not in the ring yet?"""
+        if self._resting():
+            return False
+        return self._segment is not None or self._next() is not None
+
+    def fill(self, unsent: int, wanted: int):
+        """Read on until the ring has `wanted` points to send, of which it has `unsent`."""
+        self.settle()
+        if self._resting():
+            return
+        until = self.ring.tail.seq + wanted - unsent
+        while self.ring.tail.seq < until:
+            if self._segment is None and not self._choose():
+                return
+            try:
+                if self._file is None:
+                    self._open()
+                if not self._read(until):
+                    return
+                self._tries = 0
+            except OSError as error:
+                self._failed(error)
+                return
+            except ValueError:
+                self._close(1)
+
+    def settle(self):
+        """Remove the segments of which everything was acknowledged."""
+        while self._done and self._done[0][1] <= self.ring.head.seq:
+            self._journal.remove(self._done.pop(0)[0])
+
+    def _resting(self) -> bool:
+        return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
+
+    def _next(self):
+        """The oldest segment that nobody is at work on, or None."""
+        journal = self._journal
+        for segment in journal.segments:
+            if not segment.busy:
+                return None if segment is journal.tail and journal.uncommitted else segment
+        return None
+
+    def _choose(self) -> bool:
+        """Begin with the next segment; False if there is none."""
+        segment = self._next()
+        if segment is None:
+            return False
+        if segment is self._journal.tail:
+            self._journal.seal()
+        segment.busy = True
+        self._segment = segment
+        self._held = False
+        return True
+
+    def _open(self):
+        """Open the segment, or open it again where it failed. Raises OSError and ValueError."""
+        path = self._journal.path(self._segment)
+        self._file = open(path, "rb")  # noqa: SIM115 it stays open until its end
+        if self._records:
+            self._records.go_on(self._file)
+            return
+        self._records = Records(self._file)
+        self._map = self._journal.indexes(self._records.header)
+
+    def _read(self, until: int) -> bool:
+        """Take records over; False when the ring is full. Raises OSError."""
+        ring = self.ring
+        records = self._records
+        segment = self._segment
+        while True:
+            kind = records.kind if self._held else records.next()
+            self._held = False
+            if kind == MORE:
+                if self._text_next < self._text_end:
+                    ring.values[self._text_next % ring.slots] = records.value
+                    self._text_next += 1
+                continue
+            if self._text_next < self._text_end:
+                self._abandon_text()
+            if kind < 0:
+                self._close(records.damaged)
+                return True
+            if ring.tail.seq >= until:
+                self._held = True
+                return True
+            more = (records.value + 3) // 4 if kind & KIND == TEXT else 0
+            if ring.room() < more + 2:
+                self._held = True
+                return False
+            segment.points -= 1
+            t = records.t
+            if records.cycle >= 0:
+                offset = self._journal.eras.offsets.get(records.cycle)
+                if offset is None:
+                    self.undated += 1
+                    continue
+                t += offset
+            prop = kind & PROPERTY
+            prop = self._map[prop] if prop < len(self._map) else -1
+            if prop < 0 or more > MAX_TEXT // 4:
+                records.damaged += 1
+                continue
+            i = ring.claim(kind & KIND | prop, t, -1, 1 + more)
+            ring.values[i] = records.value
+            if more:
+                self._text_end = ring.tail.pos
+                self._text_next = self._text_end - more
+                self._text_at = self._text_next - 1
+                self._text_offset = records.offset - SIZE
+                for pos in range(self._text_next, self._text_end):
+                    ring.kinds[pos % ring.slots] = MORE
+
+    def _abandon_text(self):
+        """A piece of a text is damaged: what there is of it is no value."""
+        ring = self.ring
+        ring.kinds[self._text_at % ring.slots] = HOLE
+        for pos in range(self._text_at + 1, self._text_end):
+            ring.kinds[pos % ring.slots] = VOID
+        self._text_next = self._text_end
+
+    def _close(self, damaged: int):
+        journal = self._journal
+        segment = self._segment
+        if damaged:
+            journal.damaged += damaged
+            journal.log.warning("%s: %d records are damaged", journal.path(segment), damaged)
+        segment.points = 0
+        self._done.append((segment, self.ring.tail.seq))
+        self._segment = self._records = None
+        self._tries = 0
+        self._close_file()
+        self.settle()
+
+    def _failed(self, error):
+        """What cannot be read now may be readable later; in the end it is given up."""
+        journal = self._journal
+        segment = self._segment
+        journal.log.error("%s cannot be read: %s", journal.path(segment), error)
+        if self._text_next < self._text_end and self._records:
+            self._abandon_text()
+            self._records.offset = self._text_offset  # it will be read again, from its beginning
+            segment.points += 1
+        self._close_file()
+        self._tries += 1
+        self._failed_at = journal.uptime_ms()
+        if self._tries >= _TRIES:
+            self._close(segment.points + (self._records.damaged if self._records else 0))
+
+    def _close_file(self):
+        if self._file:
+            try:
+                self._file.close()
+            except OSError:
+                pass
+            self._file = None

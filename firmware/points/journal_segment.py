@@ -1,0 +1,122 @@
+"""The files of the journal, and what is found in them after a restart."""
+
+import os
+
+from micropython import const
+
+from firmware.points.journal_record import SIZE, Records
+from firmware.points.ring import BASE
+
+BLOCK = const(4096)
+LINKS = const(24)  # bytes of littlefs's own in the blocks of a segment
+_SUFFIX = ".seg"
+_NAME_SIZE = const(12)
+_FOLDER = const(0x4000)  # type of an entry of ilistdir
+
+
+class Segment:
+    """One file of the journal."""
+
+    def __init__(self, number: int):
+        self.number = number
+        self.size = 0  # bytes
+        self.points = 0  # in it and not read yet
+        self.resolution_ms = 0  # of thinning; 0: every reading is in it
+        self.busy = False  # being delivered
+
+    def path(self, folder: str) -> str:
+        return "%s/%08x%s" % (folder, self.number, _SUFFIX)
+
+    def blocks(self) -> int:
+        return (self.size + LINKS + BLOCK - 1) // BLOCK
+
+    def survey(self, path: str):
+        """Find out what is in it. Raises OSError, and ValueError when it is no segment.
+
+        Points are counted by their kinds alone, which takes a second for 512 KiB.
+        """
+        self.size = os.stat(path)[6]
+        with open(path, "rb") as file:
+            self.resolution_ms = Records(file).header["resolution"]
+            chunk = bytearray(64 * SIZE)
+            while True:
+                size = file.readinto(chunk)
+                if not size:
+                    break
+                for k in range(0, size, SIZE):
+                    if chunk[k] < BASE:
+                        self.points += 1
+
+
+class Ending:
+    """What the newest segment tells of all that was written: where a journal has to go on."""
+
+    def __init__(self, path: str):
+        """Raises OSError, and ValueError when the file is no segment."""
+        with open(path, "rb") as file:
+            records = Records(file)
+            header = records.header
+            self.seed = records.seed
+            self.properties = header["properties"]
+            self.newest = header["newest"]
+            self.era, self.era_first, self.era_newest = header["era"]
+            self.whole = (os.stat(path)[6] - records.offset) % SIZE == 0
+            while records.next() >= 0:
+                if records.kind < BASE:
+                    self._see(records.t, records.cycle)
+
+    def _see(self, t: int, cycle: int):
+        if cycle < 0:
+            self.newest = max(self.newest, t)
+            return
+        if cycle != self.era:
+            self.era = cycle
+            self.era_first = self.era_newest = -1
+        if self.era_first < 0 or t < self.era_first:
+            self.era_first = t
+        self.era_newest = max(self.era_newest, t)
+
+
+def find(folder: str, log) -> tuple:
+    """The segments in a folder, oldest first, and those that are none. Raises OSError.
+
+    A rewriting that was cut off is removed; what is not the journal's own is left alone.
+    """
+    segments: list = []
+    broken: list = []
+    for name in sorted([e[0] for e in os.ilistdir(folder) if e[1] != _FOLDER]):
+        number = _number(name)
+        if number < 0:
+            if name.endswith(".tmp"):
+                try:
+                    os.remove(folder + "/" + name)
+                except OSError as error:
+                    log.error("%s/%s cannot be removed: %s", folder, name, error)
+            elif name != "eras":
+                log.warning("%s/%s is none of its files", folder, name)
+            continue
+        segment = Segment(number)
+        path = segment.path(folder)
+        try:
+            segment.survey(path)
+            segments.append(segment)
+        except OSError as error:
+            segments.append(segment)  # it may be readable when its turn comes
+            log.error("%s cannot be read: %s", path, error)
+        except ValueError:
+            broken.append(segment)
+            if segment.size:  # else it was just begun when the power failed
+                log.error("%s has no header that is whole", path)
+    return segments, broken
+
+
+def _number(name: str) -> int:
+    """The number of the segment with this file name, or -1."""
+    if len(name) == _NAME_SIZE and name.endswith(_SUFFIX):
+        try:
+            number = int(name[: -len(_SUFFIX)], 16)
+            if "%08x%s" % (number, _SUFFIX) == name:
+                return number
+        except ValueError:
+            pass
+    return -1

@@ -1,0 +1,117 @@
+"""Readings that are too old for RAM: to flash when it is time, and back when they are asked for.
+
+A reading goes to flash before it has been undelivered for `spill_after_ms`, together with all
+that came after it, and when three quarters of the ring are taken. It then leaves the ring, also if
+it is in a feed in flight: it may be sent a second time, which changes nothing on the platform.
+"""
+
+from micropython import const
+
+from firmware.points.in_flight import Lane
+from firmware.points.journal import Journal
+from firmware.points.journal_replay import Replay
+from firmware.points.ring import Cursor
+
+# Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
+_MARKS = const(8)
+_PATIENCE = const(1000)  # steps of work for which a restart waits
+
+
+class Backlog:
+    """The journal, what fills it from a lane's ring, and a lane that empties it."""
+
+    def __init__(self, live, feed, journal: Journal, spill_after_ms: int, max_points: int):
+        self.journal = journal
+        self.replay = Replay(journal, 2 * max_points)
+        self.lane = Lane(self.replay.ring, feed)
+        self._live = live
+        self._spacing_ms = spill_after_ms // _MARKS
+        self._after_ms = spill_after_ms - 2 * self._spacing_ms
+        # (seq of the ring's tail, uptime): a point before that is older than this. Uptime, for
+        # the clock may be set at any time.
+        self._marks = []
+        self._cursor: Cursor | None = None  # of a spill that is under way
+        self._end_seq = 0
+
+    def points(self) -> int:
+        """Points on flash, also those that are on their way from there."""
+        return self.journal.points() + len(self.replay.ring)
+
+    def waiting(self) -> bool:
+        """Is there anything to send?"""
+        ring = self.replay.ring
+        return self.lane.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
+
+    def take(self, max_points: int, alone: bool = False):
+        """The next feed from flash as a Batch, or None. `alone`: see Feed.encode."""
+        self.replay.fill(self.lane.unsent(), max_points)
+        return self.lane.take(max_points, 0, alone)
+
+    def tick(self, now: int, offset_ms):
+        """Go on with what is to be done, for some 10 ms.
+
+        `now`: uptime; `offset_ms`: dates the undated, or None while that is unknown.
+        """
+        self.journal.tick()
+        if self._cursor is None:
+            if not self._pressing(now) or not self.journal.ready():
+                return
+            self._begin()
+        self._step(offset_ms)
+
+    def flush(self, offset_ms):
+        """Everything to flash, now."""
+        ring = self._live.ring
+        left = -1
+        for _ in range(_PATIENCE):
+            if not len(ring) or (len(ring) == left and not self.journal.making_room()):
+                return
+            left = len(ring)
+            self.journal.tick()
+            if self.journal.ready():
+                if self._cursor is None:
+                    self._begin()
+                while not self._step(offset_ms):
+                    pass
+
+    def cancel(self):
+        """The ring is about to change under a spill's cursor."""
+        if self._cursor is not None:
+            self._cursor = None
+            try:
+                self.journal.commit()
+            except OSError as error:
+                self.journal.failed(error)
+
+    def _pressing(self, now: int) -> bool:
+        ring = self._live.ring
+        marks = self._marks
+        while marks and marks[0][0] <= ring.head.seq:
+            marks.pop(0)
+        if len(ring) and (not marks or now - marks[-1][1] >= self._spacing_ms):
+            marks.append((ring.tail.seq, now))
+        if 4 * ring.room() < ring.slots:
+            return True
+        return len(marks) > 0 and now - marks[0][1] >= self._after_ms
+
+    def _begin(self):
+        ring = self._live.ring
+        self._cursor = Cursor()
+        self._cursor.go(ring.head)
+        self._end_seq = ring.tail.seq
+
+    def _step(self, offset_ms) -> bool:
+        """Go on spilling; True at its end."""
+        ring = self._live.ring
+        cursor = self._cursor
+        if cursor.pos < ring.head.pos:
+            cursor.go(ring.head)  # what was between has been delivered, or dropped
+        try:
+            if not self.journal.append(ring, cursor, self._end_seq, offset_ms):
+                return False
+            self.journal.commit()
+            self._live.moved_to(cursor)
+        except OSError as error:
+            self.journal.failed(error)
+        self._cursor = None
+        return True

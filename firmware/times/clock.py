@@ -1,0 +1,91 @@
+"""UTC in milliseconds, built on the uptime counter, so that no step of it can disorder readings.
+
+The clock is the uptime plus an offset. The offset is unknown until somebody who knows the time
+says so (`link.sntp`, or the operating system); until then readings carry the uptime alone, and are
+dated afterwards.
+"""
+
+import time
+
+from firmware.base import uptime
+from firmware.base.log import Log
+from firmware.times.calendar import DAY_S, iso
+
+# Corrections below a second are spread out: 1 ms in 32, so that the distance of two readings is
+# never wrong by more than 3 %. Larger ones are a clock that was wrong: it is set.
+_STEP_MS = 1000
+_SLEW_SHIFT = 5
+
+
+def epoch_s(gmtime) -> int:
+    """Where a port's `gmtime` counts from, 1970 or 2000, in seconds since 1970."""
+    return 10957 * DAY_S if gmtime(0)[0] == 2000 else 0
+
+
+UNIX_EPOCH_S = epoch_s(time.gmtime)
+
+
+class Clock:
+    """Milliseconds since 1970, once they are known."""
+
+    def __init__(self, uptime_ms=uptime.ms, counter_ms=None):
+        """`counter_ms`: the board's own counter of ms, that a restart may survive; see era.py."""
+        self.uptime_ms = uptime_ms
+        self.known = False
+        self.first_offset = 0  # dates what was read before the clock was known
+        self._offset = counter_ms() - uptime_ms() if counter_ms else 0
+        self._owed = 0  # correction still to be slewed in
+        self._slewed_at = 0
+        self._log = Log("clock")
+
+    def now(self) -> int:
+        """Milliseconds since 1970 when `known`, else of the board's counter, or of uptime."""
+        up = self.uptime_ms()
+        if self._owed:
+            self._slew(up)
+        return up + self._offset
+
+    def set(self, utc_ms: int, at_ms: int):
+        """Somebody says that it was `utc_ms` when the uptime was `at_ms`."""
+        offset = utc_ms - at_ms
+        if not self.known:
+            self.known = True
+            self.first_offset = offset - self._offset
+            self._offset = offset
+            self._log.info("it is %s", iso(utc_ms))
+            return
+        error = offset - self._offset
+        if -_STEP_MS < error < _STEP_MS:
+            self._owed = error
+            self._slewed_at = self.uptime_ms()
+        else:
+            self._owed = 0
+            self._offset = offset
+            self._log.warning("stepped by %d ms: it is %s", error, iso(utc_ms))
+
+    def _slew(self, up: int):
+        step = (up - self._slewed_at) >> _SLEW_SHIFT
+        if not step:
+            return
+        self._slewed_at += step << _SLEW_SHIFT  # what is left of 32 ms counts the next time
+        if self._owed > 0:
+            step = min(step, self._owed)
+            self._offset += step
+            self._owed -= step
+        else:
+            step = min(step, -self._owed)
+            self._offset -= step
+            self._owed += step
+
+
+def counter_ms() -> int:
+    """The operating system's clock as it is, right or wrong.
+
+    On an ESP32 it begins in 2000 at power-on, and goes on over every other kind of reset.
+    """
+    return time.time_ns() // 1000000
+
+
+def system_ms() -> int:
+    """The operating system's clock, in ms since 1970."""
+    return time.time_ns() // 1000000 + UNIX_EPOCH_S * 1000

@@ -1,0 +1,320 @@
+"""The board: the simulated one, and the ESP32's code on stand-ins for its hardware."""
+
+import asyncio
+import os
+import sys
+import time
+
+import fake_esp32
+from fake_esp32 import WLAN, Machine, Pin
+
+fake_esp32.install()
+
+from firmware.base.log import Log  # noqa: E402
+from firmware.board import board, esp32, unix  # noqa: E402 needs the stand-ins
+
+NAMES = (
+    "COUNTER_SURVIVES",
+    "Output",
+    "Retained",
+    "Wifi",
+    "counter_ms",
+    "name_servers",
+    "onewire",
+    "reset_cause",
+    "restart",
+    "set_time",
+    "unique_id",
+    "watchdog",
+)
+HOME = {"ssid": "home", "password": "p1"}
+SHED = {"ssid": "shed", "password": "p2"}
+ATTIC = {"ssid": "attic", "password": "p3"}
+
+
+def wifi(networks, air, join_ms=60, connect_ms=1000):
+    WLAN.air = air
+    WLAN.scan_ms, WLAN.scan_error, WLAN.stuck = 0, None, 0
+    made = esp32.Wifi(networks)
+    made.JOIN_MS, made.CONNECT_MS, made.POLL_MS = join_ms, connect_ms, 2
+    return made
+
+
+async def failure(made):
+    try:
+        await made.connect()
+    except OSError as error:
+        return str(error)
+    raise AssertionError("it connected")
+
+
+def test_the_platform_decides_which_board_it_is():
+    assert board is (esp32 if sys.platform == "esp32" else unix)
+
+
+def test_both_boards_have_the_same_names():
+    for name in NAMES:
+        assert hasattr(unix, name) and hasattr(esp32, name), name
+    for name in ("connect", "connected", "disconnect", "rssi"):
+        assert hasattr(unix.Wifi, name) and hasattr(esp32.Wifi, name), name
+
+
+def test_a_retained_number_outlives_a_restart_and_not_a_power_cut():
+    for one in (unix, esp32):
+        assert one.Retained().get() == 0
+        one.Retained().set(1234567)
+        retained = one.Retained()
+        assert retained.get() == 1234567
+        retained.set(7)
+        assert one.Retained().get() == 7
+    for garbage in (b"", b"CT", bytes(range(40)), b"\xff" * 2048):
+        fake_esp32.RTC.kept = garbage
+        assert esp32.Retained().get() == 0, garbage
+        esp32.Retained().set(3)
+        assert esp32.Retained().get() == 3, garbage
+
+
+# The simulated board
+
+
+def test_unix_output_is_off_at_first_and_seen_by_its_pin():
+    for active, off in (("high", 0), ("low", 1)):
+        output = unix.Output(26, active)
+        assert output.on is False and output.level == off
+        assert unix.outputs[26] is output
+        output.set(True)
+        assert output.on is True and output.level == 1 - off
+        output.set(False)
+        assert output.level == off
+
+
+def test_unix_id_is_its_directorys():
+    here = unix.unique_id()
+    assert len(here) == 6 and unix.unique_id() == here
+    os.mkdir("other")
+    os.chdir("other")
+    assert unix.unique_id() != here
+    os.chdir("..")
+
+
+def test_unix_restart_ends_the_program_and_tells_the_next_one_why():
+    assert unix.reset_cause() == "power-on"
+    try:
+        unix.restart("memory")
+    except SystemExit as end:
+        assert end.args == (unix.RESTART,)
+    else:
+        raise AssertionError("it went on")
+    assert unix._take_reason() == "memory"
+    assert unix._take_reason() is None, "told once"
+    with open("restarted", "w") as file:
+        file.write("anything")
+    assert unix._take_reason() is None
+
+
+def test_unix_watchdog_tells_of_a_late_feeding():
+    errors = Log.errors
+    dog = unix.watchdog(20)
+    dog.feed()
+    assert Log.errors == errors
+    time.sleep_ms(30)
+    dog.feed()
+    assert Log.errors == errors + 1
+    dog.feed()
+    assert Log.errors == errors + 1
+
+
+async def test_unix_wifi_is_there_already():
+    made = unix.Wifi([])
+    await made.connect()
+    assert made.connected() is True and made.rssi() is None
+
+
+def test_unix_has_no_onewire_and_says_what_to_use():
+    try:
+        unix.onewire(4)
+    except OSError as error:
+        assert "use the driver `room`" in str(error)
+    else:
+        raise AssertionError("there is one")
+
+
+# The ESP32's
+
+
+def test_a_relay_never_feels_on_while_its_pin_becomes_an_output():
+    for active, off in (("high", 0), ("low", 1)):
+        Pin.driven.clear()
+        output = esp32.Output(26, active)
+        assert Pin.driven[26] == [off] and output.on is False
+        output.set(True)
+        output.set(False)
+        assert Pin.driven[26] == [off, 1 - off, off] and output.on is False
+
+
+def test_reset_causes_have_names():
+    for cause, name in (
+        (Machine.PWRON_RESET, "power-on"),
+        (Machine.HARD_RESET, "hard"),
+        (Machine.WDT_RESET, "watchdog"),
+        (Machine.DEEPSLEEP_RESET, "deep-sleep"),
+        (Machine.SOFT_RESET, "soft"),
+        (99, "unknown"),
+    ):
+        Machine.cause = cause
+        assert esp32.reset_cause() == name
+
+
+def test_id_restart_watchdog_and_bus_are_the_machines():
+    assert esp32.unique_id() == b"\x24\x6f\x28\x01\x02\x03"
+    resets = Machine.resets
+    esp32.restart("command")
+    assert Machine.resets == resets + 1
+    dog = esp32.watchdog(8000)
+    dog.feed()
+    assert (dog.timeout, dog.fed) == (8000, 1)
+    assert isinstance(esp32.onewire(4).pin, Pin)
+
+
+def test_the_reason_of_a_restart_is_told_once_and_only_after_a_restart():
+    esp32.Retained().set(5)
+    esp32.restart("memory")
+    Machine.cause = Machine.HARD_RESET
+    esp32._reason = esp32._take_reason()
+    assert esp32.reset_cause() == "memory"
+    assert "memory" in esp32.COUNTER_SURVIVES
+    assert esp32.Retained().get() == 5, "what else is retained stays"
+    Machine.cause = Machine.WDT_RESET
+    assert esp32.reset_cause() == "watchdog"
+    Machine.cause = Machine.HARD_RESET
+    esp32._reason = esp32._take_reason()
+    assert esp32.reset_cause() == "hard"
+    for garbage in (b"", b"CTh2", b"CTh2\0\0\0\0\xff"):
+        fake_esp32.RTC.kept = garbage
+        esp32._reason = esp32._take_reason()
+        assert esp32.reset_cause() == "hard", garbage
+
+
+def test_the_rtc_is_set_in_utc():
+    esp32.set_time(1795398917275)
+    year, month, day, weekday, hour, minute, second, microsecond = fake_esp32.RTC.set
+    assert (year, month, day, hour, minute, second) == (2026, 11, 23, 1, 55, 17)
+    assert (weekday, microsecond) == (0, 275000)
+
+
+async def test_it_joins_its_network():
+    made = wifi([HOME], {"home": ("p1", -50, 3)})
+    assert made.connected() is False and made.rssi() is None
+    await made.connect()
+    assert made.connected() is True and made.rssi() == -50
+    assert WLAN.last.history == ["off", "on", "home"]
+
+
+async def test_it_does_nothing_when_it_is_connected():
+    made = wifi([HOME], {"home": ("p1", -50, 0)})
+    await made.connect()
+    WLAN.last.history.clear()
+    await made.connect()
+    assert WLAN.last.history == []
+
+
+async def test_disconnect_makes_the_next_connect_begin_from_nothing():
+    made = wifi([HOME], {"home": ("p1", -50, 0)})
+    await made.connect()
+    made.disconnect()
+    assert made.connected() is False
+    await made.connect()
+    assert WLAN.last.history == ["off", "on", "home", "off", "off", "on", "home"]
+
+
+async def test_the_strongest_network_in_sight_is_first_and_hidden_ones_are_last():
+    air = {"shed": ("x", -70, 0), "home": ("x", -50, 0), "attic": ("x", None, 0)}
+    made = wifi([ATTIC, SHED, HOME], air, join_ms=6)
+    await failure(made)
+    joins = [step for step in WLAN.last.history if step not in ("on", "off", "scan")]
+    assert joins == ["home", "shed", "attic"], joins
+
+
+async def test_networks_out_of_sight_keep_the_order_of_the_configuration():
+    networks = [{"ssid": "n%d" % i, "password": ""} for i in range(8)]
+    made = wifi(networks, {}, join_ms=2)
+    await failure(made)
+    joins = [step for step in WLAN.last.history if step.startswith("n")]
+    assert joins == ["n%d" % i for i in range(8)], joins
+
+
+async def test_a_hidden_network_is_joined():
+    made = wifi([SHED, ATTIC], {"attic": ("p3", None, 1)}, join_ms=10)
+    await made.connect()
+    assert WLAN.last.ssid == "attic"
+
+
+async def test_a_scan_that_fails_costs_only_the_order():
+    made = wifi([SHED, HOME], {"home": ("p1", -50, 0)}, join_ms=6)
+    WLAN.scan_error = "scan failed"
+    await made.connect()
+    assert WLAN.last.ssid == "home"
+
+
+async def test_the_loop_goes_on_during_a_scan():
+    made = wifi([SHED, HOME], {"home": ("p1", -50, 1)})
+    WLAN.scan_ms = 300
+    longest = 0
+
+    async def regulate():
+        nonlocal longest
+        last = time.ticks_ms()
+        while True:
+            await asyncio.sleep_ms(2)
+            now = time.ticks_ms()
+            longest = max(longest, time.ticks_diff(now, last))
+            last = now
+
+    task = asyncio.create_task(regulate())
+    await asyncio.sleep_ms(5)
+    await made.connect()
+    task.cancel()
+    assert "scan" in WLAN.last.history
+    assert longest < 150, longest
+
+
+async def test_a_driver_in_a_wrong_state_is_switched_off_and_on():
+    made = wifi([HOME], {"home": ("p1", -50, 1)})
+    WLAN.stuck = 1
+    await made.connect()
+    assert WLAN.last.history == ["off", "on", "off", "on", "home"]
+
+
+async def test_a_driver_that_stays_in_a_wrong_state_is_told():
+    made = wifi([HOME], {"home": ("p1", -50, 1)})
+    WLAN.stuck = 9
+    assert await failure(made) == "no Wi-Fi: home: Wifi Internal State Error"
+
+
+async def test_failures_are_told_for_each_network_and_without_its_password():
+    made = wifi([HOME, SHED, ATTIC], {"home": ("other", -50, 0), "shed": ("p2", -60, 9999)})
+    text = await failure(made)
+    assert text == (
+        "no Wi-Fi: home: refused; is the password right?; "
+        "shed: no answer; is the password right?; attic: not found"
+    ), text
+
+
+async def test_all_attempts_share_one_deadline():
+    networks = [{"ssid": "n%d" % i, "password": ""} for i in range(8)]
+    made = wifi(networks, {}, join_ms=50, connect_ms=120)
+    began = time.ticks_ms()
+    await failure(made)
+    assert time.ticks_diff(time.ticks_ms(), began) < 400
+
+
+async def test_a_failed_attempt_can_be_repeated():
+    made = wifi([HOME], {}, join_ms=6)
+    await failure(made)
+    WLAN.air = {"home": ("p1", -50, 1)}
+    await made.connect()
+    assert made.connected()
+
+
+async def test_without_networks_it_says_where_to_name_one():
+    assert "name one under `wifi`" in await failure(wifi([], {}))

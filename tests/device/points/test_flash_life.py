@@ -1,0 +1,77 @@
+"""How long the flash lives: erases counted by the chip, while readings are spilled without end.
+
+The file system is an ESP32's: 2 MB of littlefs, a fifth of it taken by the firmware, which does
+not move. Littlefs wears blocks evenly by going round through those that are free, and moves
+metadata after 100 erases; so the spread of erases is bounded, and a short run shows it as too
+large, never as too small: the life that is computed here from the most erased block is a lower
+bound.
+"""
+
+import gc
+import os
+import sys
+
+import firmware.points.journal
+from flash import Flash, formatted, mount, umount
+from model import T0, Time, known_clock, make_queue
+
+HEAP = "32M"
+TIMEOUT_S = 110
+
+_BLOCKS = 512
+_CYCLES = 100000
+_YEAR_S = 31556952
+
+
+def wear(spills, readings, every_ms, blocks=_BLOCKS):
+    """Spill that often at the default settings; returns (seconds, erases of each block)."""
+    flash = Flash(blocks, formatted(blocks))
+    mount(flash)
+    log = sys.modules["firmware.base.log"]
+    log.print = lambda *args: None
+    try:
+        os.chdir("/flash")
+        for n in range(50):
+            with open("module%d.mpy" % n, "wb") as f:
+                f.write(bytes(8000))
+        flash.erases = [0] * blocks
+        time = Time()
+        firmware.points.journal.new_era = lambda: 7  # every run is the same
+        queue = make_queue(
+            time, slots=1024, max_points=100, flash_kib=512, clock=known_clock(time, T0)
+        )
+        done = 0
+        before = flash.operations
+        while done < spills:
+            for _ in range(readings):
+                queue.put(0, 20.5)
+            time.ms += every_ms
+            queue.tick()
+            if flash.operations != before:
+                done += 1
+                before = flash.operations
+            if not done & 63:
+                gc.collect()
+        return time.ms // 1000, flash.erases
+    finally:
+        del log.print
+        os.chdir("/")
+        umount()
+
+
+def report(name, seconds, erases):
+    mean = sum(erases) / len(erases)
+    most = max(erases)
+    years = seconds * _CYCLES / most / _YEAR_S
+    even = seconds * _CYCLES / mean / _YEAR_S
+    print(
+        "%s: %d s, %d erases, mean %.1f, most %d (%.2f of the mean): %.0f years, evenly %.0f"
+        % (name, seconds, sum(erases), mean, most, most / mean, years, even)
+    )
+    return years, most / mean
+
+
+def test_the_flash_lives_for_ten_years_of_spilling():
+    years, spread = report("a reading in 5 s", *wear(40000, 1, 5000))
+    assert years >= 10
+    assert spread <= 3
