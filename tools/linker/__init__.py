@@ -1,0 +1,158 @@
+"""Join the firmware's modules into as few as a board has to load.
+
+MicroPython keeps in RAM, for each module that is loaded, its dictionary, a table of the names in
+it, and an entry for each name that it imports. The firmware's sixty modules are written for
+people. What a board loads are *units*: `firmware.app` with everything that is imported when it
+starts, and one unit for each module that is imported only where the configuration asks for it,
+with what only that one needs. A unit has the name of the module it is made for, its root, and that
+module's public names; all others lose theirs.
+
+An import that does not stand at a module's outermost level may not happen: it makes a unit. So
+does a module that no import names, such as a sensor's driver, which is found by its name.
+
+Left out of a unit is what only people need (see `names` and `texts`). Lines keep their order, so
+that `translated` can tell where those of a traceback come from.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tools.linker import names, texts, units
+from tools.linker.module import PACKAGE, Edit, LinkError, Module
+
+__all__ = ["PACKAGE", "LinkError", "Unit", "link", "translated"]
+
+
+@dataclass
+class Unit:
+    """A module of the linked firmware: `name`, its `source`, and where its lines come from."""
+
+    name: str
+    source: str
+    starts: list[tuple[int, str]]  # (line, path of the module that begins there)
+
+    @property
+    def path(self) -> str:
+        """Its file, below the root."""
+        return self.name.replace(".", "/") + ".py"
+
+    def place(self, line: int) -> tuple[str, int]:
+        """The path and the line in it that a line of this unit comes from."""
+        first, path = max(start for start in self.starts if start[0] <= line)
+        return path, line - first + 1
+
+
+def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
+    """The units of a firmware, given as {path below the root: text}. Raises LinkError.
+
+    The package's own `__init__` is left as it is. apart: each module is a unit, to be measured by
+    itself.
+    """
+    modules = {}
+    for path, text in sources.items():
+        module = Module(path, text)
+        modules[module.name] = module
+    for module in modules.values():
+        module.resolve(modules)
+    cut = units.apart(modules) if apart else units.cut(modules)
+    home = {name: unit for unit, members in cut.items() for name in members}
+    chosen = names.choose(modules, cut, home)
+    return [_Joined(modules, unit, cut[unit], home, chosen).unit() for unit in cut]
+
+
+def translated(text: str, units: Iterable[Unit]) -> str:
+    """A text, such as a traceback, with the places in units as those in the sources."""
+    by_path = {unit.path: unit for unit in units}
+
+    def place(found):
+        if found[1] not in by_path:
+            return found[0]
+        path, line = by_path[found[1]].place(int(found[2]))
+        return f'File "{path}", line {line}'
+
+    return re.sub(r'File "([^"]+)", line (\d+)', place, text)
+
+
+class _Joined:
+    """One unit in the making."""
+
+    def __init__(self, modules, unit, members, home, chosen: names.Names):
+        self._modules = modules
+        self._unit = unit
+        self._members = members
+        self._home = home
+        self._names = chosen
+        self._taken = set(chosen.of[unit].values())
+        self._borrowed: dict[str, dict[str, str]] = {}  # unit: {its name: ours}
+
+    def unit(self) -> Unit:
+        foreign: dict[str, str] = {}
+        messages = texts.Messages()
+        lines = ["", ""]
+        starts = [(1, self._modules[self._unit].path)]
+        for name in self._members:
+            module = self._modules[name]
+            for here, statement in module.foreign.items():
+                if foreign.setdefault(here, statement) != statement:
+                    raise LinkError(f"{module.path}: {here} is something else in another module")
+            starts.append((len(lines) + 1, module.path))
+            edits = [*self._edits(module), *messages.edits(module)]
+            lines += texts.edited(module, edits)
+        lines[0] = "; ".join(foreign.values())
+        imports = [
+            f"from {there} import {', '.join(_as(a, b) for a, b in known.items())}"
+            for there, known in self._borrowed.items()
+        ]
+        lines[1] = "; ".join(imports + messages.definition())
+        return Unit(self._unit, "\n".join(lines) + "\n", starts)
+
+    def _edits(self, module: Module) -> Iterator[Edit]:
+        for statement in module.statements:
+            yield from module.replaced(statement, "")
+        for node in module.inner:
+            yield from module.replaced(node, self._import(module, node))
+        for node, symbol in module.references:
+            new = self._name_of(symbol, module, node)
+            if module.is_name(node):
+                yield from module.replaced(node, new)
+            else:
+                yield module.in_line(node, symbol[1], new)
+        yield from names.short_attributes(module)
+        yield from names.short_arguments(module, self._names.keywords)
+        for meaning in texts.meanings(module):
+            yield from module.replaced(meaning, '""')
+
+    def _name_of(self, symbol, module, node) -> str:
+        """What something is called in this unit."""
+        there = self._home.get(symbol[0], symbol[0])
+        name = self._names.of.get(there, {}).get(symbol, symbol[1])
+        if there == self._unit:
+            return name
+        known = self._borrowed.setdefault(there, {})
+        if name not in known:
+            known[name] = name
+            while known[name] in self._taken:
+                known[name] += "_"
+            self._taken.add(known[name])
+        return known[name]
+
+    def _import(self, module, node) -> str:
+        """An import that may not happen: of a unit's root, or of what has another place now."""
+        parts = []
+        for target, alias in module.targets(node, self._modules):
+            here = alias.asname or alias.name
+            there = self._home.get(target, target)
+            if target == node.module:
+                name = self._names.of.get(there, {}).get((target, alias.name), alias.name)
+                parts.append(f"from {there} import {_as(name, here)}")
+            elif there == target:
+                package, _, last = target.rpartition(".")
+                parts.append(f"from {package} import {_as(last, here)}")
+            else:
+                raise module.fail(node, f"{target} is loaded at the start: import it there")
+        return "; ".join(parts)
+
+
+def _as(name: str, here: str) -> str:
+    return name if name == here else f"{name} as {here}"
