@@ -297,3 +297,27 @@ def test_the_names_of_the_whole_firmware_fit_in_a_pool_that_is_not_doubled(tmp_p
         cwd=tmp_path,
     )
     assert "n_pool=6," in done.stdout, done.stdout
+
+
+def test_what_is_imported_under_a_condition_keeps_its_name(tmp_path):
+    units = linked(
+        app="""
+            from firmware.board import board as this, Any
+            def run(board): print(this.name, Any, board)
+            """,
+        board="""
+            import sys
+            if sys.platform == "esp32":
+                from firmware.boards import esp32 as board
+            else:
+                from firmware.boards import unix as board
+            try:
+                from typing_of_nobody import Any
+            except ImportError:
+                Any = None
+            """,
+        boards_esp32="name = 'esp32'",
+        boards_unix="name = 'unix'",
+    )
+    assert sorted(units) == ["firmware.app", "firmware.boards.esp32", "firmware.boards.unix"]
+    assert run(units, "from firmware import app; app.run(1)", tmp_path) == "unix None 1\n"

@@ -57,6 +57,7 @@ class Module:
         self.defined = bound(self.tree.body)  # names of its own
         self.constants: set[str] = set()  # of those, what the compiler writes into the code
         self.values: set[str] = set()  # of those, what is neither a function nor a class
+        self.fixed: set[str] = set()  # of those, what an import binds that may not happen
         self.modules: dict[str, str] = {}  # name here: the module that it stands for
         self.imported: dict[str, Symbol] = {}  # name here: what it is of another module
         self.foreign: dict[str, str] = {}  # name here: the statement that imports it
@@ -76,6 +77,9 @@ class Module:
                 self._outer_import(node, modules)
             elif isinstance(node, ast.Assign) and _is_constant(node.value):
                 self.constants |= bound([node])
+            elif isinstance(node, ast.If | ast.Try):
+                inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
+                self.fixed |= bound(inner)
         definitions = [n.name for n in self.tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef))]
         self.values = self.defined - set(definitions)
         for node in ast.walk(self.tree):

@@ -76,12 +76,14 @@ def _of_unit(modules, unit, members, exports) -> dict[Symbol, str]:
         taken |= modules[name].locals | set(modules[name].foreign)
     letters = _letters(string.ascii_lowercase)
     words = iter(VALUES)
+    for name in members:
+        taken |= modules[name].fixed
     # The root's own names come first: others find it by them.
     for name in [unit, *(member for member in members if member != unit)]:
         module = modules[name]
         for own in sorted(module.defined):
             symbol = (name, own)
-            if name == unit and not is_private(own):
+            if own in module.fixed or (name == unit and not is_private(own)):
                 chosen[symbol] = own
                 taken.add(own)
                 continue
