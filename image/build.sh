@@ -15,25 +15,26 @@ fail() {
     exit 1
 }
 
-command -v idf.py > /dev/null || fail "no idf.py: run . \$IDF_PATH/export.sh of ESP-IDF $IDF_VERSION first"
+command -v idf.py > /dev/null \
+    || fail "no idf.py: run . \$IDF_PATH/export.sh of ESP-IDF $IDF_VERSION first"
 test -f "$root/build/frozen/main.py" \
     || fail "build/frozen is empty: run .venv/bin/python -m tools.image sources first"
 
 # A tag can be moved; the commit cannot.
-has() {
+commit() {
     git -C "$micropython" rev-parse --verify --quiet HEAD 2> /dev/null || true
 }
-if [ "$(has)" != "$MICROPYTHON_COMMIT" ]; then
+if [ "$(commit)" != "$MICROPYTHON_COMMIT" ]; then
     rm -rf "$micropython"
     mkdir -p "$out"
     git -c advice.detachedHead=false clone --depth 1 --branch "$MICROPYTHON_TAG" \
         https://github.com/micropython/micropython.git "$micropython"
-    [ "$(has)" = "$MICROPYTHON_COMMIT" ] \
-        || fail "$MICROPYTHON_TAG is $(has) and not $MICROPYTHON_COMMIT"
+    [ "$(commit)" = "$MICROPYTHON_COMMIT" ] \
+        || fail "$MICROPYTHON_TAG is $(commit) and not $MICROPYTHON_COMMIT"
 fi
 
 port=$micropython/ports/esp32
 make -C "$micropython/mpy-cross"
 make -C "$port" BOARD_DIR="$board" submodules
 make -C "$port" BOARD_DIR="$board"
-cp "$port/build-CSIPIO_THERMOSTAT/firmware.bin" "$port/build-CSIPIO_THERMOSTAT/micropython.bin" "$out"
+cp "$port/build-CSIPIO_THERMOSTAT/"{firmware,micropython}.bin "$out"
