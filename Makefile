@@ -1,13 +1,15 @@
 # Needs Python 3.11 or newer and make (3.81, macOS's, will do). Each target first sets up what it
 # needs, once: the pinned tools in .venv and the third-party modules in lib/. After that no
-# target uses the network.
+# target but `image` uses the network.
 #
 #   make test PYTEST="-k relay -x"     arguments for pytest
 #   make run PYTHON=python3.12         the Python that .venv is made with
+#   make image IMAGE="--tag v0.1.0"    as a release
 
 PYTHON ?= python3
 PYTEST ?=
 RUN ?=
+IMAGE ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -21,7 +23,7 @@ $(shell [ "`cat .venv/.made-in 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c
 	|| rm -f .venv/.made-in)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format types soak bench clean
+.PHONY: help setup run test lint format types soak bench image clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{printf "%-14s %s\n", $$1, $$2}'
@@ -52,6 +54,9 @@ soak: setup ## An hour of everything at once; SOAK="--minutes 5" for less
 
 bench: setup ## Measure the firmware against its budgets
 	@exec $(BIN)/csipio bench
+
+image: $(READY) $(LIB) ## The board's own image, firmware frozen in; needs Docker and the network
+	@exec $(BIN)/python -m tools.image $(IMAGE)
 
 clean: ## Remove all that was set up or built
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -96,4 +96,4 @@ def shown(value) -> str:
 
 def _is_unprintable(text):
     """Whether it has a control character, or half of a surrogate pair, which UTF-8 cannot say."""
-    return any(c < " " or c == "\x7f" or "\ud800" <= c < "\ue000" for c in text)
+    return any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in text)

@@ -61,8 +61,7 @@ def _printable(character):
         " " <= character < "\x7f"
         or "\xa0" <= character < "\u2028"
         or "\u202f" <= character < "\u2066"  # between them: line ends and changes of direction
-        or "\u206a" <= character < "\ud800"
-        or character >= "\ue000"  # between them: surrogates, which are not UTF-8
+        or (character >= "\u206a" and not 0xD800 <= ord(character) < 0xE000)  # no surrogates
     )
 
 

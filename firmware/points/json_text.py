@@ -18,9 +18,9 @@ def encode(value, decimals: int) -> bytes:
     if type(value) is float:
         return ("%.*f" % (decimals, value)).encode()
     text = json.dumps(value)
-    if any("\ud800" <= character < "\ue000" for character in text):
+    if any(0xD800 <= ord(character) < 0xE000 for character in text):
         # MicroPython lets them be; but no UTF-8 has them, and the whole feed would be refused.
-        text = "".join([c if not "\ud800" <= c < "\ue000" else "\\u%04x" % ord(c) for c in text])
+        text = "".join([c if not 0xD800 <= ord(c) < 0xE000 else "\\u%04x" % ord(c) for c in text])
     return text.encode()
 
 

@@ -1,0 +1,136 @@
+"""What is frozen into the image: every module of the firmware, all that it imports, no more."""
+
+import ast
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import ROOT, micropython
+from tools.image import ImageError, frozen_sources
+from tools.shorten import shorten
+
+MANIFEST = ROOT / "image/CSIPIO_THERMOSTAT/manifest.py"
+# Modules that the ESP32 port has in C, of those that the firmware uses.
+BUILT_IN = {
+    *("_thread", "array", "binascii", "errno", "gc", "hashlib", "io", "json", "machine", "math"),
+    *("micropython", "network", "os", "select", "socket", "struct", "sys", "time", "uctypes"),
+}
+
+
+class Manifest:
+    """Reads a manifest as MicroPython's build does: which files are frozen, what is required."""
+
+    def __init__(self, board_dir):
+        self.board_dir = Path(board_dir)
+        self.files = {}  # name in the image: source
+        self.required = set()
+        self.of_the_port = set()
+        names = {
+            name: getattr(self, name)
+            for name in ("module", "package", "include", "require", "freeze")
+        }
+        exec(compile(MANIFEST.read_text(), MANIFEST, "exec"), names)
+
+    def path(self, text):
+        # Not resolved: the board's folder need not be there.
+        return Path(os.path.normpath(text.replace("$(BOARD_DIR)", str(self.board_dir))))
+
+    def module(self, name, base_path):
+        self.files[name] = self.path(base_path) / name
+
+    def package(self, name, base_path):
+        base = self.path(base_path)
+        for source in (base / name).rglob("*.py"):
+            self.files[source.relative_to(base).as_posix()] = source
+
+    def include(self, path):
+        assert path == "$(MPY_DIR)/extmod/asyncio"
+        self.required.add("asyncio")
+
+    def require(self, name):
+        self.required.add(name)
+
+    def freeze(self, path, names):
+        assert path == "$(PORT_DIR)/modules"
+        self.of_the_port.update(names)
+
+
+@pytest.fixture
+def frozen(tmp_path):
+    """The firmware's sources, written as for an image, and the manifest that finds them there."""
+    frozen_sources(ROOT, tmp_path / "build/frozen")
+    return Manifest(tmp_path / "image/CSIPIO_THERMOSTAT")
+
+
+def modules_of_the_firmware():
+    return {path.relative_to(ROOT).as_posix() for path in (ROOT / "firmware").rglob("*.py")}
+
+
+def test_every_module_is_frozen_and_no_other(frozen):
+    assert set(frozen.files) == modules_of_the_firmware() | {"boot.py", "main.py"}
+    assert all(source.is_file() for source in frozen.files.values())
+
+
+def test_the_folder_is_the_one_that_the_sources_are_written_to():
+    written = Manifest(MANIFEST.parent).files["main.py"].parent
+    assert written == ROOT / "build/frozen"
+
+
+def test_a_module_is_frozen_as_it_is_deployed(frozen):
+    for name in modules_of_the_firmware():
+        assert frozen.files[name].read_text() == shorten((ROOT / name).read_text())
+
+
+def test_what_is_left_of_an_earlier_build_is_not_frozen(tmp_path):
+    stale = tmp_path / "firmware/link/removed.py"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("")
+    frozen_sources(ROOT, tmp_path)
+    assert not stale.exists()
+
+
+def test_a_module_that_cannot_be_shortened_is_named(tmp_path):
+    (tmp_path / "firmware").mkdir()
+    (tmp_path / "firmware/bad.py").write_text("import feed\nfeed._put()\n")
+    with pytest.raises(ImageError, match=r"firmware/bad\.py: line 2: _put is private"):
+        frozen_sources(tmp_path)
+
+
+def test_the_file_system_is_mounted_by_the_ports_own_start(frozen):
+    assert frozen.of_the_port == {"_boot.py", "flashbdev.py", "inisetup.py"}
+
+
+def test_all_that_the_firmware_imports_is_in_the_image(frozen):
+    imported = set()
+    for source in frozen.files.values():
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Import):
+                imported.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                imported.add(node.module)
+    others = {name for name in imported if name.split(".")[0] != "firmware"}
+    # typing is imported for the type checker alone.
+    assert others - BUILT_IN - {"typing"} == frozen.required
+
+
+def test_no_constant_has_a_surrogate():
+    """MicroPython's freezer writes constants as UTF-8, and fails on one that has no UTF-8."""
+    for path in (ROOT / "boot.py", ROOT / "main.py", *(ROOT / "firmware").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value.encode()
+
+
+def test_what_is_frozen_comes_before_files_that_an_earlier_deployment_left(tmp_path):
+    (tmp_path / "boot.py").write_bytes((ROOT / "boot.py").read_bytes())
+    done = subprocess.run(
+        micropython.command("-c", "import sys, boot\nprint(sys.path)"),
+        env=os.environ | {"MICROPYPATH": ":.frozen:/lib"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ast.literal_eval(done.stdout) == [".frozen", "", "/lib"]
