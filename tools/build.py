@@ -97,14 +97,12 @@ def _forget_old(built: Built) -> None:
 
 
 def _make(made: Built, texts: dict[str, str]) -> None:
-    own = {path: text for path, text in texts.items() if path.startswith(f"{linker.PACKAGE}/")}
-    units = {unit.path: unit for unit in _linked(own)} if own else {}
-    rest = {path: text for path, text in texts.items() if path not in own}
-    package = f"{linker.PACKAGE}/__init__.py"
-    if package in own:
-        rest[package] = own[package]
-    for path, text in (rest | {path: unit.source for path, unit in units.items()}).items():
-        compile_to((made.files / path).with_suffix(".mpy"), path, text, units.get(path))
+    units = linked(texts)
+    for path, text in texts.items():
+        if path not in units and not path.startswith(f"{linker.PACKAGE}/"):
+            compile_to((made.files / path).with_suffix(".mpy"), path, text)
+    for path, unit in units.items():
+        compile_to((made.files / path).with_suffix(".mpy"), path, unit.source, unit)
     made.image.write_bytes(romfs(made.files))
     made.places.write_text(
         "".join(
@@ -115,9 +113,13 @@ def _make(made: Built, texts: dict[str, str]) -> None:
     )
 
 
-def _linked(texts: dict[str, str]) -> list[linker.Unit]:
+def linked(texts: dict[str, str]) -> dict[str, linker.Unit]:
+    """The units of the firmware among `sources`, by their paths. Raises BuildError."""
+    own = {path: text for path, text in texts.items() if path.startswith(f"{linker.PACKAGE}/")}
+    if not own:
+        return {}
     try:
-        return linker.link(texts)
+        return {unit.path: unit for unit in linker.link(own)}
     except linker.LinkError as error:
         raise BuildError(str(error)) from error
 

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import ROOT, ToolError
-from tools.build import sources
-from tools.shorten import ShortenError, shorten
+from tools.build import linked, sources
 
 CHIP = "esp32"
 _BOARD = Path("image/CSIPIO_THERMOSTAT")
@@ -85,25 +84,18 @@ def version(root: Path = ROOT) -> str:
 def frozen_sources(root: Path = ROOT, out: Path | None = None) -> list[Path]:
     """Write what the manifest freezes into `out`, build/frozen unless given, and nothing else.
 
-    These are boot.py, main.py and every module of the firmware, shortened as for bytecode. What
-    the firmware needs of lib/ is in MicroPython's own library. Returns their paths in `out`.
+    These are boot.py, main.py and the firmware's units (tools/linker). What the firmware needs of
+    lib/ is in MicroPython's own library. Returns their paths in `out`.
     """
     out = root / _FROZEN if out is None else out
+    texts = {path: text for path, text in sources(root).items() if not path.startswith("lib/")}
+    starts = {path: text for path, text in texts.items() if "/" not in path}
+    units = {path: unit.source for path, unit in linked(texts).items()}
     shutil.rmtree(out, ignore_errors=True)
-    written = []
-    for path in sources(root):
-        if path.parts[0] == "lib":
-            continue
-        text = (root / path).read_text(encoding="utf-8")
-        if path.parts[0] == "firmware":
-            try:
-                text = shorten(text)
-            except (ShortenError, SyntaxError) as error:
-                raise ImageError(f"{path}: {error}") from error
+    for path, text in (starts | units).items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")
-        written.append(path)
-    return written
+    return [Path(path) for path in starts | units]
 
 
 def build(root: Path = ROOT) -> None:

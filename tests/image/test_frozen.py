@@ -1,4 +1,4 @@
-"""What is frozen into the image: every module of the firmware, all that it imports, no more."""
+"""What is frozen into the image: all of the firmware, all that it imports, no more."""
 
 import ast
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tools import ROOT, micropython
-from tools.image import ImageError, frozen_sources
-from tools.shorten import shorten
+from tools.build import BuildError, linked, sources
+from tools.image import frozen_sources
 
 MANIFEST = ROOT / "image/CSIPIO_THERMOSTAT/manifest.py"
 # Modules that the ESP32 port has in C, of those that the firmware uses.
@@ -64,13 +64,16 @@ def frozen(tmp_path):
     return Manifest(tmp_path / "image/CSIPIO_THERMOSTAT")
 
 
-def modules_of_the_firmware():
-    return {path.relative_to(ROOT).as_posix() for path in (ROOT / "firmware").rglob("*.py")}
-
-
-def test_every_module_is_frozen_and_no_other(frozen):
-    assert set(frozen.files) == modules_of_the_firmware() | {"boot.py", "main.py"}
+def test_every_unit_is_frozen_and_no_other(frozen):
+    assert set(frozen.files) == {*linked(sources(ROOT)), "boot.py", "main.py"}
     assert all(source.is_file() for source in frozen.files.values())
+
+
+def test_every_module_of_the_firmware_is_in_a_unit():
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "firmware").rglob("*.py")}
+    units = linked(sources(ROOT)).values()
+    empty = {path for path in modules if not ast.parse((ROOT / path).read_text()).body[1:]}
+    assert {path for unit in units for _, path in unit.starts} | empty == modules
 
 
 def test_the_folder_is_the_one_that_the_sources_are_written_to():
@@ -78,9 +81,9 @@ def test_the_folder_is_the_one_that_the_sources_are_written_to():
     assert written == ROOT / "build/frozen"
 
 
-def test_a_module_is_frozen_as_it_is_deployed(frozen):
-    for name in modules_of_the_firmware():
-        assert frozen.files[name].read_text() == shorten((ROOT / name).read_text())
+def test_a_unit_is_frozen_as_it_is_deployed(frozen):
+    for name, unit in linked(sources(ROOT)).items():
+        assert frozen.files[name].read_text() == unit.source
 
 
 def test_what_is_left_of_an_earlier_build_is_not_frozen(tmp_path):
@@ -91,10 +94,10 @@ def test_what_is_left_of_an_earlier_build_is_not_frozen(tmp_path):
     assert not stale.exists()
 
 
-def test_a_module_that_cannot_be_shortened_is_named(tmp_path):
+def test_a_module_that_cannot_be_linked_is_named(tmp_path):
     (tmp_path / "firmware").mkdir()
-    (tmp_path / "firmware/bad.py").write_text("import feed\nfeed._put()\n")
-    with pytest.raises(ImageError, match=r"firmware/bad\.py: line 2: _put is private"):
+    (tmp_path / "firmware/app.py").write_text("import feed\nfeed._put()\n")
+    with pytest.raises(BuildError, match=r"firmware/app\.py, line 2: _put is private"):
         frozen_sources(tmp_path)
 
 

@@ -46,8 +46,8 @@ class Unit:
 def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     """The units of a firmware, given as {path below the root: text}. Raises LinkError.
 
-    The package's own `__init__` is left as it is. apart: each module is a unit, to be measured by
-    itself.
+    The package's own `__init__` stays as it is: it has the version. apart: each module is a unit,
+    to be measured by itself.
     """
     modules = {}
     for path, text in sources.items():
@@ -58,7 +58,11 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     cut = units.apart(modules) if apart else units.cut(modules)
     home = {name: unit for unit, members in cut.items() for name in members}
     chosen = names.choose(modules, cut, home)
-    return [_Joined(modules, unit, cut[unit], home, chosen).unit() for unit in cut]
+    made = [_Joined(modules, unit, cut[unit], home, chosen).unit() for unit in cut]
+    outermost = f"{PACKAGE}/__init__.py"
+    if outermost in sources:
+        made.append(Unit(f"{PACKAGE}.__init__", sources[outermost], [(1, outermost)]))
+    return made
 
 
 def translated(text: str, units: Iterable[Unit]) -> str:
