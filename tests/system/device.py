@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import tools.device
-import tools.micropython
 from tools import ROOT
 
 # Long enough for a loaded machine; what is waited for usually takes a fraction of it.
@@ -81,30 +80,8 @@ class Device:
     def start_broken(self, code: str) -> None:
         """Start after some Python that breaks a part of the firmware, until its next restart."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
-        argv, environment = tools.device.command()
-        argv[-1] = code + argv[-1]
+        argv, environment = tools.device.command(origin="sources", first=code)
         self._start(argv, self.folder, environment)
-
-    def start_short_of_memory(self) -> bool:
-        """There is room for all but the check of a configuration; and, if True, never will be.
-
-        Where a word has 32 bits no heap is so: one that is too small for the check is too small
-        for TLS, which is in it here, and on no board. There the first start only believes it.
-        """
-        ask = tools.micropython.command("-c", "import sys; print(sys.maxsize > 1 << 32)")
-        if subprocess.run(ask, capture_output=True, text=True, check=True).stdout == "True\n":
-            self.start("256K")
-            return True
-        self.start_broken("""
-import firmware.config.trial, firmware.unload
-real = firmware.unload.unload
-firmware.unload.unload = lambda *names: names == ("firmware.config.trial",) or real(*names)
-class Short:
-    def collect(self): pass
-    def mem_free(self): return 0
-firmware.config.trial.gc = Short()
-""")
-        return False
 
     def start_as_it_is(self, heap: str | None = None) -> None:
         """Start with whatever config.json holds."""
