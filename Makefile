@@ -23,7 +23,7 @@ $(shell [ "`cat .venv/.made-in 2>/dev/null`" = "$(CURDIR)" ] && $(BIN)/python -c
 	|| rm -f .venv/.made-in)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format types soak bench image clean
+.PHONY: help setup run test lint format types soak size bench image clean
 
 help: ## What can be made here
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' Makefile | awk -F@ '{printf "%-14s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ types: setup ## Type check of the firmware against the ESP32 port's stubs
 
 soak: setup ## An hour of everything at once; SOAK="--minutes 5" for less
 	@exec $(BIN)/python -m tests.system.soak $(SOAK)
+
+size: setup ## What each room of the firmware costs in flash and in RAM
+	@exec $(BIN)/csipio size
 
 bench: setup ## Measure the firmware against its budgets
 	@exec $(BIN)/csipio bench

@@ -95,6 +95,14 @@ def build() -> None:
 
 
 @app.command()
+def size() -> None:
+    """What each room of the firmware costs, in flash and in RAM."""
+    from tools import size
+
+    size.main()
+
+
+@app.command()
 def deploy(
     port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyUSB0.")],
     config: Annotated[

@@ -35,7 +35,7 @@ class Unit:
     @property
     def path(self) -> str:
         """Its file, below the root."""
-        return self.name.replace(".", "/") + ".py"
+        return self.starts[0][1]
 
     def place(self, line: int) -> tuple[str, int]:
         """The path and the line in it that a line of this unit comes from."""

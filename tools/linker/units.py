@@ -10,20 +10,15 @@ Cut = dict[str, list[str]]  # root: its modules, each after those that it import
 
 
 def apart(modules: dict) -> Cut:
-    """Every module a unit."""
-    return {name: [name] for name in modules if name != PACKAGE}
+    """Every module a unit, in an order in which each comes after what it imports."""
+    every = dict.fromkeys(name for name in modules if name != PACKAGE)
+    return {name: [name] for name in _ordered(every, _needs(modules))}
 
 
 def cut(modules: dict) -> Cut:
     """As few units as can be. Raises LinkError where modules import each other."""
-    packages = {name for name, m in modules.items() if m.path.endswith("/__init__.py")}
-
-    def needs(name):
-        """What is imported with a module: its packages, but for the outermost; what it names."""
-        parts = name.split(".")
-        above = [".".join(parts[:n]) for n in range(2, len(parts))]
-        return [p for p in above if p in packages and modules[p].defined] + [*modules[name].eager]
-
+    needs = _needs(modules)
+    packages = _packages(modules)
     if MAIN not in modules:
         raise LinkError(f"there is no {MAIN}")
     units: dict[str, dict[str, None]] = {}
@@ -44,6 +39,22 @@ def cut(modules: dict) -> Cut:
         # What no import names is found by its name.
         roots = roots or set(modules) - placed - packages
     return {root: _ordered(units[root], needs) for root in sorted(units)}
+
+
+def _packages(modules) -> set[str]:
+    return {name for name, module in modules.items() if module.path.endswith("/__init__.py")}
+
+
+def _needs(modules):
+    packages = _packages(modules)
+
+    def needs(name):
+        """What is imported with a module: its packages, but for the outermost; what it names."""
+        parts = name.split(".")
+        above = [".".join(parts[:n]) for n in range(2, len(parts))]
+        return [p for p in above if p in packages and modules[p].defined] + [*modules[name].eager]
+
+    return needs
 
 
 def _reached(root, needs, elsewhere) -> dict[str, None]:

@@ -1,0 +1,29 @@
+"""`csipio size`: every module is measured, and what is linked takes less than what is not."""
+
+import pytest
+
+from tools import ROOT, size
+
+
+@pytest.fixture(scope="module")
+def rooms():
+    return {room.name: room for room in size.rooms()}
+
+
+def test_every_module_is_in_a_room(rooms):
+    modules = list((ROOT / "firmware").rglob("*.py"))
+    assert sum(room.modules for room in rooms.values()) == len(modules)
+    folders = {path.name for path in (ROOT / "firmware").iterdir() if path.is_dir()}
+    assert set(rooms) == (folders - {"__pycache__"}) | {"app"}
+
+
+def test_a_room_costs_flash_and_heap(rooms):
+    assert all(room.flash > 500 and room.heap > 200 for room in rooms.values())
+    # machine and network are a board's.
+    assert {room.name: room.unknown for room in rooms.values() if room.unknown} == {"board": 1}
+
+
+def test_units_take_less_than_their_modules(rooms):
+    flash, heap = size.linked()
+    assert flash < sum(room.flash for room in rooms.values())
+    assert heap < 0.8 * sum(room.heap for room in rooms.values())
