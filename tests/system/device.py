@@ -77,10 +77,12 @@ class Device:
         (self.folder / "config.json").write_text(json.dumps(self.config))
         self.start_as_it_is(heap)
 
-    def start_broken(self, code: str) -> None:
+    def start_broken(
+        self, code: str, heap: str | None = None, origin: tools.device.Origin = "sources"
+    ) -> None:
         """Start after some Python that breaks a part of the firmware, until its next restart."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
-        argv, environment = tools.device.command(origin="sources", first=code)
+        argv, environment = tools.device.command(heap, origin=origin, first=code)
         self._start(argv, self.folder, environment)
 
     def start_as_it_is(self, heap: str | None = None) -> None:

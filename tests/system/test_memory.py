@@ -10,21 +10,62 @@ from tests.system.test_door import heard, verdicts, write
 
 COMMANDS = 200
 
+# Some seconds after the start the whole heap is taken, in pieces of 2 KiB and less, and of the
+# larger ones every second one is given back: no piece above 2 KiB is free from then on.
+IN_PIECES = """
+import asyncio
+taken = []
+real = asyncio.run
+async def take():
+    await asyncio.sleep(3)
+    for size in (2016, 480, 96):
+        try:
+            while True:
+                taken.append(bytearray(size))
+        except MemoryError:
+            pass
+        if size == 2016:
+            pieces = len(taken)
+    for n in range(0, pieces, 2):
+        taken[n] = None
+    print("the heap is in pieces, %d of them free" % (pieces // 2))
+def run(main):
+    async def both():
+        asyncio.create_task(take())
+        return await main
+    return real(both())
+asyncio.run = run
+"""
+
 
 @pytest.mark.timeout(300)
 def test_everything_runs_in_the_heap_that_it_may_have(device, platform):
-    everything(device, platform, "112K")
+    prepare(device, platform)
+    device.start("112K")
+    go_through(device, platform)
 
 
-def everything(device, platform, heap):
-    """Go through all of it; the readings of a counter show that none was lost."""
+@pytest.mark.timeout(300)
+def test_nothing_above_two_kib_is_asked_of_the_heap_after_the_start(device, platform):
+    prepare(device, platform)
+    # Room enough: half of what is free is taken.
+    device.start_broken(IN_PIECES, "256K", "romfs")
+    device.wait_log("the heap is in pieces, [1-9][0-9]+ of them free")
+    go_through(device, platform)
+
+
+def prepare(device, platform):
+    """A counter, whose readings show that none was lost; and what makes it spill soon."""
     device.count(0.2)
     device.config["buffer"] = {"spill_after_s": 1}
     device.config["mqtt"]["grace_s"] = 1
     device.config["config"] = {"confirm_s": 30}
     device.config["thermostat"]["schedule"] = ["daily 03:00 home"]
     platform.control(lambda tree: tree["limits"].update(rateLimit=6000))
-    device.start(heap)
+
+
+def go_through(device, platform):
+    """All of it."""
     device.wait_log("listening for commands")
 
     for n in range(COMMANDS):
