@@ -138,16 +138,10 @@ class Output:
 
     def __init__(self, pin: int, active: str):
         self.on = False
-        self._active = active
         outputs[pin] = self
 
     def set(self, on: bool) -> None:
         self.on = on
-
-    @property
-    def level(self) -> int:
-        """The simulated pin's voltage: 1 is high, 0 is low."""
-        return int(self.on == (self._active == "high"))
 
 
 class Wifi:

@@ -2,6 +2,11 @@
 
 import asyncio
 
+try:
+    from typing import Any
+except ImportError:  # the board has no typing, and asks for no types
+    Any = None
+
 from firmware import sensors
 from firmware.base import uptime
 from firmware.base.log import Log
@@ -19,7 +24,7 @@ class Sampler:
         told of each reading that could not be taken.
         """
         self._spec = spec
-        self._sensor: sensors.Sensor | None = None
+        self._sensor: Any = None  # made by the first reading
         self._prop = spec["prop"]
         self._index = index
         self._every_ms = round(1000 * spec["every_s"])
@@ -38,7 +43,7 @@ class Sampler:
         while True:
             try:
                 if self._sensor is None:
-                    self._sensor = sensors.create(self._spec)
+                    self._sensor = sensors.driver(self._spec["driver"]).Driver(self._spec)
                     self._spec = None
                 wait_ms = self._sensor.start()
                 if wait_ms:

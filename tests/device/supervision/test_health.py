@@ -10,7 +10,7 @@ from firmware.supervision.health import Health, names
 
 
 class Part:
-    """Stands for any owner: each of its attributes is its own name, or a method that returns it."""
+    """Stands for any owner: each attribute is its own name, or a method that returns it."""
 
     def __init__(self, *methods):
         self._methods = methods
