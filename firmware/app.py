@@ -31,7 +31,6 @@ from firmware.supervision.loop_meter import LoopMeter
 from firmware.supervision.supervisor import Supervisor
 from firmware.times.clock import Clock
 
-_SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 _CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
 # Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
 _REGULATION_SILENCE_MS = const(10000)
@@ -106,9 +105,8 @@ class App:
 
             program = Program(settings, thermostat)
 
-        self._retained = board.Retained()
         self._meter = LoopMeter()
-        self._clock = clock = Clock(counter_ms=board.counter_ms)
+        clock = Clock(counter_ms=board.counter_ms)
         self._controls = controls = _Controls(thermostat, program, settings["device"]["led"])
         columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
         if regulated:
@@ -117,24 +115,22 @@ class App:
         health_s = settings["health"]["every_s"]
         if health_s:
             columns.extend([(name, 0) for name in settings["health"]["properties"]])
-        self._queue = controls.queue = self._make_queue(settings, columns)
-        intake = Intake(self._queue, [column[0] for column in columns], self._retain)
+        queue = _queue(columns, clock, settings["feed"], settings["buffer"])
+        self._queue = controls.queue = queue
+        names = [column[0] for column in columns]
+        self._intake = intake = Intake(
+            queue, names, board.Retained(), lambda: self._uplink.in_flight
+        )
 
-        self._supervisor = Supervisor(board.watchdog, self._queue.flush, self.safe)
+        self._supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         controls.restart = self._supervisor.restart
         self._store = Store()
         self._commands = commands = door.Commands(
             controls, intake.tell, self._store, clock, Log("door")
         )
-        self._uplink = controls.uplink = Uplink(
-            settings,
-            self._queue,
-            clock,
-            wifi,
-            commands.handle,
-            commands.recover,
-            commands.recovered,
-        )
+        calls = commands.handle, commands.recover, commands.recovered
+        self._uplink: Uplink = Uplink(settings, queue, clock, wifi, *calls)
+        controls.uplink = self._uplink
         commands.restore(trial.named(), trial.note())
 
         add = self._supervisor.add
@@ -151,19 +147,18 @@ class App:
         for index, spec in enumerate(settings["sensors"]):
             regulates = regulated and spec["prop"] == regulated["sensor"]
             listeners = (thermostat.reading,) if regulates else ()
-            offer = None if spec["send"] == "feed" else self._offer
+            offer = None if spec["send"] == "feed" else self._uplink.offer
             failed = self._supervisor.failed
-            sampler = Sampler(spec, index, listeners, intake.put, failed, offer)
+            sampler = Sampler(spec, index, listeners, intake, failed, offer)
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             add(spec["prop"], sampler.run, silence_ms, sampler)
-        self.alive_ms = 0  # of the journal's task
-        add("journal", self._spill, _SENSOR_SILENCE_MS, self)
+        add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         alone = self._uplink.alone
         add("time", lambda: sntp.keep(clock, ntp, url, self._set_time, wifi, alone))
         add("link", self._uplink.run, _LINK_SILENCE_MS, self._uplink)
         owners = {
-            "queue": self._queue,
+            "queue": queue,
             "uplink": self._uplink,
             "wifi": wifi,
             "supervisor": self._supervisor,
@@ -200,45 +195,7 @@ class App:
         except MemoryError:
             _log.error("out of memory: what was only in RAM is lost")
         self._store.flush()
-        self._retain()
-
-    def _make_queue(self, settings, columns):
-        feed = settings["feed"]
-        buffer = settings["buffer"]
-        queue = Queue(
-            [Property(*column) for column in columns],
-            self._clock,
-            buffer["ram_points"],
-            feed["format"] == "compact",
-            feed["max_points"],
-            round(1000 * feed["max_age_s"]),
-            buffer["when_full"],
-            buffer["flash_kib"],
-            round(1000 * buffer["spill_after_s"]),
-            board.reset_cause() in board.COUNTER_SURVIVES,
-        )
-        queue.lost = self._retained.get()
-        if queue.lost:
-            _log.warning("%d readings that were only in RAM are lost", queue.lost)
-        self._retained.set(0)
-        return queue
-
-    def _offer(self, index: int, name: str, value) -> bool:
-        taken = self._uplink.offer(index, name, value)
-        if taken:
-            self._retain()
-        return taken
-
-    def _retain(self):
-        """Tell the next run, in case this one is cut short, how many readings only RAM has."""
-        self._retained.set(self._queue.in_ram + self._uplink.in_flight)
-
-    async def _spill(self):
-        while True:
-            self.alive_ms = uptime.ms()
-            self._queue.tick()
-            self._retain()
-            await asyncio.sleep_ms(_SPILL_MS)
+        self._intake.retain()
 
     def _set_time(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.
@@ -256,6 +213,21 @@ class App:
         else:
             self._supervisor.restart("config")
         await asyncio.Event().wait()
+
+
+def _queue(columns, clock, feed, buffer) -> Queue:
+    return Queue(
+        [Property(*column) for column in columns],
+        clock,
+        buffer["ram_points"],
+        feed["format"] == "compact",
+        feed["max_points"],
+        round(1000 * feed["max_age_s"]),
+        buffer["when_full"],
+        buffer["flash_kib"],
+        round(1000 * buffer["spill_after_s"]),
+        board.reset_cause() in board.COUNTER_SURVIVES,
+    )
 
 
 class _Controls:

@@ -15,13 +15,13 @@ from firmware.base.log import Log
 class Sampler:
     """The task of one sensor. alive_ms: the uptime at which it last got on."""
 
-    def __init__(self, spec: dict, index: int, listeners: tuple, put, failed, offer=None):
+    def __init__(self, spec: dict, index: int, listeners: tuple, intake, failed, offer=None):
         """`spec`: the sensor's entry of config.json's `sensors`.
 
         `listeners`: called as (value, uptime in ms) with each reading, whatever the buffer makes
-        of it. `put(index, value)`: buffers it; `index`: of its property. `offer(index, name,
-        value)`: asked before, whether it takes it to the platform at once. `failed(name, error)`:
-        told of each reading that could not be taken.
+        of it. `intake`: puts it into the buffer, under the `index` of its property. `offer(index,
+        name, value)`: asked before that, whether it takes it to the platform at once.
+        `failed(name, error)`: told of each reading that could not be taken.
         """
         self._spec = spec
         self._sensor: Any = None  # made by the first reading
@@ -29,7 +29,7 @@ class Sampler:
         self._index = index
         self._every_ms = round(1000 * spec["every_s"])
         self._listeners = listeners
-        self._put = put
+        self._intake = intake
         self._failed = failed
         self._offer = offer
         self.alive_ms = 0
@@ -52,8 +52,10 @@ class Sampler:
                 # The heat first.
                 for listener in self._listeners:
                     listener(value, uptime.ms())
-                if not (self._offer and self._offer(self._index, self._prop, value)):
-                    self._put(self._index, value)
+                if self._offer and self._offer(self._index, self._prop, value):
+                    self._intake.retain()
+                else:
+                    self._intake.put(self._index, value)
                 if failing is not None:
                     log.info("reads again")
                     failing = None

@@ -117,7 +117,7 @@ def test_the_number_of_readings_that_only_ram_has_outlives_the_process():
     kept = board.Retained().get()
     assert kept >= 3, kept
     lines = logged(lambda: app.App(settings()))
-    assert "W app: %d readings that were only in RAM are lost" % kept in lines, lines
+    assert "W intake: %d readings that were only in RAM are lost" % kept in lines, lines
 
 
 def test_what_is_in_ram_goes_to_flash_at_the_end():

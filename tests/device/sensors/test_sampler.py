@@ -7,6 +7,7 @@ import sys
 from firmware import sensors
 from firmware.base import uptime
 from firmware.points.feed import Property
+from firmware.points.intake import Intake
 from firmware.points.queue import Queue
 from firmware.sensors.sampler import Sampler
 from firmware.times.clock import Clock
@@ -73,7 +74,7 @@ class Bench:
             spec,
             index=3,
             listeners=tuple([self._listener(n) for n in range(listeners)]),
-            put=lambda index, value: self._put(index, value),
+            intake=self,
             failed=lambda name, error: self.events.append(("failed", name, str(error))),
             offer=offer and (lambda *reading: self._offer(offer, reading)),
         )
@@ -83,10 +84,13 @@ class Bench:
     def _listener(self, number):
         return lambda value, now_ms: self.events.append(("heard", number, value, now_ms))
 
-    def _put(self, index, value):
+    def put(self, index, value):
         if self.full:
             raise ValueError("it does not fit")
         self.events.append(("put", index, value))
+
+    def retain(self):
+        self.events.append(("retained",))
 
     def _offer(self, offer, reading):
         self.events.append(("offered",) + reading)
@@ -131,7 +135,7 @@ async def test_what_can_go_at_once_is_not_buffered():
             bench = Bench(lambda spec: Scripted([7]), offer=lambda reading, t=taken: t)
             events = await bench.run()
             assert events[:2] == [("heard", 0, 7, 1000), ("offered", 3, "p", 7)]
-            assert events[2:] == ([] if taken else [("put", 3, 7)])
+            assert events[2:] == [("retained",) if taken else ("put", 3, 7)]
 
 
 async def test_a_sensor_that_needs_time_is_waited_for_and_the_grid_stays():
@@ -183,6 +187,14 @@ async def test_a_sensor_that_cannot_be_made_is_made_at_a_later_reading():
         assert len(made) == 3
 
 
+class Retained:
+    def get(self):
+        return 0
+
+    def set(self, number):
+        pass
+
+
 class Counting:
     """Notes what is allocated between two readings."""
 
@@ -213,7 +225,13 @@ async def test_a_period_allocates_nothing_but_the_reading():
     sensor = Counting()
     kept, sensors.driver = sensors.driver, lambda name: Module(lambda spec: sensor)
     spec = {"prop": "p", "driver": "counting", "every_s": 0.001, "send": "feed"}
-    sampler = Sampler(spec, 0, (lambda value, now_ms: heard.clear(),), queue.put, None)
+    sampler = Sampler(
+        spec,
+        0,
+        (lambda value, now_ms: heard.clear(),),
+        Intake(queue, ["p"], Retained(), lambda: 0),
+        None,
+    )
     gc.collect()
     gc.disable()
     try:
