@@ -2,14 +2,17 @@
 
           12.345 I link: connected to mqtt.csip.io
 
-is the uptime in seconds, the level (I, W or E), the room that speaks, and the text. Whatever a
-value holds, an event stays one line of printable text: what comes from the network or from a file
-can neither forge a second line nor reach the terminal's control sequences.
+is the uptime in seconds, the level (I, W or E), the room that speaks, which is its file's name,
+and the text. Whatever a value holds, an event stays one line of printable text: what comes from
+the network or from a file can neither forge a second line nor reach the terminal's control
+sequences.
 """
+
+from micropython import const
 
 from firmware.base import uptime
 
-_LONGEST = 240  # characters of text: three lines of an 80-column terminal
+_LONGEST = const(240)  # characters of text: three lines of an 80-column terminal
 
 
 class Log:
@@ -40,7 +43,7 @@ class Log:
             try:
                 text = text % values
             except (TypeError, ValueError):
-                # Most often an error is being logged: it must come out, however it was written.
+                # Most often it is an error that is being logged: it must come out all the same.
                 text = "%s %r" % (text, values)
         ms = uptime.ms()
         print("%8d.%03d %s %s: %s" % (ms // 1000, ms % 1000, level, self._room, harmless(text)))

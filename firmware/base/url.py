@@ -5,9 +5,9 @@ _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
 
 
 def parse_url(url: str) -> tuple:
-    """(scheme, host, port, path) of a URL; the path has no slash at its end, so it may be "".
+    """(scheme, host, port, path) of a URL. The path has no slash at its end, so it may be "".
 
-    Raises ValueError that says what is wrong, and does not repeat a password from the URL.
+    Raises ValueError, which says what is wrong without repeating a password from the URL.
     """
     scheme, separator, rest = url.partition("://")
     if not separator:
@@ -29,7 +29,7 @@ def parse_url(url: str) -> tuple:
 
 
 def parse_host(address: str, default_port: int) -> tuple:
-    """(host, port) of `host` or `host:port`. Raises ValueError that says what is wrong."""
+    """(host, port) of `host` or `host:port`. Raises ValueError, which says what is wrong."""
     host, colon, port = address.partition(":")
     if not 0 < len(host) < 254:
         raise ValueError("it has no host")

@@ -1,11 +1,11 @@
-"""The hardware, behind the same names on every port; nothing else imports what a port has alone.
+"""The hardware, behind the same names on every port. Nothing else imports what only one port has.
 
-    unique_id() -> bytes        restart(why)          Output(pin, active)    onewire(pin)
-    reset_cause() -> str        watchdog(timeout_ms)  Wifi(networks)         set_time(utc_ms)
-    counter_ms() -> int         COUNTER_SURVIVES      name_servers() -> list
-    Retained()
+    reset_cause() -> str   restart(why)           Output(pin, active)   onewire(pin)
+    COUNTER_SURVIVES       counter_ms() -> int    outputs               Wifi(networks)
+    Retained()             set_time(utc_ms)       memory()              name_servers() -> list
+    watchdog(timeout_ms)
 
-`unix.py` says what each of them promises; `esp32.py` how a board keeps the promise.
+`unix.py` says what each of them promises; `esp32.py` keeps the promise on a board.
 """
 
 import sys

@@ -5,6 +5,7 @@ import asyncio
 import struct
 import time
 
+import esp32
 import machine
 import network
 from micropython import const
@@ -12,7 +13,10 @@ from micropython import const
 from firmware.base.log import Log
 from firmware.times.clock import UNIX_EPOCH_S
 
-_log = Log("board")
+_log = Log("esp32")
+
+_SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
+_NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
 
 _CAUSES = {
     machine.PWRON_RESET: "power-on",
@@ -23,51 +27,54 @@ _CAUSES = {
 }
 
 
-def unique_id() -> bytes:
-    return machine.unique_id()
-
-
 # Why the firmware restarts itself; the RTC's memory holds the place in this list.
-REASONS = ("failure", "memory", "command", "config")
+_REASONS = ("failure", "memory", "command", "config")
 
 
 def reset_cause() -> str:
-    # machine.reset is told from a reset button by what `restart` left; a crash in between is
-    # neither, and leaves none.
+    # What `restart` left tells its machine.reset from a reset button. A crash leaves nothing.
     cause = _CAUSES.get(machine.reset_cause(), "unknown")
     return (_reason if cause == "hard" else None) or cause
 
 
-# The RTC counts on over these; it begins at 2000-01-01 when the power comes.
-COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + REASONS
+# The RTC goes on counting over these; it begins at 2000-01-01 when the power comes.
+COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + _REASONS
+
+
+outputs = None
 
 
 def counter_ms() -> int:
     return time.time_ns() // 1000000
 
 
-# The RTC's memory: a mark, since it is anything after power-on, a number, and why the firmware
-# restarted itself, counted from 1, or 0.
+def memory() -> tuple:
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    return sum([region[1] for region in regions]), max([region[2] for region in regions])
+
+
+# The RTC's memory: a mark, because it holds anything after power-on; a number; and why the
+# firmware restarted itself, counted from 1, or 0.
 _SIZE = const(9)
 _MARK = b"CTh2"
 
 
-def _memory() -> bytearray:
-    memory = bytearray(machine.RTC().memory()[:_SIZE])
-    if memory[:4] == _MARK and len(memory) == _SIZE:
-        return memory
-    memory = bytearray(_SIZE)
-    memory[:4] = _MARK
-    return memory
+def _kept() -> bytearray:
+    kept = bytearray(machine.RTC().memory()[:_SIZE])
+    if kept[:4] == _MARK and len(kept) == _SIZE:
+        return kept
+    kept = bytearray(_SIZE)
+    kept[:4] = _MARK
+    return kept
 
 
 def _take_reason():
-    """Why the firmware restarted itself, told once."""
-    memory = _memory()
-    place = memory[8]
-    memory[8] = 0
-    machine.RTC().memory(memory)
-    return REASONS[place - 1] if 0 < place <= len(REASONS) else None
+    """Why the firmware restarted itself; told once."""
+    kept = _kept()
+    place = kept[8]
+    kept[8] = 0
+    machine.RTC().memory(kept)
+    return _REASONS[place - 1] if 0 < place <= len(_REASONS) else None
 
 
 _reason = _take_reason()
@@ -76,20 +83,20 @@ _reason = _take_reason()
 class Retained:
     def __init__(self):
         self._rtc = machine.RTC()
-        self._memory = _memory()
+        self._kept = _kept()
 
     def get(self) -> int:
-        return struct.unpack_from("<I", self._memory, 4)[0]
+        return struct.unpack_from("<I", self._kept, 4)[0]
 
     def set(self, number: int) -> None:
-        struct.pack_into("<I", self._memory, 4, number)
-        self._rtc.memory(self._memory)
+        struct.pack_into("<I", self._kept, 4, number)
+        self._rtc.memory(self._kept)
 
 
 def restart(why: str) -> None:
-    memory = _memory()
-    memory[8] = REASONS.index(why) + 1
-    machine.RTC().memory(memory)
+    kept = _kept()
+    kept[8] = _REASONS.index(why) + 1
+    machine.RTC().memory(kept)
     machine.reset()
 
 
@@ -117,13 +124,13 @@ def onewire(pin: int):
 
 
 class Output:
-    """A relay's pin; off from the moment it is made."""
+    """A relay's pin, which is off from the moment it is made."""
 
     def __init__(self, pin: int, active: str):
         self.on = False
         self._on_level = int(active == "high")
-        # With `value` the driver sets the level first and makes the pin an output then. The other
-        # way round a relay that is active low would click at every start.
+        # With `value` the driver sets the level before it makes the pin an output. The other way
+        # round, a relay that is active low would click at every start.
         self._pin = machine.Pin(pin, machine.Pin.OUT, value=1 - self._on_level)
 
     def set(self, on: bool) -> None:
@@ -134,32 +141,47 @@ class Output:
 class Wifi:
     """The station interface, joined to whichever of the networks can be had.
 
-    Nothing here waits in the driver but the switching of the radio, which holds the loop while it
-    starts or stops. A scan, which takes the driver seconds, has a thread of its own.
+    Only switching the radio holds the loop, while the driver starts or stops. A scan takes the
+    driver seconds and has a thread of its own.
     """
 
-    JOIN_MS = 15000  # for one network: association, keys and DHCP take up to ten seconds
-    CONNECT_MS = 60000  # for all of them
-    SCAN_MS = 10000  # the driver's own limit for all channels is below five seconds
-    POLL_MS = 100
-
-    def __init__(self, networks: list):
+    def __init__(
+        self,
+        networks: list,
+        join_ms: int = 15000,  # for one network: association, keys and DHCP take up to 10 s
+        connect_ms: int = 60000,  # for all of them
+        poll_ms: int = 100,
+    ):
         self._networks = networks
-        self._wlan = network.WLAN(network.STA_IF)
+        self._join_ms = join_ms
+        self._connect_ms = connect_ms
+        self._poll_ms = poll_ms
+        self._wlan = None
+        try:
+            self._wlan = network.WLAN(network.STA_IF)
+            if networks:
+                self._wlan.active(True)
+        except (OSError, RuntimeError) as error:
+            # RuntimeError is the driver's for all that it has no name for, such as 0x0101: no
+            # memory. A second WLAN() in the same run may panic.
+            _log.error("%s: %s", _NO_RADIO, error)
 
     def connected(self) -> bool:
-        return self._wlan.isconnected()
+        return self._wlan is not None and self._wlan.isconnected()
 
     def disconnect(self) -> None:
         self._wlan.active(False)
 
     def rssi(self) -> "int | None":
         try:
-            return self._wlan.status("rssi")
+            return self._wlan.status("rssi") if self._wlan else None
         except OSError:  # not associated
             return None
 
     async def connect(self) -> None:
+        if self._wlan is None:
+            # No OSError: trying again is no remedy, but the supervisor's restart may be one.
+            raise RuntimeError(_NO_RADIO)
         if self.connected():
             return
         if not self._networks:
@@ -168,10 +190,10 @@ class Wifi:
         self._radio_anew()
         failures = []
         for ssid, password in await self._strongest_first():
-            left_ms = self.CONNECT_MS - time.ticks_diff(time.ticks_ms(), began)
+            left_ms = self._connect_ms - time.ticks_diff(time.ticks_ms(), began)
             if left_ms <= 0:
                 break
-            failure = await self._join(ssid, password, min(left_ms, self.JOIN_MS))
+            failure = await self._join(ssid, password, min(left_ms, self._join_ms))
             if failure is None:
                 _log.info("joined %s, %s dBm", ssid, self.rssi())
                 return
@@ -181,8 +203,8 @@ class Wifi:
     def _radio_anew(self):
         """Ends whatever the driver is doing, its own attempts to reconnect included.
 
-        Off and on is the one remedy for all: for a connection that only looks alive, and for
-        "Wifi Internal State Error".
+        Off and on is the remedy for a connection that only looks alive, and for "Wifi Internal
+        State Error".
         """
         self._wlan.active(False)
         self._wlan.active(True)
@@ -190,7 +212,7 @@ class Wifi:
     async def _strongest_first(self):
         """(ssid, password) of each network: those in sight by their signal, then the others.
 
-        A network that was not seen may be a hidden one, or the scan may have missed it.
+        A network that was not seen may be hidden, or the scan may have missed it.
         """
         if len(self._networks) == 1:
             signals = {}
@@ -199,7 +221,7 @@ class Wifi:
         order = []
         for i, known in enumerate(self._networks):
             order.append((-signals.get(known["ssid"].encode(), -1000), i))
-        # By the index as well: sort is not stable here.
+        # The index is in it because sort is not stable here.
         order.sort()
         return [(self._networks[i]["ssid"], self._networks[i]["password"]) for _, i in order]
 
@@ -208,8 +230,8 @@ class Wifi:
         results = []
         _thread.start_new_thread(_scan_aside, (self._wlan, results))
         began = time.ticks_ms()
-        while not results and time.ticks_diff(time.ticks_ms(), began) < self.SCAN_MS:
-            await asyncio.sleep_ms(self.POLL_MS)
+        while not results and time.ticks_diff(time.ticks_ms(), began) < _SCAN_MS:
+            await asyncio.sleep_ms(self._poll_ms)
         signals = {}
         for seen in results[0] if results else ():
             ssid, dbm = seen[0], seen[3]
@@ -231,15 +253,15 @@ class Wifi:
         while not wlan.isconnected():
             if time.ticks_diff(time.ticks_ms(), began) >= within_ms:
                 failure = _in_words(wlan.status())
-                # Or the driver would go on trying this one while the next is asked for.
+                # Otherwise the driver would go on trying this one while the next is asked for.
                 self._radio_anew()
                 return failure
-            await asyncio.sleep_ms(self.POLL_MS)
+            await asyncio.sleep_ms(self._poll_ms)
         return None
 
 
 def _scan_aside(wlan, results):
-    """Runs in a thread: the driver gives the interpreter free while it listens."""
+    """Runs in a thread: the driver releases the interpreter while it listens."""
     try:
         results.append(wlan.scan())
     except OSError as error:

@@ -1,60 +1,54 @@
 """A simulated board, for MicroPython's unix port: what each name of a board promises.
 
-The computer is connected already, so there is no Wi-Fi to join; a relay is an entry of `outputs`,
-where the `room` driver finds the heat that it has to simulate.
+The computer is connected already, so there is no Wi-Fi to join. A relay is an entry of `outputs`,
+where the `room` driver finds the heat that it simulates.
 """
 
-import hashlib
 import os
 import struct
 import sys
 
+from micropython import const
+
 from firmware.base import uptime
 from firmware.base.log import Log
 
-_log = Log("board")
+_log = Log("unix")
 
 # Why the firmware restarts itself: a task that keeps dying, a lack of memory, a command, another
 # configuration.
-REASONS = ("failure", "memory", "command", "config")
-RESTART = 75  # sysexits.h: EX_TEMPFAIL
+_REASONS = ("failure", "memory", "command", "config")
+_RESTART = const(75)  # sysexits.h: EX_TEMPFAIL
 _REASON = "restarted"  # a file
 
 
 def _take_reason():
-    """Why the firmware restarted itself, told once."""
+    """Why the firmware restarted itself; told once."""
     try:
         with open(_REASON) as file:
             reason = file.read()
         os.remove(_REASON)
     except OSError:
         return None
-    return reason if reason in REASONS else None
+    return reason if reason in _REASONS else None
 
 
 _reason = _take_reason()
 
-# Every output made so far, by its pin: the simulated hardware's side of the relays.
+# The simulated hardware's side of the relays: every Output made so far, by its pin. None on a real
+# board.
 outputs = {}
-
-
-def unique_id() -> bytes:
-    """Six bytes that tell this device from every other one, the same after each start.
-
-    A simulated device is its directory, so they are made from the directory's path.
-    """
-    return hashlib.sha256(os.getcwd().encode()).digest()[:6]
 
 
 def reset_cause() -> str:
     """Why the board started: power-on, watchdog, soft, deep-sleep, hard or unknown.
 
-    Or, where the firmware itself asked for it, the reason that it gave to `restart`.
+    Where the firmware asked for the restart, it is the reason that it gave to `restart`.
     """
     return _reason or "power-on"
 
 
-# The causes of a start over which `counter_ms` has counted on: none, for a process.
+# The causes of a start over which `counter_ms` goes on counting; a process has none.
 COUNTER_SURVIVES = ()
 
 
@@ -63,8 +57,15 @@ def counter_ms() -> int:
     return uptime.ms()
 
 
+def memory() -> "tuple | None":
+    """(free, largest block), in bytes, of the memory outside of MicroPython's heap that the radio
+    and TLS need. None where that is the operating system's.
+    """
+    return None
+
+
 class Retained:
-    """A number that outlives a restart, as RAM of the RTC does; 0 where the power was cut.
+    """A number that outlives a restart, as the RTC's RAM does; it is 0 after a power cut.
 
     Here it is a file, which outlives the process but is not synced to the disk.
     """
@@ -88,33 +89,33 @@ class Retained:
 
 
 def restart(why: str) -> None:
-    """Starts the board anew; does not return. `why`: one of REASONS, the next reset cause.
+    """Starts the board anew; does not return. `why`, one of _REASONS, is the next reset cause.
 
-    Here the program ends with an exit code for whoever started it: `csipio device` starts it again
-    in the same process.
+    Here the program ends with an exit code that asks whoever started it to start it again.
+    `csipio device` does so, in the same process.
     """
     try:
         with open(_REASON, "w") as file:
             file.write(why)
     except OSError:
         pass  # a full disk: it starts anew all the same
-    sys.exit(RESTART)
+    sys.exit(_RESTART)
 
 
 def set_time(utc_ms: int) -> None:
     """Sets the system's clock, by which TLS judges certificates. A computer sets its own."""
 
 
-def watchdog(timeout_ms: int) -> "Watchdog":
+def watchdog(timeout_ms: int):
     """Starts the watchdog, which nothing stops but a restart."""
-    return Watchdog(timeout_ms)
+    return _Watchdog(timeout_ms)
 
 
-class Watchdog:
+class _Watchdog:
     """Restarts the board once `feed` has not been called for `timeout_ms` milliseconds.
 
-    A process cannot be cut short from inside, so here a feeding that comes too late is an error
-    in the log: a board would have restarted.
+    A process cannot be cut short from inside. So a feed that comes too late is an error in the
+    log here, where a board would have restarted.
     """
 
     def __init__(self, timeout_ms: int):
@@ -137,23 +138,21 @@ class Output:
 
     def __init__(self, pin: int, active: str):
         self.on = False
-        self._active = active
         outputs[pin] = self
 
     def set(self, on: bool) -> None:
         self.on = on
 
-    @property
-    def level(self) -> int:
-        """The simulated pin's voltage: 1 is high, 0 is low."""
-        return int(self.on == (self._active == "high"))
-
 
 class Wifi:
-    """The way to the network. networks: a list of {"ssid": …, "password": …}."""
+    """The way to the network."""
 
     def __init__(self, networks: list):
-        self._networks = networks
+        """Makes the radio, which needs much memory in large blocks: to be done early.
+
+        `networks`: a list of {"ssid": …, "password": …}. A radio that cannot be made is logged,
+        and each `connect` fails: the heating goes on without it.
+        """
 
     async def connect(self) -> None:
         """Joins one of the networks; returns at once when joined. Raises OSError, with words."""
@@ -171,10 +170,10 @@ class Wifi:
 
 
 def name_servers(path: "str | None" = None) -> list:
-    """The IPv4 addresses of the network's name servers, the one to prefer first; maybe none.
+    """The IPv4 addresses of the network's name servers, the preferred one first; maybe none.
 
     They stand in `resolv.conf` in the device's folder, where a laboratory may put one, or else in
-    the computer's. The port may be given, too: `nameserver 127.0.0.1:5353`.
+    the computer's. A port may follow: `nameserver 127.0.0.1:5353`.
     """
     servers = []
     for name in (path,) if path else ("resolv.conf", "/etc/resolv.conf"):

@@ -23,9 +23,9 @@ This module is large, and only needed while the configuration is read: see confi
 from firmware.commands.table import COMMANDS
 from firmware.control.limits import MODES, SETPOINT_C
 from firmware.sensors import DRIVERS
-from firmware.supervision.health import REPORT
+from firmware.supervision.health import names
 
-_REPORTED = tuple([name for name, _ in REPORT])
+_REPORTED = tuple(names())
 # Properties that the firmware itself writes: a sensor of the same name would mix with them.
 RESERVED = (
     _REPORTED

@@ -1,6 +1,6 @@
-"""One room's regulation: what its thermostat decides, carried out by its relays.
+"""One room's regulation: its relays carry out what its thermostat decides.
 
-Knows no network and asks no clock: readings and times are handed in, once a second or so.
+It knows no network and asks no clock: readings and times are handed in, once a second or so.
 """
 
 from firmware.control.relay import Relay
@@ -36,7 +36,7 @@ class Regulation:
         heater, stage2, cooler = self.heater, self._stage2, self._cooler
         _drive(heater, heat and not (cooler and cooler.on), at_once, now_ms)
         if stage2:
-            # It may have to stay on for a while, which the first stage's maximum has to allow.
+            # Once on, it stays on for its minimum; the first stage's maximum has to allow that.
             joins = heater.on and (stage2.on or heater.may_stay_on(stage2.min_on_ms, now_ms))
             _drive(stage2, heat2 and joins, at_once, now_ms)
         if cooler:
@@ -53,7 +53,7 @@ class Regulation:
         yield "fault", self.thermostat.fault or "none"
 
     def changes(self):
-        """Yield (property, value) of what is not as it was when this was last called."""
+        """Yield (property, value) of what has changed since this was last called."""
         for name, value in self.state():
             if self._told.get(name) != value:
                 self._told[name] = value
@@ -71,5 +71,5 @@ def _relay(settings, name, output, max_on_s=0):
 def _drive(relay, on: bool, at_once: bool, now_ms: int):
     if at_once and not on:
         relay.off()
-    # Also after that: an off time begins with a request.
+    # After `off`, too: an off time begins with a request.
     relay.request(on, now_ms)

@@ -1,17 +1,18 @@
 """The regulator "pi": how much heat a room needs, given as the share of a cycle that it is on.
 
-For radiators and floors, which go on heating for long after the valve has closed: where hysteresis
-waits for the room to be too cold or too warm, this one finds the share that holds it. With the
+It is for radiators and floors, which go on heating for long after the valve has closed. Hysteresis
+waits for the room to be too cold or too warm; this one finds the share that holds it. With the
 error e = set point − temperature in kelvins,
 
     share = kp · (e + (1 / ti) · ∫ e dt),  limited to 0…1
 
 of every cycle the relay is on. The integral stands still while the share is at a limit that the
 error would push it beyond (anti-windup by conditional integration: Åström, Hägglund, "PID
-Controllers", section 3.5). It is kept in whole millikelvin seconds: single floats, of seven
-digits, would lose the small steps of it.
+Controllers", section 3.5). It is kept in whole millikelvin seconds, because single floats, of
+seven digits, would lose its small steps.
 
-Imported only where the configuration asks for it. Hysteresis is the thermostat's own.
+This module is imported only where the configuration asks for it. Hysteresis is the thermostat's
+own.
 """
 
 from micropython import const
@@ -31,15 +32,15 @@ class Pi:
         self._min_on_ms = int(1000 * min_on_s)
         self._min_off_ms = int(1000 * min_off_s)
         self._most = int(1000 * settings["ti_s"] / self._kp)  # the sum that means a share of 1
-        # Of errors, mK s. A third of the heating is what a room needs most of the winter: begun at
-        # nothing, it would be cold for an hour after each restart.
+        # Of errors, mK s. A third of the heating is what a room needs most of the winter. A sum
+        # that began at 0 would leave it cold for an hour after each restart.
         self._sum = self._most // 3
         self._at_ms = 0  # up to when they are summed
         self._began_ms: "int | None" = None  # the cycle
         self._on = False
 
     def rest(self) -> None:
-        """Nothing is asked of it for now; what it has learnt of the room stays."""
+        """Nothing is asked of it for now. What it has learnt of the room stays."""
         self._began_ms = None
         self._on = False
 

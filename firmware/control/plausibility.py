@@ -9,10 +9,10 @@ A sensor fails in one of four ways, each of which has a word:
     "stuck"       it has been the same to the last digit for `stuck_after_s`
 
 From then on nothing is believed until three readings in a row are in range and follow from each
-other. Three, because one may be chance, and so may its repetition, as a loose wire or a bus that
-picks up noise often gives the same wrong value twice; more would keep a room cold for minutes
-after a single bad reading. They need not be near those from before the fault: after a jump that
-was none (the sensor was moved, the power was away) the new place is believed as well.
+other. One may be chance, and so may its repetition: a loose wire, or a bus that picks up noise,
+often gives the same wrong value twice. More than three would keep a room cold for minutes after a
+single bad reading. The three need not be near those from before the fault: where a sensor was
+moved, or its power was away, the new place is believed as well.
 """
 
 from micropython import const
@@ -47,7 +47,7 @@ class Plausible:
         self.since_ms = 0
 
     def reading(self, temp_c: "int | float", now_ms: int) -> None:
-        """A reading was taken. The first one of all is believed: nothing speaks against it."""
+        """A reading was taken. The first of all is believed: nothing speaks against it."""
         self._seen_ms = now_ms
         if not self._in_range(temp_c):
             self._fail("range", now_ms)
@@ -82,7 +82,7 @@ class Plausible:
     def _in_range(self, temp_c):
         if type(temp_c) not in (int, float):
             return False
-        # Where the range is not known: not NaN, which equals nothing, and not infinite.
+        # A range that is not known excludes NaN, which equals nothing, and infinities.
         lowest, highest = self._range_c or (-1e9, 1e9)
         return lowest <= temp_c <= highest
 

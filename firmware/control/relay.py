@@ -3,21 +3,21 @@ them.
 
 A boiler or compressor that is switched too often wears out: once on it stays on for `min_on_s`,
 once off it stays off for `min_off_s`. One that never stops may be held on by a sensor that fell
-into the cellar: after `max_on_s` it rests for an off time, whatever is asked of it. What it was
-before the power went, or before this program was started again, is not known, so an off time is
-taken to begin with the first request. Only `off`, the safe state, waits for nothing.
+into the cellar: after `max_on_s` it rests for an off time, whatever is asked of it. Nobody knows
+what it was before the power went, or before this program was started again. So an off time begins
+with the first request. Only `off`, the safe state, waits for nothing.
 """
 
 
 class Relay:
     """on: whether it is on; cycles: how often it was switched on; on_s: for how long in all.
 
-    output: a board's Output; times in milliseconds are those of base.uptime, and are to be given
-    once a second or so: no time passes for the relay between two requests. max_on_s: 0 for
-    no limit.
+    Times in milliseconds are those of base.uptime. No time passes for the relay between two
+    requests, which are to come once a second or so.
     """
 
     def __init__(self, output, min_on_s: float, min_off_s: float, max_on_s: float = 0):
+        """`output`: a board's Output; `max_on_s`: 0 for no limit."""
         self._output = output
         self.min_on_ms = int(1000 * min_on_s)
         self._min_off_ms = int(1000 * min_off_s)
@@ -35,7 +35,7 @@ class Relay:
         return self._on_ms // 1000
 
     def request(self, on: bool, now_ms: int) -> bool:
-        """Switches if the times allow it; returns the state that it is in now."""
+        """Switches if the times allow it; returns the state that it is in then."""
         if self._off_begins:
             self._off_begins = False
             self._changed_ms = now_ms
@@ -53,12 +53,12 @@ class Relay:
         return self.on
 
     def may_stay_on(self, ms: int, now_ms: int) -> bool:
-        """Whether its maximum lets it stay on for so much longer, if it is on."""
+        """Whether its maximum lets it stay on for so much longer."""
         return not self._max_on_ms or now_ms - self._changed_ms + ms <= self._max_on_ms
 
     def off(self) -> None:
-        """The safe state, at once and always. Its minimum off time counts from the next request,
-        as this must work where no clock can be asked.
+        """The safe state, at once and always. Its minimum off time counts from the next request:
+        this must work where no clock can be asked.
         """
         self._output.set(False)
         self._off_begins = self._off_begins or self.on

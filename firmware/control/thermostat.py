@@ -8,9 +8,9 @@ and a band (hysteresis) H, heating goes
 
 and cooling the other way round. The rules, of which an earlier one beats a later one:
 
-1. Without a reading that can be believed (firmware/control/plausibility.py) all is off, or, where
-   `failsafe` is configured, the heating is on for the last `on_s` of every `every_s`.
-2. At or above `cut_out` the heating is off, until it is 2 K colder.
+1. Without a reading that can be believed (firmware/control/plausibility.py) everything is off.
+   Where `failsafe` is configured, the heating is then on for the last `on_s` of every `every_s`.
+2. At or above `cut_out` the heating is off until it is 2 K colder.
 3. Frost protection, in every mode: the room is to stay above `frost`, so heating begins half a
    band above that, T = frost + H.
 4. The mode: `heat` holds `setpoint`, `cool` holds `setpoint_cool`, `auto` stays between the two,
@@ -32,11 +32,14 @@ class Thermostat:
     """mode, setpoint, setpoint_cool: may be changed, to values that were checked.
 
     modes: those that this hardware can do.
+    temp_c: the reading that it regulates by; None where there is none that can be believed.
+    fault: why it does not regulate as it should: one of Plausible's words, "too hot", or None.
+    While there is one, what is to be off must be off at once, whatever its minimum on time.
     """
 
     def __init__(self, settings: dict, range_c: "tuple | None" = None, now_ms: int = 0):
-        """settings: the `thermostat` section of config.json. range_c: (lowest, highest) that its
-        sensor can measure at all, None if not known.
+        """settings: the `thermostat` section of config.json. range_c: what its sensor can measure
+        at all, (lowest, highest); None if not known.
         """
         self.mode = settings["mode"]
         self.setpoint = settings["setpoint"]
@@ -55,32 +58,12 @@ class Thermostat:
 
             self._pi = Pi(settings["pi"], settings["min_on_s"], settings["min_off_s"])
         self._hot = False
+        self.temp_c: "int | float | None" = None
+        self.fault: "str | None" = None
         self._rest()
 
-    @property
-    def fault(self) -> "str | None":
-        """Why it does not regulate as it should: one of Plausible's words, "too hot", or None.
-
-        While there is one, what is to be off must be off at once, whatever its minimum on time.
-        """
-        return "too hot" if self._hot else self._plausible.fault
-
-    @property
-    def temp_c(self) -> "int | float | None":
-        """The reading that it regulates by; None where there is none that can be believed."""
-        return self._plausible.temp_c
-
-    @property
-    def target(self) -> "int | float | None":
-        """The temperature now held, in °C; None where nothing is."""
-        if self._cooling or self._mode() == "cool":
-            return self._cool_target()
-        if self._mode() == "off":
-            return self._frost_c
-        return self.setpoint if self._frost_c is None else max(self.setpoint, self._frost_c)
-
     def reading(self, temp_c: "int | float", now_ms: int) -> None:
-        """A reading was taken; whether it counts is decided here."""
+        """A reading was taken; the next decision is about it, if it can be believed."""
         self._plausible.reading(temp_c, now_ms)
 
     def decide(self, now_ms: int) -> tuple:
@@ -89,11 +72,14 @@ class Thermostat:
         To be called every second or so.
         """
         self._plausible.look(now_ms)
-        temp_c = self._plausible.temp_c
+        self.fault = self._plausible.fault
+        temp_c = self.temp_c = self._plausible.temp_c
         if temp_c is None:
             self._rest()
             return self._failsafe_heats(now_ms), False, False
         self._hot = temp_c >= self._cut_out_c - (_CUT_OUT_BAND_C if self._hot else 0)
+        if self._hot:
+            self.fault = "too hot"
         self._cooling = self._cools(temp_c)
         heat = self._heats(temp_c, now_ms) and not self._hot
         return heat, self._joins(temp_c, heat, now_ms), self._cooling
@@ -105,7 +91,7 @@ class Thermostat:
         return "heat" if self.mode == "auto" else "off"
 
     def _rest(self):
-        """All is off, and begins anew."""
+        """Everything is off, and begins anew."""
         self._hot = self._heating = self._freezing = self._cooling = self._second = False
         self._first_ms: "int | None" = None  # since when heat is wanted without a break
         if self._pi:
@@ -113,7 +99,7 @@ class Thermostat:
 
     def _failsafe_heats(self, now_ms):
         duty = self._failsafe
-        if duty is None or self._plausible.fault is None:
+        if duty is None or self.fault is None:
             return False
         # Off first: most faults are over before they do harm.
         every_ms = int(1000 * duty["every_s"])

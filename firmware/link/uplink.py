@@ -129,7 +129,7 @@ class Uplink:
     @property
     def rejected(self) -> int:
         """Points that the platform did not accept."""
-        return self._api.rejected
+        return self._api.rejected + self._queue.rejected
 
     def offer(self, index: int, name: str, value) -> bool:
         """Send one raw value of a property at once, or call its sensor's method with it.

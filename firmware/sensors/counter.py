@@ -2,17 +2,15 @@
 
 The file holds every reading ever taken, a line each, so a test can compare it with what reached
 the platform. A restart goes on after the file's last whole line. A line that a kill cut short was
-nobody's reading yet: its number is the first one taken after the restart, and completes the line.
+nobody's reading: its number is the first one taken after the restart, and completes the line.
 
 A line is with the operating system when `write` returns: the unix port buffers nothing, and its
 `flush` would be an fsync, which waits for the disk.
 
-Only one sensor may use a file, and only on the unix port: it would wear a board's flash out.
+A file is for one sensor only, and on the unix port only: it would wear out a board's flash.
 """
 
 import os
-
-from firmware.sensors import Sensor, SensorError
 
 MEASURES = "how often it was read"
 RANGE = None
@@ -21,19 +19,22 @@ KEYS = (("file", "text", (1, 128), "", "counter.txt", "where each reading is app
 _TAIL = 64  # bytes from the file's end that hold its last whole line, and a torn one
 
 
-class Driver(Sensor):
+class Driver:
     def __init__(self, spec: dict):
         self._path = spec["file"]
         try:
             self._next, torn = _resume(self._path)
             self._file = open(self._path, "ab")  # noqa: SIM115 kept for life
         except OSError as error:
-            raise SensorError("cannot use %s: %s" % (self._path, error))
+            raise OSError("cannot use %s: %s" % (self._path, error))
+        if self._next < 0 or not (b"%d\n" % self._next).startswith(torn):
+            raise OSError("%s is not a counter's file; move it" % self._path)
         # The line of the next reading, counted on in place: a reading allocates nothing.
         self._line = bytearray(b"%d\n" % self._next)
         self._written = len(torn)  # bytes of it that are on file
-        if not self._line.startswith(torn):
-            raise SensorError("%s is not a counter's file; move it" % self._path)
+
+    def start(self) -> int:
+        return 0
 
     def value(self) -> int:
         line = self._line
@@ -42,9 +43,9 @@ class Driver(Sensor):
                 memoryview(line)[self._written :] if self._written else line
             )
         except OSError as error:
-            raise SensorError("cannot append to %s: %s" % (self._path, error))
+            raise OSError("cannot append to %s: %s" % (self._path, error))
         if self._written < len(line):
-            raise SensorError("%s took only a part of a line; is the disk full?" % self._path)
+            raise OSError("%s took only a part of a line; is the disk full?" % self._path)
         self._written = 0
         self._line = _count_on(line)
         self._next += 1
@@ -64,7 +65,10 @@ def _count_on(line):
 
 
 def _resume(path):
-    """The number that follows the file's last whole line, and the bytes of a torn one after it."""
+    """The number that follows the file's last whole line, and the bytes of a torn one after it.
+
+    The number is negative for a file of somebody else.
+    """
     try:
         size = os.stat(path)[6]
     except OSError:
@@ -77,4 +81,4 @@ def _resume(path):
     try:
         return int(lines[-2]) + 1, lines[-1]
     except ValueError:
-        raise SensorError("%s is not a counter's file; move it" % path)
+        return -1, b""

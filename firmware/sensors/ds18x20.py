@@ -1,15 +1,16 @@
 """DS18B20, DS18S20 and DS1822 thermometers on a 1-Wire bus, several to a pin if need be.
 
-On the modules `onewire` and `ds18x20` that ESP32 firmware has frozen in. A conversion at the full
-12 bits takes up to 750 ms (DS18B20 data sheet, "AC electrical characteristics": tCONV), in which
-the loop goes on. The sensors must be powered by their VDD pin: one that feeds on the data line
-(parasite power) would need the bus for itself meanwhile.
+It uses the modules `onewire` and `ds18x20` that MicroPython has frozen in on an ESP32. A
+conversion at the full 12 bits takes up to 750 ms (DS18B20 data sheet, "AC electrical
+characteristics": tCONV), in which the loop goes on. A sensor must be powered by its VDD pin: one
+that feeds on the data line (parasite power) would need the bus for itself meanwhile.
 """
 
 from binascii import hexlify, unhexlify
 
+from micropython import const
+
 from firmware.board import board
-from firmware.sensors import Sensor, SensorError
 
 MEASURES = "temperature, °C"
 RANGE = (-55, 125)  # data sheet, "Features"
@@ -25,12 +26,12 @@ KEYS = (
     ),
 )
 
-_CONVERSION_MS = 750
-_CONVERT_T = 0x44  # data sheet, "DS18B20 function commands"
+_CONVERSION_MS = const(750)
+_CONVERT_T = const(0x44)  # data sheet, "DS18B20 function commands"
 _POWER_ON_C = 85.0  # what the scratchpad holds until the first conversion has ended
 
 
-class Driver(Sensor):
+class Driver:
     def __init__(self, spec: dict):
         self._where = "the sensor on pin %d" % spec["pin"]
         self._named = _address(spec["rom"])
@@ -41,7 +42,7 @@ class Driver(Sensor):
 
             self._chip = ds18x20.DS18X20(bus)
         except (ImportError, OSError) as error:
-            raise SensorError("%s cannot be used: %s" % (self._where, error))
+            raise OSError("%s cannot be used: %s" % (self._where, error))
 
     def start(self) -> int:
         bus = self._chip.ow
@@ -51,10 +52,10 @@ class Driver(Sensor):
             bus.reset(True)
             bus.select_rom(self._rom)
             bus.writebyte(_CONVERT_T)
-        except SensorError:
+        except OSError:
             raise
         except Exception as error:  # the frozen modules raise nothing narrower
-            raise SensorError("%s does not answer: %s; check its wires" % (self._where, error))
+            raise OSError("%s does not answer: %s; check its wires" % (self._where, error))
         return _CONVERSION_MS
 
     def value(self) -> float:
@@ -63,22 +64,22 @@ class Driver(Sensor):
         except Exception as error:  # a CRC error is a plain Exception in the frozen module
             # Another sensor may have been put in its place: look which one is there.
             self._rom = self._named
-            raise SensorError("%s was misread: %s; check its wires" % (self._where, error))
+            raise OSError("%s was misread: %s; check its wires" % (self._where, error))
         if not any(self._chip.buf):
             # Nine zeros pass the CRC, and are what a bus shorted to ground reads.
-            raise SensorError("%s reads only zeros; is its bus shorted?" % self._where)
+            raise OSError("%s reads only zeros; is its bus shorted?" % self._where)
         if temp_c == _POWER_ON_C:
-            raise SensorError("%s has just lost its power (85.0 °C); check it" % self._where)
+            raise OSError("%s has just lost its power (85.0 °C); check it" % self._where)
         return temp_c
 
     def _only_one(self):
-        """Looked for at each start until found, so a sensor may be plugged in later."""
+        """It is looked for at each start until found, so a sensor may be plugged in later."""
         roms = self._chip.scan()
         if not roms:
-            raise SensorError("%s does not answer; check its wires" % self._where)
+            raise OSError("%s does not answer; check its wires" % self._where)
         if len(roms) > 1:
             names = ", ".join([hexlify(rom).decode() for rom in roms])
-            raise SensorError("%s is one of %s: name it as `rom`" % (self._where, names))
+            raise OSError("%s is one of %s: name it as `rom`" % (self._where, names))
         return roms[0]
 
 
@@ -88,4 +89,4 @@ def _address(rom):
     try:
         return unhexlify(rom)
     except ValueError:
-        raise SensorError("rom: expected 16 hexadecimal digits, got %s" % rom)
+        raise OSError("rom: expected 16 hexadecimal digits, got %s" % rom)

@@ -1,7 +1,7 @@
 """A heated room, simulated: the temperature that a thermometer on its wall would show.
 
-The room cools towards the outside and is warmed by every relay output of the simulated board that
-is on (firmware/board/unix.py): it names no pin of its own. With the outside at T_out and the
+The room cools towards the outside. Every relay of the simulated board (firmware/board/unix.py)
+that is on warms it, so it names no pin of its own. With the outside at T_out and the
 heater lifting the room by H in the end, its temperature follows Newton's law of cooling
 
     T(t + dt) = T_end + (T(t) − T_end) · exp(−dt / tau),   T_end = T_out + H (heater on) or T_out
@@ -14,7 +14,6 @@ import math
 
 from firmware.base import uptime
 from firmware.board import board
-from firmware.sensors import Sensor, SensorError
 
 MEASURES = "temperature, °C"
 RANGE = (-40, 140)  # what its keys allow: from the coldest outside to the hottest heater
@@ -27,16 +26,19 @@ KEYS = (
 )
 
 
-class Driver(Sensor):
+class Driver:
     def __init__(self, spec: dict):
-        if not hasattr(board, "outputs"):
-            raise SensorError("the simulated room needs the unix port's simulated board")
+        if board.outputs is None:
+            raise OSError("the simulated room needs the unix port's simulated board")
         self._outputs = board.outputs
         self._temp_c = spec["start"]
         self._outside_c = spec["outside"]
         self._heater_k = spec["heater"]
         self._tau_ms = 1000 * spec["tau_s"] / spec["speed"]
         self._last_ms = uptime.ms()
+
+    def start(self) -> int:
+        return 0
 
     def value(self) -> float:
         now_ms = uptime.ms()

@@ -1,52 +1,124 @@
 """What the device tells of itself: properties that it sends every `health.every_s`."""
 
+import asyncio
 import gc
+import io
+
+from micropython import const
 
 from firmware import VERSION
 from firmware.base import uptime
+from firmware.base.log import Log
 from firmware.board import board
 
-# Properties, and which part of the App has them, by the same name; or a function of the App.
-REPORT = (
-    ("uptime", lambda app: uptime.ms() // 1000),
-    ("freeheap", lambda app: _free_heap(app)),
-    ("lowheap", lambda app: app.low_heap),
-    ("waiting", lambda app: len(app.queue)),
-    ("spilled", "queue"),
-    ("dropped", "queue"),
-    ("thinned", "queue"),
-    ("damaged", "queue"),
-    ("lost", "queue"),
-    ("undated", "queue"),
-    ("rejected", lambda app: app.queue.rejected + app.uplink.rejected),
-    ("transport", "uplink"),
-    ("reconnections", "uplink"),
-    ("unverified", "uplink"),
-    ("rssi", lambda app: app.wifi.rssi()),
-    ("restarts", "supervisor"),
-    ("looppause", lambda app: app.take_pause()),
-    ("relayseconds", lambda app: app.regulation and app.regulation.heater.on_s),
-    ("relaycycles", lambda app: app.regulation and app.regulation.heater.cycles),
-    ("resetcause", lambda app: board.reset_cause()),
-    ("firmware", lambda app: VERSION),
-)
+_KIB = const(1024)
+# Of a verified session over TLS 1.2, in KiB, at its peak; and of its largest block, for a record.
+_TLS_KIB = const(30)
+_TLS_BLOCK_KIB = const(17)
+
+# A row makes a property: its name, its owner, and the owner's attribute that has the value, or the
+# method that returns it. firmware/app.py hands in the owners. The table is a text because a text
+# stays in flash.
+_ROWS = """\
+uptime         health      uptime
+freeheap       health      freeheap
+lowheap        health      lowheap
+freeidf        health      freeidf
+largestidf     health      largestidf
+waiting        queue       __len__
+spilled        queue       spilled
+dropped        queue       dropped
+thinned        queue       thinned
+damaged        queue       damaged
+lost           queue       lost
+undated        queue       undated
+rejected       uplink      rejected
+transport      uplink      transport
+reconnections  uplink      reconnections
+unverified     uplink      unverified
+rssi           wifi        rssi
+restarts       supervisor  restarts
+looppause      loop_meter  take
+relayseconds   heater      on_s
+relaycycles    heater      cycles
+resetcause     board       reset_cause
+firmware       health      firmware
+"""
 
 
-def _free_heap(app) -> int:
-    """Bytes that are free once the garbage is gone: only that tells whether something leaks."""
-    gc.collect()
-    free = gc.mem_free()
-    app.low_heap = min(app.low_heap or free, free)
-    return free
+def names() -> list:
+    """The names of all properties that can be reported."""
+    return [row.split()[0] for row in io.StringIO(_ROWS)]
 
 
-def report(app, names):
-    """Buffer the present value of each of the properties named; None is not sent."""
-    for name, source in REPORT:
-        if name in names:
-            if callable(source):
-                value = source(app)
-            else:
-                value = getattr(getattr(app, source), name)
+class Health:
+    """The owner of what nobody else has; and the task that reports everything.
+
+    freeheap, lowheap: bytes of the heap that are free once the garbage is gone, now and at worst:
+    only that tells whether something leaks. freeidf, largestidf: board.memory().
+    """
+
+    firmware = VERSION
+
+    def __init__(self, owners: dict, has, tell, every_s: int = 0):
+        """`owners`: by their names in the table; None for a part that this device does not have.
+        `has(name)`: whether that property is to be reported; `tell(name, value)` reports it.
+        """
+        self._owners = owners
+        self._has = has
+        self._tell = tell
+        self._every_s = every_s
+        self.lowheap: int | None = None
+        self.freeidf: int | None = None
+        self.largestidf: int | None = None
+        self._measure()
+
+    def uptime(self) -> int:
+        return uptime.ms() // 1000
+
+    async def run(self):
+        while True:
+            self.report()
+            await asyncio.sleep(self._every_s)
+
+    def report(self):
+        """Tell the present value of each property. None is not told."""
+        self._measure()
+        for row in io.StringIO(_ROWS):
+            name, owner, attribute = row.split()
+            if not self._has(name):
+                continue
+            part = self if owner == "health" else self._owners[owner]
+            value = None if part is None else getattr(part, attribute)
+            if callable(value):
+                value = value()
             if value is not None:
-                app.put(name, value)
+                self._tell(name, value)
+
+    def log_memory(self, tls: bool) -> None:
+        """One line about the memory at the start. `tls`: whether there will be TLS sessions."""
+        log = Log("health")
+        used = gc.mem_alloc()
+        # On an ESP32 the free heap includes the block by which the heap could still grow.
+        heap = (used + self.freeheap - (self.largestidf or 0)) // _KIB
+        if self.freeidf is None:
+            log.info("memory: heap %d of %d KiB", used // _KIB, heap)
+            return
+        free, largest = self.freeidf // _KIB, self.largestidf // _KIB
+        text = "memory: heap %d of %d KiB, ESP-IDF %d KiB free, largest block %d KiB"
+        log.info(text, used // _KIB, heap, free, largest)
+        if tls and (free < _TLS_KIB or largest < _TLS_BLOCK_KIB):
+            log.warning(
+                "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
+                " use an image that runs from flash, or lower buffer.ram_points",
+                _TLS_KIB,
+                _TLS_BLOCK_KIB,
+            )
+
+    def _measure(self):
+        gc.collect()
+        self.freeheap = free = gc.mem_free()
+        self.lowheap = min(self.lowheap or free, free)
+        idf = board.memory()
+        if idf:
+            self.freeidf, self.largestidf = idf

@@ -1,15 +1,15 @@
 """How long the event loop was held up: the longest time for which one task let no other one run,
-or for which the regulation was late, whichever is longer.
+or by which the regulation was late, whichever is longer.
 
 The regulation waits for nothing else. So this is how late it can have been, whatever the network
-did; garbage collection, flash and a TLS step that cannot be divided are in it.
+did. Garbage collection, flash and a TLS step that cannot be divided are part of it.
 """
 
 import time
 from asyncio import core  # type: ignore[attr-defined]
 
 
-class PauseMeter(core.IOQueue):
+class LoopMeter(core.IOQueue):
     """Measures from inside the loop, which asks its queue of sockets between any two steps."""
 
     def __init__(self):
@@ -22,14 +22,12 @@ class PauseMeter(core.IOQueue):
         core._io_queue = self
 
     def wait_io_event(self, dt):
-        held_ms = time.ticks_diff(time.ticks_ms(), self._since)
-        if held_ms > self._longest_ms:
-            self._longest_ms = held_ms
+        self.late(time.ticks_diff(time.ticks_ms(), self._since))
         core.IOQueue.wait_io_event(self, dt)
         self._since = time.ticks_ms()
 
     def late(self, ms: int) -> None:
-        """A task was so much later than it had asked for: several steps of others, in a row."""
+        """A task ran so much later than it had asked for: several steps of others, in a row."""
         if ms > self._longest_ms:
             self._longest_ms = ms
 

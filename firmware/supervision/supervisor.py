@@ -1,11 +1,11 @@
 """Keeps the tasks going: restarts one that died or stands still and, where that does not help,
 asks for a restart of the device.
 
-What it does about a failure never costs more heat than the failure: a restart keeps the relay off
-for its minimum off time, so there is none before ten minutes of running.
+The remedy never costs more heat than the failure: a restart keeps the relay off for its minimum
+off time, so the device is not restarted before ten minutes of running.
 
-Out of memory: first the readings go from RAM to flash, then the link is taken down and built anew,
-which frees the most, and only then is the device restarted.
+When memory runs out, the readings go from RAM to flash first. The next time the link is taken down
+and built anew, which frees the most. Only then is the device restarted.
 """
 
 import asyncio
@@ -25,19 +25,20 @@ _WATCHDOG_MS = const(30000)
 _IN_A_ROW_MS = const(600000)  # deaths that are closer than this have one cause
 _MOST_DEATHS = const(5)
 _NOT_BEFORE_MS = const(600000)  # of uptime: no restart of the device
-# What was done about a lack of memory gets this long to help, and is forgotten after the second.
+# What was done about a lack of memory has the first of these times to help; it is forgotten after
+# the second.
 _HELP_MS = const(10000)
 _FORGET_MS = const(600000)
 
-_log = Log("app")
+_log = Log("supervisor")
 
 
-class Task:
-    """One task. What it runs sets `alive_ms` to the uptime whenever it has got on."""
+class _Task:
+    """One task, and how it fares."""
 
-    def __init__(self, name: str, start, silence_ms: int, source):
+    def __init__(self, name: str, run, silence_ms: int, source):
         self.name = name
-        self.start = start
+        self.run = run
         self.silence_ms = silence_ms
         self.source = source or self
         self.alive_ms = 0
@@ -47,14 +48,14 @@ class Task:
 
 
 class Supervisor:
-    """restarts: how often a task had to be started again.
-
-    watchdog: made by `watchdog(timeout_ms)`, the board's; it is fed as long as all tasks get on.
-    spill: called to bring the readings in RAM to flash; safe: called when the regulation died,
-    and first of all when everything ends.
-    """
+    """restarts: how often a task had to be started again."""
 
     def __init__(self, watchdog, spill, safe):
+        """`watchdog(timeout_ms)`: starts the board's, which is fed as long as all tasks get on.
+
+        `spill()`: brings the readings in RAM to flash. `safe()`: called when the regulation died,
+        and first of all when everything ends.
+        """
         self._watchdog = watchdog
         self._spill = spill
         self._safe = safe
@@ -65,15 +66,13 @@ class Supervisor:
         self._restart_ms = 0
         self.restarts = 0
 
-    def add(self, name: str, start, silence_ms: int = 0, source=None) -> Task:
-        """Run the coroutine `start(task)` for ever.
+    def add(self, name: str, run, silence_ms: int = 0, source=None) -> None:
+        """Run the coroutine `run()` for ever.
 
-        It stands still if `source.alive_ms`, or that of the task, is older than `silence_ms`; 0
-        where that says nothing.
+        It stands still if `source.alive_ms`, the uptime at which it last got on, is older than
+        `silence_ms`; 0 for a task of which that says nothing.
         """
-        task = Task(name, start, silence_ms, source)
-        self._tasks.append(task)
-        return task
+        self._tasks.append(_Task(name, run, silence_ms, source))
 
     async def run(self) -> str:
         """Run all tasks; returns, with the reason, when the device is to be restarted.
@@ -90,7 +89,9 @@ class Supervisor:
                 if self._why and now >= self._restart_ms:
                     break
                 if now - looked > _LATE_MS:
-                    self._excuse(now - looked)
+                    # What held up the whole loop held up the tasks as well.
+                    for task in self._tasks:
+                        task.source.alive_ms += now - looked
                 looked = now
                 if self._look(now):
                     watchdog.feed()
@@ -102,23 +103,19 @@ class Supervisor:
             await asyncio.sleep_ms(_END_MS)
         return self._why
 
-    def restart(self, why: str, at_ms: int = 0) -> None:
-        """Ask for a restart of the device, at that uptime or within about a second.
-
-        The first reason counts.
+    def restart(self, why: str = "command", at_ms: int = 0) -> None:
+        """Ask for a restart of the device, at that uptime or within about a second: what is being
+        answered is answered first. The first reason counts.
         """
         self._restart_ms = min(self._restart_ms, at_ms) if self._why else at_ms
         self._why = self._why or why
 
-    def failed(self, task: Task, error) -> None:
-        """`task` met an error that it can live with: only a lack of memory concerns the others."""
+    def failed(self, name: str, error) -> None:
+        """The task of that name met an error that it can live with. Only a lack of memory concerns
+        the others.
+        """
         if isinstance(error, MemoryError):
-            self._out_of_memory(uptime.ms(), task)
-
-    def _excuse(self, late_ms: int):
-        """Whatever held up the whole loop, it held up the tasks as well."""
-        for task in self._tasks:
-            task.source.alive_ms += late_ms
+            self._out_of_memory(uptime.ms(), name)
 
     def _look(self, now: int) -> bool:
         """Whether every task gets on; one that does not is started anew."""
@@ -134,23 +131,23 @@ class Supervisor:
                 self._launch(task, _RESTART_MS)
         return fine
 
-    def _launch(self, task: Task, delay_ms: int):
+    def _launch(self, task: _Task, delay_ms: int):
         task.source.alive_ms = uptime.ms() + delay_ms
         task.running = asyncio.create_task(self._keep(task, delay_ms))
 
-    async def _keep(self, task: Task, delay_ms: int):
+    async def _keep(self, task: _Task, delay_ms: int):
         while True:
             await asyncio.sleep_ms(delay_ms)
             task.source.alive_ms = uptime.ms()
             delay_ms = _RESTART_MS
             try:
-                await task.start(task)
+                await task.run()
                 _log.error("%s ended", task.name)
             except Exception as error:
                 if task.name == "regulation":
                     self._safe()
                 if isinstance(error, MemoryError):
-                    self._out_of_memory(uptime.ms(), task)
+                    self._out_of_memory(uptime.ms(), task.name)
                 else:
                     _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
                     sys.print_exception(error)
@@ -158,7 +155,7 @@ class Supervisor:
             self._died(task, uptime.ms())
             task.source.alive_ms = uptime.ms() + delay_ms
 
-    def _died(self, task: Task, now: int):
+    def _died(self, task: _Task, now: int):
         self.restarts += 1
         if now - task.died_ms > _IN_A_ROW_MS:
             task.deaths = 0
@@ -168,8 +165,8 @@ class Supervisor:
             _log.error("%s died %d times: restarting", task.name, task.deaths)
             self.restart("failure")
 
-    def _out_of_memory(self, now: int, task: Task):
-        """Do the next thing against it. Allocates next to nothing before something is freed."""
+    def _out_of_memory(self, now: int, name: str):
+        """Take the next measure. Allocates next to nothing before something is freed."""
         gc.collect()
         if self._short and now - self._short_ms < _HELP_MS:
             return
@@ -180,15 +177,15 @@ class Supervisor:
         try:
             if self._short == 1:
                 self._spill()
-                _log.error("%s: out of memory; the readings in RAM went to flash", task.name)
+                _log.error("%s: out of memory; the readings in RAM went to flash", name)
             elif self._short == 2:
-                for other in self._tasks:
-                    if other.name == "link" and other is not task:
-                        other.running.cancel()
-                        self._launch(other, _RESTART_MS)
-                _log.error("%s: out of memory; the link is built anew", task.name)
+                for task in self._tasks:
+                    if task.name == "link" and name != "link":
+                        task.running.cancel()
+                        self._launch(task, _RESTART_MS)
+                _log.error("%s: out of memory; the link is built anew", name)
             elif now >= _NOT_BEFORE_MS:
                 self.restart("memory")
-                _log.error("%s: out of memory again: restarting", task.name)
+                _log.error("%s: out of memory again: restarting", name)
         except Exception as error:  # that it could not even do this is no reason to stop
             sys.print_exception(error)

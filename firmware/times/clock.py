@@ -1,20 +1,21 @@
 """UTC in milliseconds, built on the uptime counter, so that no step of it can disorder readings.
 
-The clock is the uptime plus an offset. The offset is unknown until somebody who knows the time
-says so (`link.sntp`, or the operating system); until then readings carry the uptime alone, and are
-dated afterwards.
+The clock is the uptime plus an offset. The offset is unknown until link.sntp, or the operating
+system, has told the time. Until then readings carry the uptime alone; they are dated afterwards.
 """
 
 import time
+
+from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.times.calendar import DAY_S, iso
 
-# Corrections below a second are spread out: 1 ms in 32, so that the distance of two readings is
-# never wrong by more than 3 %. Larger ones are a clock that was wrong: it is set.
-_STEP_MS = 1000
-_SLEW_SHIFT = 5
+# A correction below a second is spread out, 1 ms in 32, so that the distance of two readings is
+# never wrong by more than 3 %. A larger one means that the clock was wrong: it is set.
+_STEP_MS = const(1000)
+_SLEW_SHIFT = const(5)
 
 
 def epoch_s(gmtime) -> int:
@@ -29,7 +30,7 @@ class Clock:
     """Milliseconds since 1970, once they are known."""
 
     def __init__(self, uptime_ms=uptime.ms, counter_ms=None):
-        """`counter_ms`: the board's own counter of ms, that a restart may survive; see era.py."""
+        """`counter_ms`: the board's own counter of ms, which goes on over some restarts."""
         self.uptime_ms = uptime_ms
         self.known = False
         self.first_offset = 0  # dates what was read before the clock was known
@@ -39,14 +40,14 @@ class Clock:
         self._log = Log("clock")
 
     def now(self) -> int:
-        """Milliseconds since 1970 when `known`, else of the board's counter, or of uptime."""
+        """Milliseconds since 1970 if `known`, else those of the board's counter, or the uptime."""
         up = self.uptime_ms()
         if self._owed:
             self._slew(up)
         return up + self._offset
 
     def set(self, utc_ms: int, at_ms: int):
-        """Somebody says that it was `utc_ms` when the uptime was `at_ms`."""
+        """It was `utc_ms` when the uptime was `at_ms`."""
         offset = utc_ms - at_ms
         if not self.known:
             self.known = True
@@ -67,7 +68,7 @@ class Clock:
         step = (up - self._slewed_at) >> _SLEW_SHIFT
         if not step:
             return
-        self._slewed_at += step << _SLEW_SHIFT  # what is left of 32 ms counts the next time
+        self._slewed_at += step << _SLEW_SHIFT  # the rest of 32 ms counts the next time
         if self._owed > 0:
             step = min(step, self._owed)
             self._offset += step
@@ -76,14 +77,6 @@ class Clock:
             step = min(step, -self._owed)
             self._offset -= step
             self._owed += step
-
-
-def counter_ms() -> int:
-    """The operating system's clock as it is, right or wrong.
-
-    On an ESP32 it begins in 2000 at power-on, and goes on over every other kind of reset.
-    """
-    return time.time_ns() // 1000000
 
 
 def system_ms() -> int:

@@ -44,7 +44,7 @@ def test_a_failing_sensor_is_told_once_and_the_others_go_on(device, platform):
     before = len(platform.points("temperature"))
 
     device.start()
-    device.wait_log("E counter: no reading: cannot use counter.txt")
+    device.wait_log("E sampler counter: no reading: cannot use counter.txt")
     wait(lambda: len(platform.points("temperature")) > before + 4, "further temperatures")
     assert len([line for line in device.log if "no reading" in line]) == 1
     (device.folder / "counter.txt").rmdir()
@@ -65,14 +65,14 @@ def value(self, real=room.Driver.value):
 room.Driver.value = value
 """)
     device.wait_log("relay on")
-    device.wait_log("W app: fault: no reading")
+    device.wait_log("W loop: fault: no reading")
     wait(lambda: latest(platform, "fault") == "no reading", "the fault, told")
     wait(lambda: latest(platform, "relay") is False, "the relay off")
     device.wait_log("the fault is over")
     wait(lambda: latest(platform, "fault") == "none", "the end of the fault, told")
     wait(lambda: latest(platform, "relay") is True, "the relay on")
     told = [line for line in device.log if "relay" in line or "fault" in line]
-    at = next(i for i, line in enumerate(told) if "W app: fault" in line)
+    at = next(i for i, line in enumerate(told) if "W loop: fault" in line)
     assert "relay off" in told[at - 1], "off first: " + "\n".join(told)
 
 

@@ -85,7 +85,7 @@ def check_counted(device, platform):
         there = {value for _, _, value in platform.points(prop)}
         gone += len(set(range(device.counted(prop)[-1])) - there)
     told = [
-        re.search("W app: ([0-9]+) readings that were only in RAM", line) for line in device.log
+        re.search("W intake: ([0-9]+) readings that were only in RAM", line) for line in device.log
     ]
     counted = sum(int(found[1]) for found in told if found)
     assert 0 < gone <= counted

@@ -86,6 +86,8 @@ _DEFAULT_PROPERTIES = {
     "uptime": {"type": "number"},
     "freeheap": {"type": "number"},
     "lowheap": {"type": "number"},
+    "freeidf": {"type": "number"},
+    "largestidf": {"type": "number"},
     "waiting": {"type": "number"},
     "spilled": {"type": "number"},
     "dropped": {"type": "number"},

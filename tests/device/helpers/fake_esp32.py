@@ -1,7 +1,7 @@
 """The parts of an ESP32 that no computer has, as strict as the real ones.
 
-`install()` puts stand-ins for `machine`, `network` and `onewire` into sys.modules; a use that the
-real ones refuse, they refuse as well, and what a relay would feel, they record.
+`install()` puts stand-ins for `machine`, `network`, `esp32` and `onewire` into sys.modules. They
+refuse what the real ones refuse, and record what a relay would feel.
 """
 
 import sys
@@ -65,10 +65,6 @@ class Machine:
     resets = 0
 
     @staticmethod
-    def unique_id():
-        return b"\x24\x6f\x28\x01\x02\x03"
-
-    @staticmethod
     def reset_cause():
         return Machine.cause
 
@@ -87,10 +83,13 @@ class WLAN:
     scan_ms = 0
     scan_error = None
     stuck = 0  # how many times connect raises although nothing is under way
+    error = None  # what the driver says instead of making the radio
 
     def __init__(self, interface):
         if interface != Network.STA_IF:
             raise ValueError("invalid WLAN interface identifier")
+        if WLAN.error:
+            raise RuntimeError(WLAN.error)
         self.history = []
         self.on = False
         self._idle()
@@ -153,6 +152,17 @@ class Network:
     WLAN = WLAN
 
 
+class Esp32:
+    HEAP_DATA = 4
+    regions = []  # (size, free, largest free block, least free ever) of each
+
+    @staticmethod
+    def idf_heap_info(capabilities):
+        if capabilities != Esp32.HEAP_DATA:
+            raise ValueError
+        return Esp32.regions
+
+
 class OneWireModule:
     class OneWire:
         def __init__(self, pin):
@@ -164,4 +174,5 @@ class OneWireModule:
 def install():
     sys.modules["machine"] = Machine
     sys.modules["network"] = Network
+    sys.modules["esp32"] = Esp32
     sys.modules["onewire"] = OneWireModule

@@ -3,7 +3,7 @@
 import sys
 import time as system_time
 
-from firmware.base.uptime import Uptime
+from firmware.base import uptime
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock, system_ms
 from model import T0, Time, known_clock, parse
@@ -145,19 +145,31 @@ def test_the_epoch_is_derived_from_gmtime():
     assert module.epoch_s(Port2000.gmtime) == _2000_S
 
 
-def test_uptime_goes_on_where_ticks_wrap():
-    ticks = [_30 - 50]
+class WrappingTicks:
+    """Stands for the module time: an ESP32's ticks, which wrap at 2**30."""
 
-    def diff(a, b):
+    now = _30 - 50
+
+    def ticks_ms(self):
+        return self.now
+
+    def ticks_diff(self, a, b):
         return (a - b + _30 // 2) % _30 - _30 // 2
 
-    uptime = Uptime(lambda: ticks[0], diff)
-    clock = Clock(uptime.ms)
-    clock.set(T0, uptime.ms())
-    last = T0
-    for _ in range(4000):
-        ticks[0] = (ticks[0] + 1000003) % _30
-        now = clock.now()
-        assert now == last + 1000003
-        last = now
-    assert last > T0 + 3 * _30
+
+def test_uptime_goes_on_where_ticks_wrap():
+    kept = uptime.time, uptime._last
+    uptime.time = ticks = WrappingTicks()
+    uptime._last = ticks.now
+    try:
+        clock = Clock(uptime.ms)
+        clock.set(T0, uptime.ms())
+        last = T0
+        for _ in range(4000):
+            ticks.now = (ticks.now + 1000003) % _30
+            now = clock.now()
+            assert now == last + 1000003
+            last = now
+        assert last > T0 + 3 * _30
+    finally:
+        uptime.time, uptime._last = kept

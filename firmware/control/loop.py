@@ -1,0 +1,66 @@
+"""Once a second: the program, the thermostat and the relays; then whoever else is to be called.
+
+Knows no network: what it reports of the regulation, it hands to `tell`.
+"""
+
+import asyncio
+
+from micropython import const
+
+from firmware.base import uptime
+from firmware.base.log import Log
+
+_EVERY_MS = const(1000)
+
+
+class Loop:
+    """The regulation's task. alive_ms: the uptime at which it last got on."""
+
+    def __init__(self, regulation, program, clock, tell, changed, also, late):
+        """`regulation`, `program`: None on a device that regulates nothing.
+
+        `tell(name, value)`: told of each change of a property of the regulation. `changed(names)`:
+        told what the program has changed. `also`: functions to call with the uptime in ms, after
+        the regulation. `late(ms)`: told by how much each step is late.
+        """
+        self._regulation = regulation
+        self._program = program
+        self._clock = clock
+        self._tell = tell
+        self._changed = changed
+        self._also = also
+        self._late = late
+        self.alive_ms = 0
+
+    async def run(self):
+        due = uptime.ms()
+        while True:
+            now = self.alive_ms = uptime.ms()
+            self._late(now - due)
+            self.step(now)
+            due += _EVERY_MS
+            await asyncio.sleep_ms(max(0, due - uptime.ms()))
+
+    def step(self, now_ms: int):
+        if self._regulation:
+            utc_s = self._clock.now() // 1000 if self._clock.known else None
+            names = self._program.step(utc_s, now_ms)
+            if names:
+                self._changed(names)
+            self._regulation.step(now_ms)
+            for name, value in self._regulation.changes():
+                self._tell(name, value)
+                self._log(name, value)
+        for also in self._also:
+            also(now_ms)
+
+    def _log(self, name, value):
+        log = Log("loop")
+        temp_c = self._regulation.thermostat.temp_c
+        if type(value) is bool:
+            now_c = "no temperature" if temp_c is None else "%.1f °C" % temp_c
+            log.info("%s %s: %s", name, "on" if value else "off", now_c)
+        elif value != "none":
+            log.warning("fault: %s", value)
+        elif temp_c is not None:
+            log.info("the fault is over")

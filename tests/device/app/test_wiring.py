@@ -1,0 +1,145 @@
+"""What the whole firmware makes first, what it reports, and that nothing keeps the settings."""
+
+import asyncio
+import os
+import sys
+
+from firmware import app
+from firmware.board import board
+from firmware.config import check, load
+from firmware.points import queue as queue_module
+
+HEAP = "512K"
+
+
+class Order:
+    """A board that notes what is made of it, in its order."""
+
+    def __init__(self, made):
+        self.made = made
+
+    def __getattr__(self, name):
+        self.made.append(name)
+        return getattr(board, name)
+
+
+def settings(**changes):
+    given = {
+        "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},
+        "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
+        "https": {"url": "http://127.0.0.1:1"},
+        "time": {"ntp": []},
+        "buffer": {"flash_kib": 64, "ram_points": 64},
+        "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.1}],
+        "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "min_off_s": 0},
+        "health": {"every_s": 1},
+    }
+    given.update(changes)
+    checked, problems = check.check(given)
+    assert not problems, problems
+    return checked
+
+
+def logged(call):
+    lines = []
+    log = sys.modules["firmware.base.log"]
+    log.print = lambda line: lines.append(line[13:])
+    try:
+        call()
+    finally:
+        del log.print
+    return lines
+
+
+def made_by(**changes):
+    """The App, and in which order it used the board and made the buffer."""
+    made = []
+    real = queue_module.Queue.__init__
+
+    def init(self, *arguments, **named):
+        made.append("Queue")
+        real(self, *arguments, **named)
+
+    app.board = Order(made)
+    queue_module.Queue.__init__ = init
+    try:
+        built = app.App(settings(**changes))
+    finally:
+        app.board = board
+        queue_module.Queue.__init__ = real
+    return built, made
+
+
+def test_the_relay_is_first_then_the_radio_and_then_whatever_needs_memory():
+    _, made = made_by()
+    assert made[:2] == ["Output", "Wifi"], made
+    assert made.index("Queue") > 1
+
+
+def test_the_radio_is_first_where_nothing_is_regulated():
+    _, made = made_by(thermostat=None)
+    assert made[0] == "Wifi" and "Output" not in made, made
+
+
+def run_for(built, ms):
+    """Run its tasks for so long; what they log."""
+
+    async def main():
+        running = asyncio.create_task(built.main())
+        await asyncio.sleep_ms(ms)
+        running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            pass
+
+    try:
+        return logged(lambda: asyncio.run(main()))
+    finally:
+        built.safe()
+        asyncio.new_event_loop()
+
+
+def test_nothing_needs_the_settings_once_everything_is_built():
+    given = settings()
+    built = app.App(given)
+    given.clear()
+    lines = run_for(built, 1500)
+    assert any("loop: relay on" in line for line in lines), lines
+    wrong = [line for line in lines if "died" in line or "KeyError" in line or "reading:" in line]
+    assert not wrong, lines
+
+
+def test_the_number_of_readings_that_only_ram_has_outlives_the_process():
+    built = app.App(settings())
+    assert board.Retained().get() == 0
+    run_for(built, 700)
+    kept = board.Retained().get()
+    assert kept >= 3, kept
+    lines = logged(lambda: app.App(settings()))
+    assert "W intake: %d readings that were only in RAM are lost" % kept in lines, lines
+
+
+def test_what_is_in_ram_goes_to_flash_at_the_end():
+    built = app.App(settings())
+    run_for(built, 500)
+    built.stop()
+    assert board.Retained().get() == 0
+    assert any(name.endswith(".seg") for name in os.listdir("journal"))
+
+
+def test_the_memory_is_told_at_the_start():
+    lines = logged(lambda: app.App(settings()))
+    assert any(line.startswith("I health: memory: heap ") for line in lines), lines
+
+
+def test_the_default_configuration_runs():
+    """As the README's first example has it, but for the driver."""
+    with open("config.json", "w") as file:
+        file.write(
+            '{"device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},'
+            ' "sensors": [{"prop": "temperature", "driver": "room"}]}'
+        )
+    found, problems = load.load_good()
+    assert not problems, problems
+    app.App(found)
