@@ -23,7 +23,7 @@ import json
 from firmware.config import check, schema
 from firmware import sensors
 from firmware.base import kinds
-from firmware.commands import door as commands
+from firmware.commands import table
 
 def show(table, prefix, rows):
     for key, kind, limits, unit, default, meaning in rows:
@@ -43,7 +43,7 @@ for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
     show("driver " + driver, "sensors[].", module.KEYS)
-for name, kind, limits, unit, part, meaning in commands.COMMANDS:
+for name, kind, limits, unit, owner, lasts, meaning in table.COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))
