@@ -33,7 +33,7 @@ damaged        queue       damaged
 lost           queue       lost
 undated        queue       undated
 rejected       uplink      rejected
-transport      uplink      transport
+transport      uplink      carrier
 reconnections  uplink      reconnections
 unverified     uplink      unverified
 rssi           wifi        rssi
