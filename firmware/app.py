@@ -17,7 +17,8 @@ from firmware.base.log import Log
 from firmware.board import board
 from firmware.commands import door as commands
 from firmware.commands.store import Store
-from firmware.config import change, load, trial
+from firmware.config import change, load
+from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.link import sntp
 from firmware.link.uplink import Uplink
@@ -30,7 +31,6 @@ from firmware.times.clock import Clock
 
 _REGULATE_MS = const(1000)
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
-_CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
 # Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
 _REGULATION_SILENCE_MS = const(10000)
 _LINK_SILENCE_MS = const(180000)
@@ -45,8 +45,8 @@ def run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
-        trial.begin()
-        app = App(_settings())
+        trial = Trial()
+        app = App(load.wait_for_good(trial), trial)
         app.pauses.install()
         why = asyncio.run(app.main())
         app.stop()
@@ -70,27 +70,11 @@ def run():
         asyncio.new_event_loop()
 
 
-def _settings() -> dict:
-    """The configuration, or the last good one; where there is neither, wait for one."""
-    told = None
-    while True:
-        settings, problems = load.load_good()
-        if problems != told:
-            for problem in problems:
-                _log.error("%s", problem)
-            told = problems
-        if settings:
-            if problems:
-                _log.warning("running on the last good configuration, config.good.json")
-            gc.collect()
-            return settings
-        time.sleep_ms(_CONFIGURE_MS)
-
-
 class App:
     """One thermostat: its parts, for `health` and the commands to look at, and its tasks."""
 
-    def __init__(self, settings: dict):
+    def __init__(self, settings: dict, trial: Trial):
+        self._trial = trial
         regulated = settings["thermostat"]
         # First of all, so that the relays' pins have a defined level.
         self.regulation = self.thermostat = self.program = None
@@ -170,7 +154,7 @@ class App:
         add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
         if self._reported:
             add("health", self._report)
-        if trial.pending():
+        if self._trial.pending():
             add("trial", self._try_configuration)
         return await self.supervisor.run()
 
@@ -201,7 +185,7 @@ class App:
 
     def propose(self, part: dict) -> tuple:
         """Put a part of a configuration on trial; see config.change."""
-        return change.propose(part, self.reached())
+        return change.propose(self._trial, part, self.reached())
 
     def identify(self, seconds: int):
         """Blink, so that somebody in front of several devices sees which one this is."""
@@ -324,15 +308,16 @@ class App:
 
     async def _try_configuration(self, task):
         """Keep a configuration that came as a command only if the platform is reached with it."""
-        if await trial.is_kept(self.reached, self._confirm_ms):
-            program = self.program
-            if program and program.preset != "manual":
-                # What it says of the preset's set points.
-                program.put("preset", program.preset, program.decided_s)
-            self._commands.configured()
-        else:
-            self.restart("config")
-        await asyncio.Event().wait()
+        await self._trial.run(
+            self.reached, self._confirm_ms, self._kept, lambda: self.restart("config")
+        )
+
+    def _kept(self):
+        program = self.program
+        if program and program.preset != "manual":
+            # What the configuration says of the preset's set points.
+            program.put("preset", program.preset, program.decided_s)
+        self._commands.configured()
 
 
 def _range_of(settings: dict, prop: str):

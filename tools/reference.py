@@ -20,30 +20,31 @@ from tools import ROOT, ToolError, micropython
 # Runs inside MicroPython.
 _PRINT_ROWS = """
 import json
-from firmware.config import check, schema
 from firmware import sensors
 from firmware.base import kinds
-from firmware.commands import door as commands
+from firmware.commands.table import COMMANDS
+from firmware.config import schema
 
-def show(table, prefix, rows):
+def show(table, section, prefix, rows):
     for key, kind, limits, unit, default, meaning in rows:
         name = prefix + key
-        row = {"table": table, "name": name, "kind": kind, "meaning": meaning}
-        row["expected"] = check.expected(kind, limits, unit)
+        row = {"table": table, "name": name, "kind": kind, "meaning": " ".join(meaning.split())}
+        row["expected"] = kinds.expected(kind, limits, unit)
         row["required"] = default is ...
         row["default"] = None if default is ... else default
         print(json.dumps(row))
+        below = section + key
         if kind == "section":
-            show(table, name + ".", limits)
+            show(table, below + ".", name + ".", schema.rows(schema.section(below)))
         elif kind in ("sections", "sensors"):
-            show(table, name + "[].", limits[1])
+            show(table, below + ".", name + "[].", schema.rows(schema.section(below)))
 
-show("configuration", "", schema.SCHEMA)
+show("configuration", "", "", schema.rows(schema.section()))
 for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
-    show("driver " + driver, "sensors[].", module.KEYS)
-for name, kind, limits, unit, part, meaning in commands.COMMANDS:
+    show("driver " + driver, "sensors.", "sensors[].", schema.rows(module.KEYS))
+for name, kind, limits, unit, part, meaning in COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))

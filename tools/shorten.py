@@ -5,7 +5,8 @@ size. A third of the firmware's names begin with an underscore, and nobody outsi
 uses them: so the first of each module can all be `_a`, the second ones `_b`, and so on. Only the
 name of a private function in a traceback is a short one; files and lines are as they were.
 
-Meanings: the last column of the tables of keys and commands, which goes into the README.
+Meanings: the last column of the tables of keys and commands, which goes into the README. Of the
+tables that are texts, also the blanks that align their columns.
 """
 
 import ast
@@ -16,7 +17,8 @@ import string
 import tokenize
 from collections.abc import Iterator
 
-_COLUMNS = 6  # of a row in a table
+_COLUMNS = 6  # of a row in a table of tuples
+_CELLS = 4  # of a row in a table that is a text, before its meaning
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 # Names with an underscore that MicroPython's own modules have.
 _FOREIGN = {"_io_queue", "_thread", "_mpy"}
@@ -37,7 +39,7 @@ def shorten(source: str) -> str:
     names: dict[str, str] = {}
     supply = ("_" + "".join(few) for n in (1, 2) for few in itertools.product(letters, repeat=n))
     lines = source.splitlines(keepends=True)
-    edits = list(_meanings(tree, lines))
+    edits = [*_meanings(tree, lines), *_tables(tree, lines)]
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.NAME and _is_private(token.string):
             if token.string not in names:
@@ -50,7 +52,7 @@ def shorten(source: str) -> str:
 
 
 def _meanings(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
-    """The edits that empty the last column of the module's tables, a line each."""
+    """The edits that empty the last column of the module's tables of tuples, a line each."""
     rows = [
         row
         for node in ast.walk(tree)
@@ -68,6 +70,34 @@ def _meanings(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
                 columns = [len(line[:at].decode()) for at in (start, end)]
                 text = '""' if number == last.lineno else ""
                 yield (number, columns[0]), (number, columns[1]), text
+
+
+def _tables(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
+    """The edits that leave the bare cells of the module's tables that are texts, a line each.
+
+    A row goes on in the next line after a backslash, and only its meaning may.
+    """
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
+            continue
+        text = node.value.value
+        if not isinstance(text, str) or text.partition("\n")[0].count("|") < _CELLS:
+            continue
+        in_meaning = False
+        for number in range(node.value.lineno + 1, node.value.end_lineno or 0):
+            line = lines[number - 1].rstrip("\n")
+            goes_on = line.endswith("\\")
+            cells = [cell.strip() for cell in line.split("|", _CELLS)]
+            if in_meaning:
+                bare = ""
+            elif len(cells) == 1:
+                bare = line  # a section's name
+            elif len(cells) <= _CELLS:
+                raise ShortenError(f"line {number}: a row's cells, all but the meaning, in a line")
+            else:
+                bare = "|".join([*cells[:_CELLS], ""])
+            yield (number, 0), (number, len(line)), bare + "\\" * goes_on
+            in_meaning = goes_on
 
 
 def _is_private(name: str) -> bool:

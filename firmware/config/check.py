@@ -1,156 +1,104 @@
-"""The check of what config.json says against the schema: settings out of it, or problems.
+"""The check of what config.json says against the schema: settings, or problems.
 
 The settings are nested dicts of the file's own shape, with every default filled in. A problem is
 one line that names the key, what was expected, and what was found:
 
     sensors[1].every_s: expected 0.1 to 86400 seconds, got -3
 
-No problem repeats a secret, nor a value that stands where a secret might have been put by mistake.
+No problem repeats a secret, nor a value that stands where a secret may have been put by mistake.
 """
+
+from micropython import const
 
 from firmware import sensors
 from firmware.base import kinds
-from firmware.base.url import parse_host, parse_url
-from firmware.config.schema import RESERVED, SCHEMA
+from firmware.config import schema
 
-_MOST_PROBLEMS = 20  # more would only cost memory: they are mended one at a time
-_LONGEST_KEY = 40  # characters of an unknown key that are repeated
-_PROPERTY = "abcdefghijklmnopqrstuvwxyz0123456789_-$"
+_MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
+_LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
 def check(given: dict) -> tuple:
-    """(settings, problems), as config.load returns them."""
-    problems = _Problems()
-    settings = _section(problems, "", given, SCHEMA)
-    if not problems.lines:
+    """(settings, problems) of what a configuration's file holds; with problems, no settings."""
+    problems = []
+    settings = _section(problems, "", "", given)
+    if not problems:
         _cross_check(problems, settings)
-    return (None if problems.lines else settings), problems.lines
+    return (None if problems else settings), problems
 
 
-def fits(kind: str, limits, value) -> bool:
-    """values.fits, for the schema's own kinds as well."""
-    if kind == "url":
-        return _flaw_of_url(limits, value) is None
-    if kind == "hosts":
-        return type(value) is list and len(value) <= limits and all(map(_is_host, value))
-    if kind == "id":
-        return kinds.fits("text", limits, value) and not any(c in "/+# " for c in value)
-    if kind == "property":
-        return kinds.fits("text", limits, value) and all(c in _PROPERTY for c in value)
-    if kind in ("zone", "schedule"):
-        return _flaw_by_use(kind, value) is None
-    return kinds.fits(kind, limits, value)
-
-
-def expected(kind: str, limits, unit: str) -> str:
-    """values.expected, for the schema's own kinds as well."""
-    if kind == "section":
-        return "an object"
-    if kind in ("sections", "sensors"):
-        return "a list of at most %d objects" % limits[0]
-    if kind == "zone":
-        return "a rule such as CET-1CEST,M3.5.0,M10.5.0/3"
-    if kind == "url":
-        return " or ".join([scheme + "://host:port" for scheme in limits])
-    if kind == "hosts":
-        return "a list of at most %d host or host:port" % limits
-    if kind == "id":
-        return "%d to %d characters, without / + # and spaces" % limits
-    if kind == "property":
-        return "%d to %d of a-z 0-9 _ - $" % limits
-    return kinds.expected(kind, limits, unit)
-
-
-class _Problems:
-    """The lines about what is wrong, as many as are of use."""
-
-    def __init__(self):
-        self.lines = []
-
-    def add(self, name, text):
-        if len(self.lines) < _MOST_PROBLEMS:
-            self.lines.append("%s: %s" % (name, text))
-        elif len(self.lines) == _MOST_PROBLEMS:
-            self.lines.append("and more: mend these first")
-
-
-def _section(problems, prefix, given, rows, strict=True):
-    """The settings of an object. strict: whether it may have no other keys than its rows."""
-    if strict:
-        keys = [row[0] for row in rows]
-        for key in given:
-            if key not in keys:
-                name = prefix + str(key)[:_LONGEST_KEY]
-                problems.add(name, "unknown key; expected one of " + ", ".join(keys))
+def _section(problems, section, name, given):
+    """The settings of an object. section: its name in the schema; name: its name in messages."""
+    if type(given) is not dict:
+        _unexpected(problems, name, "section", (), "", given)
+        return None
+    prefix = name + "." if name else ""
+    text = schema.section(section)
+    # Of a sensor whose driver is not known, the keys are not known either.
+    all_known = section != "sensors" or given.get("driver") in sensors.DRIVERS
+    if all_known and section == "sensors":
+        text += sensors.driver(given["driver"]).KEYS
     settings = {}
-    for key, kind, limits, unit, default, _ in rows:
-        name = prefix + key
+    for key, kind, limits, unit, default, _ in schema.rows(text):
+        below = section + "." + key if section else key
         if key in given:
             value = given[key]
-            if value is None and default is None and kind == "section":
-                settings[key] = None
-            else:
-                settings[key] = _value(problems, name, value, kind, limits, unit)
         elif default is ...:
-            problems.add(name, "missing; expected " + expected(kind, limits, unit))
-        elif kind == "section" and default is not None:
-            settings[key] = _section(problems, name + ".", default, limits)
+            wanted = kinds.expected(kind, limits, unit)
+            _add(problems, prefix + key, "missing; expected " + wanted)
+            continue
         else:
-            settings[key] = list(default) if isinstance(default, tuple) else default
+            value = default
+        settings[key] = value
+        if kind == "section":
+            if value is not None or default is not None:
+                settings[key] = _section(problems, below, prefix + key, value)
+        elif value is not default:
+            if kind in ("zone", "schedule"):
+                _check_by_use(problems, prefix + key, kind, value)
+            elif not kinds.fits(kind, limits, value):
+                _unexpected(problems, prefix + key, kind, limits, unit, value)
+            elif kind in ("sections", "sensors"):
+                settings[key] = [
+                    _section(problems, below, "%s%s[%d]" % (prefix, key, i), entry)
+                    for i, entry in enumerate(value)
+                ]
+    for key in given:
+        if all_known and key not in settings:
+            keys = ", ".join([row[0] for row in schema.rows(text)])
+            _add(problems, prefix + key[:_LONGEST_KEY], "unknown key; expected one of " + keys)
     return settings
 
 
-def _value(problems, name, value, kind, limits, unit):
-    """The settings under one key, from the value that it has."""
-    if kind == "section":
-        return _object(problems, name, value, limits)
-    if kind in ("sections", "sensors"):
-        most, rows = limits
-        if type(value) is list and len(value) <= most:
-            one = _sensor if kind == "sensors" else _object
-            return [one(problems, "%s[%d]" % (name, i), v, rows) for i, v in enumerate(value)]
-        got = "%d" % len(value) if type(value) is list else _sort(value)
-        problems.add(name, "expected %s, got %s" % (expected(kind, limits, unit), got))
-    elif kind in ("zone", "schedule"):
-        flaw = _flaw_by_use(kind, value)
-        if flaw:
-            where, text = flaw
-            problems.add(name + where, text)
-    elif not fits(kind, limits, value):
-        wanted = expected(kind, limits, unit)
-        problems.add(name, "expected %s, got %s" % (wanted, _got(kind, limits, value)))
-    return value
+def _check_by_use(problems, name, kind, value):
+    """A zone and a schedule have grammars of their own: their readers say what is wrong where.
 
-
-def _flaw_by_use(kind, value):
-    """Of what has a grammar of its own, its reader says where it is wrong, and how; or None."""
+    They are loaded only for a configuration that has them.
+    """
     try:
         if kind == "zone":
-            from firmware.times import zone_rule
+            from firmware.times.zone_rule import read
 
-            zone_rule.read(value)
+            read(value)
         else:
-            from firmware.control import schedule
+            from firmware.control.schedule import compiled
 
-            schedule.compiled(value)
+            compiled(value)
     except ValueError as error:
-        return error.args
-    return None
+        where, text = error.args
+        _add(problems, name + where, text)
 
 
-def _object(problems, name, value, rows, strict=True):
-    if type(value) is dict:
-        return _section(problems, name + ".", value, rows, strict)
-    problems.add(name, "expected an object, got %s" % _sort(value))
-    return None
+def _unexpected(problems, name, kind, limits, unit, value):
+    wanted = kinds.expected(kind, limits, unit)
+    _add(problems, name, "expected %s, got %s" % (wanted, kinds.got(kind, limits, value)))
 
 
-def _sensor(problems, name, value, rows):
-    """A sensor's entry: its driver says which further keys it has."""
-    driver = value.get("driver") if type(value) is dict else None
-    if type(driver) is str and driver in sensors.DRIVERS:
-        return _object(problems, name, value, rows + sensors.driver(driver).KEYS)
-    return _object(problems, name, value, rows, strict=False)
+def _add(problems, name, text):
+    if len(problems) < _MOST_PROBLEMS:
+        problems.append("%s: %s" % (name, text))
+    elif len(problems) == _MOST_PROBLEMS:
+        problems.append("and more: mend these first")
 
 
 def _cross_check(problems, settings):
@@ -158,16 +106,16 @@ def _cross_check(problems, settings):
     properties = [sensor["prop"] for sensor in settings["sensors"]]
     for i, name in enumerate(properties):
         first = properties.index(name)
-        if name in RESERVED:
+        if schema.is_reserved(name):
             text = 'expected a name that the firmware does not use itself, got "%s"' % name
-            problems.add("sensors[%d].prop" % i, text)
+            _add(problems, "sensors[%d].prop" % i, text)
         elif first < i:
             text = 'expected a name of its own, got "%s", which is sensors[%d]' % (name, first)
-            problems.add("sensors[%d].prop" % i, text)
+            _add(problems, "sensors[%d].prop" % i, text)
     thermostat = settings["thermostat"]
     if thermostat and thermostat["sensor"] not in properties:
         text = 'expected the prop of one of the sensors, got "%s"' % thermostat["sensor"]
-        problems.add("thermostat.sensor", text)
+        _add(problems, "thermostat.sensor", text)
     elif thermostat:
         every_s = settings["sensors"][properties.index(thermostat["sensor"])]["every_s"]
         _check_thermostat(problems, thermostat, every_s)
@@ -182,7 +130,7 @@ def _check_pins(problems, thermostat, sensors_):
             pin = thermostat[name]["pin"]
             if pin in used:
                 text = "expected a pin of its own, got %d, which is %s's" % (pin, used[pin])
-                problems.add("thermostat.%s.pin" % name, text)
+                _add(problems, "thermostat.%s.pin" % name, text)
             used[pin] = "thermostat." + name
 
 
@@ -192,13 +140,13 @@ def _check_thermostat(problems, thermostat, every_s):
     def more(key, value, least, what):
         if value <= least:
             text = "expected more than %s, got %s" % (what, kinds.shown(value))
-            problems.add("thermostat." + key, text)
+            _add(problems, "thermostat." + key, text)
 
     more("stale_after_s", thermostat["stale_after_s"], every_s, "the sensor's every_s")
     cooler = thermostat["cooler"]
     mode = thermostat["mode"]
     if cooler is None and mode in ("cool", "auto"):
-        problems.add("thermostat.mode", 'expected a cooler for it, got "%s"' % mode)
+        _add(problems, "thermostat.mode", 'expected a cooler for it, got "%s"' % mode)
     if cooler:
         more("dead_band", thermostat["dead_band"], thermostat["hysteresis"], "the hysteresis")
     if mode == "auto":
@@ -206,7 +154,7 @@ def _check_thermostat(problems, thermostat, every_s):
         if thermostat["setpoint_cool"] < least:
             text = "expected at least setpoint + dead_band, %s, got %s"
             text %= (kinds.shown(least), kinds.shown(thermostat["setpoint_cool"]))
-            problems.add("thermostat.setpoint_cool", text)
+            _add(problems, "thermostat.setpoint_cool", text)
     if thermostat["max_on_s"]:
         more("max_on_s", thermostat["max_on_s"], thermostat["min_on_s"], "min_on_s, or 0")
         more("min_off_s", thermostat["min_off_s"], 0, "0, as max_on_s is not 0")
@@ -216,51 +164,9 @@ def _check_thermostat(problems, thermostat, every_s):
         off_s = thermostat["min_off_s"]
         if on_s < thermostat["min_on_s"]:
             text = "expected at least min_on_s, got %s" % kinds.shown(on_s)
-            problems.add("thermostat.failsafe.on_s", text)
+            _add(problems, "thermostat.failsafe.on_s", text)
         more("failsafe.every_s", failsafe["every_s"], on_s + off_s, "on_s + min_off_s")
     pi = thermostat["pi"]
     if thermostat["regulator"] == "pi":
         least = thermostat["min_on_s"] + thermostat["min_off_s"]
         more("pi.cycle_s", pi["cycle_s"], least, "min_on_s + min_off_s")
-
-
-def _got(kind, limits, value):
-    """A value that does not fit, in words; never a secret."""
-    if kind == "secret":
-        return "(hidden)"
-    if kind == "choices" and type(value) is list:
-        return kinds.shown(next(choice for choice in value if choice not in limits))
-    if kind != "url" or type(value) is not str:
-        return kinds.shown(value)
-    # A password in a URL stands before an @.
-    text = "(hidden)" if "@" in value else kinds.shown(value)
-    return "%s: %s" % (text, _flaw_of_url(limits, value))
-
-
-def _flaw_of_url(schemes, value):
-    """What is wrong with a URL, or None."""
-    if type(value) is not str:
-        return "it is no text"
-    try:
-        scheme = parse_url(value)[0]
-    except ValueError as error:
-        return str(error)
-    return None if scheme in schemes else "its scheme is none of these"
-
-
-def _is_host(value):
-    try:
-        return type(value) is str and bool(parse_host(value, 123))
-    except ValueError:
-        return False
-
-
-def _sort(value):
-    """What a value is, where the value itself must not be shown."""
-    if value is None:
-        return "null"
-    if type(value) is bool:
-        return "true or false"
-    if type(value) in (int, float):
-        return "a number"
-    return "a text" if type(value) is str else kinds.shown(value)

@@ -5,8 +5,8 @@ A driver is a module `firmware/sensors/<name>.py` with
     MEASURES  what its readings are, and their unit
     RANGE     (lowest, highest) that the sensor can measure at all, None where there are no limits:
               what is outside is a fault of the sensor, and not regulated by
-    KEYS      the keys of its own in an entry of config.json's `sensors`, as rows of the same
-              shape as the schema's (firmware/config/schema.py)
+    KEYS      the keys of its own in an entry of config.json's `sensors`, a text of rows as in
+              firmware/config/schema.py
     Driver    a class made from such an entry, every key filled in, that follows `Sensor`
 
 and its name in DRIVERS. A driver knows its bus and nothing else; one that the configuration does

@@ -106,6 +106,38 @@ def test_the_meanings_of_a_tables_rows_are_left_out_and_nothing_else():
     assert shortened(source).count("\n") == textwrap.dedent(source).count("\n")
 
 
+def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
+    source = """\
+    \'\'\'A table:
+
+        key | kind | limits and unit | default | meaning
+    \'\'\'
+    _KEYS = \'\'\'\\
+    pin    | whole number | 0 to 48 °C | required | what °C it is
+    active | choice       | ["a", "b"] | "a b"    | \\
+        which; over \\
+        three lines
+
+    [more]
+    pi     | section      |            | {}       | a | b
+    \'\'\'
+    AFTER = "a | b"
+    """
+    space = {}
+    exec(shortened(source), space)
+    assert space["_a"].splitlines() == [
+        "pin|whole number|0 to 48 °C|required|",
+        'active|choice|["a", "b"]|"a b"|',
+        "",
+        "[more]",
+        "pi|section||{}|",
+    ]
+    assert space["AFTER"] == "a | b"
+    assert shortened(source).count("\n") == textwrap.dedent(source).count("\n")
+    with pytest.raises(ShortenError, match="line 7: a row's cells"):
+        shortened(source.replace("choice       |", "choice"))
+
+
 def test_the_names_of_the_whole_firmware_fit_in_a_pool_that_is_not_doubled(tmp_path):
     """1,260 names fill MicroPython's first six pools; the seventh takes 15 KB."""
     out = build(ROOT, tmp_path / "device")
