@@ -75,7 +75,8 @@ def _meanings(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
 def _tables(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
     """The edits that leave the bare cells of the module's tables that are texts, a line each.
 
-    A row goes on in the next line after a backslash, and only its meaning may.
+    A row goes on in the next line after a backslash, and only its meaning may. Its indentation
+    stays: it tells the section of the row.
     """
     for node in tree.body:
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
@@ -88,14 +89,12 @@ def _tables(tree: ast.Module, lines: list[str]) -> Iterator[tuple]:
             line = lines[number - 1].rstrip("\n")
             goes_on = line.endswith("\\")
             cells = [cell.strip() for cell in line.split("|", _CELLS)]
-            if in_meaning:
-                bare = ""
-            elif len(cells) == 1:
-                bare = line  # a section's name
-            elif len(cells) <= _CELLS:
-                raise ShortenError(f"line {number}: a row's cells, all but the meaning, in a line")
-            else:
-                bare = "|".join([*cells[:_CELLS], ""])
+            bare = ""
+            if line and not in_meaning:
+                if len(cells) <= _CELLS:
+                    raise ShortenError(f"line {number}: a row has its cells in one line")
+                indent = len(line) - len(line.lstrip())
+                bare = " " * indent + "|".join([*cells[:_CELLS], ""])
             yield (number, 0), (number, len(line)), bare + "\\" * goes_on
             in_meaning = goes_on
 

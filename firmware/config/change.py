@@ -4,6 +4,7 @@ The part is a JSON merge patch (RFC 7396): objects merge, null removes a key, so
 holds, and everything else replaces what was there, lists as a whole.
 """
 
+import io
 import json
 import os
 
@@ -11,7 +12,7 @@ from micropython import const
 
 from firmware.base import files
 from firmware.config import check, load, schema
-from firmware.config.trial import CONFIG, GOOD, OLD, WAYS, Trial
+from firmware.config.trial import CONFIG, GOOD, OLD, WAYS
 
 _SHARED = ("device", "wifi", "tls", "time")  # what every way to the platform depends on
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
@@ -19,14 +20,14 @@ _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
 
 
-def propose(trial: Trial, part: dict, worked: list) -> tuple:
+def propose(trial, part: dict, worked: list) -> tuple:
     """Put the configuration in force, changed by a part, on trial: it counts after a restart.
 
     worked: the ways to the platform that worked until now, for what the trial is to show. Returns
     the part as it may be shown, and whether a restart is needed. Raises ValueError with words,
     also where the configuration as a whole would be wrong; nothing is changed then.
     """
-    if trial.is_open():
+    if trial.mark:
         raise ValueError("another configuration is on trial; wait until it is kept or given up")
     hidden = shown(part)
     problem = None
@@ -48,7 +49,7 @@ def propose(trial: Trial, part: dict, worked: list) -> tuple:
             new = CONFIG + ".new"
             with open(new, "wb") as file:
                 json.dump(given, file)
-            trial.mark(files.crc32(new), part, _needs(part, worked))
+            trial.begin(files.crc32(new), part, _needs(part, worked))
             os.rename(new, CONFIG)
         return hidden, changes
     raise ValueError(problem)
@@ -93,10 +94,10 @@ def shown(part: dict) -> dict:
 
     Raises ValueError, with words, for a part of something else.
     """
-    kinds = {row[0]: row[1] for row in schema.rows(schema.section())}
+    kinds = {row[0]: row[1] for row in schema.rows(io.StringIO(schema.TABLE))}
     for key, value in part.items():
         if key not in kinds:
-            expected = ", ".join([row[0] for row in schema.rows(schema.section())])
+            expected = ", ".join([row[0] for row in schema.rows(io.StringIO(schema.TABLE))])
             raise ValueError("%s: unknown key; expected one of %s" % (key[:40], expected))
         if value is not None and type(value) is not (dict if kinds[key] == "section" else list):
             raise ValueError("%s: expected a section of a configuration" % key)
@@ -123,8 +124,11 @@ def _redacted(value, secrets, deepest):
 
 def _size(tree):
     """The bytes of a tree as JSON, without a text of all of it."""
-    if type(tree) is dict:
-        return 2 + sum([_size(key) + 2 + _size(value) + 2 for key, value in tree.items()])
-    if type(tree) is list:
-        return 2 + sum([_size(member) + 2 for member in tree])
-    return len(json.dumps(tree).encode())
+    if type(tree) not in (dict, list):
+        return len(json.dumps(tree).encode())
+    size = 2
+    for member in tree:
+        size += _size(member) + 2
+        if type(tree) is dict:
+            size += _size(tree[member]) + 2
+    return size

@@ -8,6 +8,8 @@ one line that names the key, what was expected, and what was found:
 No problem repeats a secret, nor a value that stands where a secret may have been put by mistake.
 """
 
+import io
+
 from micropython import const
 
 from firmware import sensors
@@ -21,53 +23,72 @@ _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 def check(given: dict) -> tuple:
     """(settings, problems) of what a configuration's file holds; with problems, no settings."""
     problems = []
-    settings = _section(problems, "", "", given)
+    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, section, name, given):
-    """The settings of an object. section: its name in the schema; name: its name in messages."""
+def _section(problems, table, depth, name, given, more=""):
+    """The settings of an object, whose rows are the table's next ones, and those of a text.
+
+    more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
+    """
     if type(given) is not dict:
         _unexpected(problems, name, "section", (), "", given)
         return None
     prefix = name + "." if name else ""
-    text = schema.section(section)
-    # Of a sensor whose driver is not known, the keys are not known either.
-    all_known = section != "sensors" or given.get("driver") in sensors.DRIVERS
-    if all_known and section == "sensors":
-        text += sensors.driver(given["driver"]).KEYS
+    start = table.tell()
     settings = {}
-    for key, kind, limits, unit, default, _ in schema.rows(text):
-        below = section + "." + key if section else key
-        if key in given:
-            value = given[key]
-        elif default is ...:
-            wanted = kinds.expected(kind, limits, unit)
-            _add(problems, prefix + key, "missing; expected " + wanted)
-            continue
-        else:
-            value = default
-        settings[key] = value
-        if kind == "section":
-            if value is not None or default is not None:
-                settings[key] = _section(problems, below, prefix + key, value)
-        elif value is not default:
-            if kind in ("zone", "schedule"):
-                _check_by_use(problems, prefix + key, kind, value)
-            elif not kinds.fits(kind, limits, value):
-                _unexpected(problems, prefix + key, kind, limits, unit, value)
-            elif kind in ("sections", "sensors"):
-                settings[key] = [
-                    _section(problems, below, "%s%s[%d]" % (prefix, key, i), entry)
-                    for i, entry in enumerate(value)
-                ]
+    for source, level in ((table, depth), (io.StringIO(more or ""), 0)):
+        for key, kind, limits, default, _ in schema.rows(source, level):
+            where = prefix + key
+            if key in given:
+                value = given[key]
+                if kind != "section":
+                    value = _value(problems, source, level, where, kind, limits, value)
+                elif value is not None or default != "null":
+                    value = _section(problems, source, level + 1, where, value)
+                settings[key] = value
+            elif default == "required":
+                wanted = kinds.expected(kind, *schema.limits(limits))
+                _add(problems, where, "missing; expected " + wanted)
+            elif default == "{}":
+                settings[key] = _section(problems, source, level + 1, where, {})
+            else:
+                settings[key] = schema.value(default)
     for key in given:
-        if all_known and key not in settings:
-            keys = ", ".join([row[0] for row in schema.rows(text)])
-            _add(problems, prefix + key[:_LONGEST_KEY], "unknown key; expected one of " + keys)
+        if key not in settings and more is not None:
+            table.seek(start)
+            keys = []
+            for source, level in ((table, depth), (io.StringIO(more), 0)):
+                keys.extend([row[0] for row in schema.rows(source, level)])
+            text = "unknown key; expected one of " + ", ".join(keys)
+            _add(problems, prefix + key[:_LONGEST_KEY], text)
     return settings
+
+
+def _value(problems, table, depth, name, kind, limits, value):
+    """The settings of a key of another kind than a section, from the value that it has."""
+    if kind in ("zone", "schedule"):
+        _check_by_use(problems, name, kind, value)
+        return value
+    limits, unit = schema.limits(limits)
+    if not kinds.fits(kind, limits, value):
+        _unexpected(problems, name, kind, limits, unit, value)
+    elif kind in ("sections", "sensors"):
+        start = table.tell()
+        entries = []
+        for entry in value:
+            more = ""
+            if kind == "sensors":
+                driver = entry.get("driver") if type(entry) is dict else None
+                more = sensors.driver(driver).KEYS if driver in sensors.DRIVERS else None
+            table.seek(start)
+            where = "%s[%d]" % (name, len(entries))
+            entries.append(_section(problems, table, depth + 1, where, entry, more))
+        return entries
+    return value
 
 
 def _check_by_use(problems, name, kind, value):
@@ -106,67 +127,67 @@ def _cross_check(problems, settings):
     properties = [sensor["prop"] for sensor in settings["sensors"]]
     for i, name in enumerate(properties):
         first = properties.index(name)
+        text = None
         if schema.is_reserved(name):
             text = 'expected a name that the firmware does not use itself, got "%s"' % name
-            _add(problems, "sensors[%d].prop" % i, text)
         elif first < i:
             text = 'expected a name of its own, got "%s", which is sensors[%d]' % (name, first)
+        if text:
             _add(problems, "sensors[%d].prop" % i, text)
     thermostat = settings["thermostat"]
     if thermostat and thermostat["sensor"] not in properties:
         text = 'expected the prop of one of the sensors, got "%s"' % thermostat["sensor"]
         _add(problems, "thermostat.sensor", text)
     elif thermostat:
-        every_s = settings["sensors"][properties.index(thermostat["sensor"])]["every_s"]
-        _check_thermostat(problems, thermostat, every_s)
-        _check_pins(problems, thermostat, settings["sensors"])
+        _check_thermostat(problems, thermostat, settings["sensors"])
 
 
-def _check_pins(problems, thermostat, sensors_):
-    """Each relay has a pin of its own."""
-    used = {sensor.get("pin"): "sensors[%d]" % i for i, sensor in enumerate(sensors_)}
-    for name in ("relay", "stage2", "cooler"):
-        if thermostat[name]:
-            pin = thermostat[name]["pin"]
-            if pin in used:
-                text = "expected a pin of its own, got %d, which is %s's" % (pin, used[pin])
-                _add(problems, "thermostat.%s.pin" % name, text)
-            used[pin] = "thermostat." + name
+def _check_thermostat(problems, thermostat, sensors_):
+    """Times, temperatures and pins that contradict each other."""
 
-
-def _check_thermostat(problems, thermostat, every_s):
-    """Times and temperatures that contradict each other."""
+    def wrong(key, wanted, got):
+        text = "expected %s, got %s" % (wanted, kinds.shown(got))
+        _add(problems, "thermostat." + key, text)
 
     def more(key, value, least, what):
         if value <= least:
-            text = "expected more than %s, got %s" % (what, kinds.shown(value))
-            _add(problems, "thermostat." + key, text)
+            wrong(key, "more than " + what, value)
 
-    more("stale_after_s", thermostat["stale_after_s"], every_s, "the sensor's every_s")
-    cooler = thermostat["cooler"]
+    pins = {}
+    for i, sensor in enumerate(sensors_):
+        pins[sensor.get("pin")] = "sensors[%d]" % i
+        if sensor["prop"] == thermostat["sensor"]:
+            stale_s = thermostat["stale_after_s"]
+            more("stale_after_s", stale_s, sensor["every_s"], "the sensor's every_s")
+    for name in ("relay", "stage2", "cooler"):
+        if thermostat[name]:
+            pin = thermostat[name]["pin"]
+            if pin in pins:
+                text = "expected a pin of its own, got %d, which is %s's" % (pin, pins[pin])
+                _add(problems, "thermostat.%s.pin" % name, text)
+            pins[pin] = "thermostat." + name
     mode = thermostat["mode"]
-    if cooler is None and mode in ("cool", "auto"):
-        _add(problems, "thermostat.mode", 'expected a cooler for it, got "%s"' % mode)
-    if cooler:
+    if thermostat["cooler"]:
         more("dead_band", thermostat["dead_band"], thermostat["hysteresis"], "the hysteresis")
+    elif mode in ("cool", "auto"):
+        wrong("mode", "a cooler for it", mode)
     if mode == "auto":
         least = thermostat["setpoint"] + thermostat["dead_band"]
-        if thermostat["setpoint_cool"] < least:
-            text = "expected at least setpoint + dead_band, %s, got %s"
-            text %= (kinds.shown(least), kinds.shown(thermostat["setpoint_cool"]))
-            _add(problems, "thermostat.setpoint_cool", text)
+        cool_c = thermostat["setpoint_cool"]
+        if cool_c < least:
+            wanted = "at least setpoint + dead_band, " + kinds.shown(least)
+            wrong("setpoint_cool", wanted, cool_c)
+    on_s = thermostat["min_on_s"]
+    off_s = thermostat["min_off_s"]
     if thermostat["max_on_s"]:
-        more("max_on_s", thermostat["max_on_s"], thermostat["min_on_s"], "min_on_s, or 0")
-        more("min_off_s", thermostat["min_off_s"], 0, "0, as max_on_s is not 0")
+        more("max_on_s", thermostat["max_on_s"], on_s, "min_on_s, or 0")
+        more("min_off_s", off_s, 0, "0, as max_on_s is not 0")
     failsafe = thermostat["failsafe"]
     if failsafe:
-        on_s = failsafe["on_s"]
-        off_s = thermostat["min_off_s"]
-        if on_s < thermostat["min_on_s"]:
-            text = "expected at least min_on_s, got %s" % kinds.shown(on_s)
-            _add(problems, "thermostat.failsafe.on_s", text)
-        more("failsafe.every_s", failsafe["every_s"], on_s + off_s, "on_s + min_off_s")
-    pi = thermostat["pi"]
+        if failsafe["on_s"] < on_s:
+            wrong("failsafe.on_s", "at least min_on_s", failsafe["on_s"])
+        least = failsafe["on_s"] + off_s
+        more("failsafe.every_s", failsafe["every_s"], least, "on_s + min_off_s")
     if thermostat["regulator"] == "pi":
-        least = thermostat["min_on_s"] + thermostat["min_off_s"]
-        more("pi.cycle_s", pi["cycle_s"], least, "min_on_s + min_off_s")
+        cycle_s = thermostat["pi"]["cycle_s"]
+        more("pi.cycle_s", cycle_s, on_s + off_s, "min_on_s + min_off_s")

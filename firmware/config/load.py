@@ -10,7 +10,7 @@ from micropython import const
 from firmware.base import files, json_check
 from firmware.base.log import Log
 from firmware.config import check
-from firmware.config.trial import CONFIG, GOOD, Trial
+from firmware.config.trial import CONFIG, GOOD
 
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
 _BLOCK = const(256)  # bytes read at a time
@@ -30,7 +30,7 @@ def load(path: str) -> tuple:
     return check.check(given)
 
 
-def load_good(trial: Trial, path: str = CONFIG, good: str = GOOD) -> tuple:
+def load_good(trial, path: str = CONFIG, good: str = GOOD) -> tuple:
     """(settings, problems) of a file or, where it has problems, of the last one that had none.
 
     The settings are None if there never was one. A file without problems is copied to `good`, so
@@ -54,7 +54,7 @@ def load_good(trial: Trial, path: str = CONFIG, good: str = GOOD) -> tuple:
     return settings, problems
 
 
-def wait_for_good(trial: Trial) -> dict:
+def wait_for_good(trial) -> dict:
     """The settings in force, those of the file or the last good ones.
 
     Where there are neither, it waits until there are. The problems are logged.

@@ -30,36 +30,34 @@ _LOOK_MS = const(1000)
 
 
 class Trial:
-    """The trial that this start of the device finds, or the next one, which `mark` begins.
+    """The trial that this start of the device finds, or the next one, which `begin` begins.
 
     To be made once, before the configuration is read: a start with a configuration on trial
     counts, and may end the trial.
+
+    mark: what trial.json says. `crc`, `boots`, `names` and `needs` of a configuration on trial, or
+    `failed` until that is told; None where there is neither.
     """
 
     def __init__(self):
-        # What trial.json says: crc, boots, names and needs of a trial, or failed; or None.
-        self._mark = _read()
+        self.mark = _read()
         if not self.pending():
             return
-        if self._mark["crc"] != files.crc32(CONFIG):
+        if self.mark["crc"] != files.crc32(CONFIG):
             # The power went before the new one was written, or after the old one was back; or
             # something else has changed it.
-            self._end("the power went, or the file was changed, before it was kept")
-        elif self._mark["boots"] >= _BOOTS:
+            self._write({"failed": "the power went, or the file was changed, before it was kept"})
+        elif self.mark["boots"] >= _BOOTS:
             self.roll_back("the device did not keep running with it")
         else:
-            self._mark["boots"] += 1
-            self._write()
-
-    def is_open(self) -> bool:
-        """Whether a configuration is on trial, or failed and nobody was told."""
-        return self._mark is not None
+            self.mark["boots"] += 1
+            self._write(self.mark)
 
     def pending(self) -> bool:
         """Whether a configuration is on trial."""
-        return self._mark is not None and "crc" in self._mark
+        return self.mark is not None and "crc" in self.mark
 
-    def mark(self, crc: int, part: dict, needs: list) -> None:
+    def begin(self, crc: int, part: dict, needs: list) -> None:
         """Put the configuration of that sum, changed by that part, on trial from the next start.
 
         needs: the ways to the platform that have to work. Raises OSError.
@@ -67,7 +65,7 @@ class Trial:
         names = {key: list(part[key]) if type(part[key]) is dict else [] for key in part}
         mark = {"crc": crc, "boots": 0, "names": names, "needs": needs}
         files.replace_json(_MARK, mark)
-        self._mark = mark
+        self.mark = mark
 
     async def run(self, reached, until_ms: int, kept, given_up):
         """Decide as soon as that is possible, at the latest at that uptime; runs for ever.
@@ -83,11 +81,14 @@ class Trial:
         await asyncio.Event().wait()
 
     def decide(self, reached: list, late: bool) -> "bool | None":
-        """Keep the configuration if all that it needs is reached; if it is late, roll it back.
+        """Keep the configuration if the platform was reached over every way that it needs.
 
-        Returns whether it is kept; None: that is not decided yet.
+        Over any, if it needs none in particular. If it is late, roll back instead. Returns
+        whether it is kept; None: that is not decided yet.
         """
-        ways = self.missing(reached)
+        ways = " and ".join([way for way in self.mark["needs"] if way not in reached])
+        if not ways and not reached:
+            ways = " or ".join(WAYS)
         if not ways:
             self.confirm()
             return True
@@ -98,29 +99,22 @@ class Trial:
         self.roll_back(why)
         return False
 
-    def missing(self, reached) -> str:
-        """Over which ways, in words, the platform has yet to be reached; "" if over none."""
-        ways = [way for way in self._mark["needs"] if way not in reached]
-        if not ways and not reached:
-            return " or ".join(WAYS)
-        return " and ".join(ways)
-
     def named(self) -> list:
         """The properties of which the part on trial says something."""
         if not self.pending():
             return []
-        names = list(self._mark["names"].get("thermostat", ()))
+        names = list(self.mark["names"].get("thermostat", ()))
         if "setpoint" in names or "setpoint_cool" in names:
             names.append("preset")
-        if "max_age_s" in self._mark["names"].get("feed", ()):
+        if "max_age_s" in self.mark["names"].get("feed", ()):
             names.append("report_every")
         return names
 
     def confirm(self) -> None:
         """The configuration is kept."""
-        crc = self._mark["crc"]
+        crc = self.mark["crc"]
         os.remove(_MARK)
-        self._mark = None
+        self.mark = None
         try:
             if files.crc32(CONFIG) == crc:
                 files.copy(CONFIG, GOOD)
@@ -136,25 +130,22 @@ class Trial:
                 os.rename(OLD, CONFIG)
         except OSError:
             return  # it stays on trial, and the next start tries again
-        self._end(why)
+        self._write({"failed": why})
 
     def note(self) -> "str | None":
         """Why the last trial failed, in words, told once; or None."""
-        if self._mark is None or self.pending():
+        if self.mark is None or self.pending():
             return None
-        why = self._mark["failed"]
-        self._mark = None
+        why = self.mark["failed"]
+        self.mark = None
         os.remove(_MARK)
         return why
 
-    def _end(self, why):
-        self._mark = {"failed": why}
-        self._write()
-
-    def _write(self):
+    def _write(self, mark):
         """Where flash cannot be written, the device starts all the same."""
+        self.mark = mark
         try:
-            files.replace_json(_MARK, self._mark)
+            files.replace_json(_MARK, mark)
         except OSError:
             pass
 

@@ -118,8 +118,8 @@ def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
         which; over \\
         three lines
 
-    [more]
     pi     | section      |            | {}       | a | b
+      kp   | number       | 0 to 1     | 0.5      | share
     \'\'\'
     AFTER = "a | b"
     """
@@ -129,12 +129,12 @@ def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
         "pin|whole number|0 to 48 °C|required|",
         'active|choice|["a", "b"]|"a b"|',
         "",
-        "[more]",
         "pi|section||{}|",
+        "  kp|number|0 to 1|0.5|",
     ]
     assert space["AFTER"] == "a | b"
     assert shortened(source).count("\n") == textwrap.dedent(source).count("\n")
-    with pytest.raises(ShortenError, match="line 7: a row's cells"):
+    with pytest.raises(ShortenError, match="line 7: a row has its cells"):
         shortened(source.replace("choice       |", "choice"))
 
 
