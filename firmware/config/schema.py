@@ -193,9 +193,9 @@ def rows(table: io.StringIO, depth: int = 0):
     """The rows of a section, from where the table stands to the section's end.
 
     table: the text TABLE, or a driver's KEYS, as a file. depth: how many sections it is in. A row
-    is (key, kind, limits, default, meaning), all of them
-    cells for `limits` and `value`. After the row of a section the table stands at the section's
-    own rows; those that nobody reads are left out.
+    is (key, kind, limits, default, meaning), cells of which `limits` and `value` read two. After
+    the row of a section the table stands at the section's own rows; rows that nobody reads there
+    are left out.
     """
     indent = "  " * depth
     while True:
