@@ -1,4 +1,4 @@
-"""Builds every part from the configuration, and runs the tasks under their supervisor.
+"""Builds every part from the configuration, hands each what it needs, and runs their tasks.
 
 The regulation needs nothing from the network: it shares the event loop with the link, no step of
 which blocks, and nothing else.
@@ -16,11 +16,15 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.board import board
 from firmware.commands import door
+from firmware.commands.device import Device
 from firmware.commands.store import Store
-from firmware.config import change, load, trial
+from firmware.config import change, load
+from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
-from firmware.link import sntp
+from firmware.link import timekeeper
+from firmware.link.dns import Resolver
+from firmware.link.stream import Network
 from firmware.link.uplink import Uplink
 from firmware.points.feed import Property
 from firmware.points.intake import Intake
@@ -31,7 +35,6 @@ from firmware.supervision.loop_meter import LoopMeter
 from firmware.supervision.supervisor import Supervisor
 from firmware.times.clock import Clock
 
-_CONFIGURE_MS = const(5000)  # between two looks for a configuration where there is none
 # Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
 _REGULATION_SILENCE_MS = const(10000)
 _LINK_SILENCE_MS = const(180000)
@@ -46,8 +49,9 @@ def run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
-        trial.begin()
-        app = App(_settings())
+        trial = Trial()
+        app = App(load.wait_for_good(trial), trial)
+        gc.collect()
         why = asyncio.run(app.main())
         app.stop()
         _log.info("restarting: %s", why)
@@ -70,27 +74,10 @@ def run():
         asyncio.new_event_loop()
 
 
-def _settings() -> dict:
-    """The configuration, or the last good one; where there is neither, wait for one."""
-    told = None
-    while True:
-        settings, problems = load.load_good()
-        if problems != told:
-            for problem in problems:
-                _log.error("%s", problem)
-            told = problems
-        if settings:
-            if problems:
-                _log.warning("running on the last good configuration, config.good.json")
-            gc.collect()
-            return settings
-        time.sleep_ms(_CONFIGURE_MS)
-
-
 class App:
     """One thermostat: its parts, none of which keeps the settings, and their tasks."""
 
-    def __init__(self, settings: dict):
+    def __init__(self, settings: dict, trial: Trial):
         # First of all, so that the relays' pins have a defined level.
         regulated = settings["thermostat"]
         self._regulation = thermostat = program = None
@@ -100,47 +87,52 @@ class App:
             thermostat = self._regulation.thermostat
         # Then the radio, which needs large blocks of memory.
         wifi = board.Wifi(settings["wifi"])
+        owners: dict = {}  # of commands
         if regulated:
             from firmware.control.program import Program
 
-            program = Program(settings, thermostat)
+            program = Program(regulated, settings["time"]["zone"], thermostat)
+            owners["thermostat"] = thermostat
+            owners["program"] = program
+        self._program = program
+        self._trial = trial
 
-        self._meter = LoopMeter()
         clock = Clock(counter_ms=board.counter_ms)
-        self._controls = controls = _Controls(thermostat, program, settings["device"]["led"])
         columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
         if regulated:
             columns.extend([(name, 0) for name, _ in self._regulation.state()])
-        columns.extend(door.properties(controls))
+        columns.extend(door.properties([*owners, "device"]))
         health_s = settings["health"]["every_s"]
         if health_s:
             columns.extend([(name, 0) for name in settings["health"]["properties"]])
-        queue = _queue(columns, clock, settings["feed"], settings["buffer"])
-        self._queue = controls.queue = queue
+        self._queue = queue = _queue(columns, clock, settings["feed"], settings["buffer"])
         names = [column[0] for column in columns]
         self._intake = intake = Intake(
             queue, names, board.Retained(), lambda: self._uplink.in_flight
         )
+        self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
 
-        self._supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
-        controls.restart = self._supervisor.restart
+        led = settings["device"]["led"]
+        led = None if led is None else board.Output(led, "high")
+        device = Device(queue, led, lambda: supervisor.restart("command"), self._propose)
+        owners["device"] = device
         self._store = Store()
-        self._commands = commands = door.Commands(
-            controls, intake.tell, self._store, clock, Log("door")
-        )
+        self._commands = commands = door.Commands(owners, intake.tell, self._store, clock)
+        tls = settings["tls"]
+        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
         calls = commands.handle, commands.recover, commands.recovered
-        self._uplink: Uplink = Uplink(settings, queue, clock, wifi, *calls)
-        controls.uplink = self._uplink
+        self._uplink: Uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())
 
-        add = self._supervisor.add
+        add = supervisor.add
+        self._meter = LoopMeter()
         loop = Loop(
             self._regulation,
             program,
             clock,
             tell=intake.tell,
             changed=commands.changed,
-            also=(controls.blink, commands.tick),
+            also=(device.blink, commands.tick),
             late=self._meter.late,
         )
         add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
@@ -148,30 +140,30 @@ class App:
             regulates = regulated and spec["prop"] == regulated["sensor"]
             listeners = (thermostat.reading,) if regulates else ()
             offer = None if spec["send"] == "feed" else self._uplink.offer
-            failed = self._supervisor.failed
-            sampler = Sampler(spec, index, listeners, intake, failed, offer)
+            sampler = Sampler(spec, index, listeners, intake, supervisor.failed, offer)
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             add(spec["prop"], sampler.run, silence_ms, sampler)
         add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
+        asked = settings["time"]["ntp"], network, wifi, settings["https"]["url"]
         alone = self._uplink.alone
-        add("time", lambda: sntp.keep(clock, ntp, url, self._set_time, wifi, alone))
+        add("time", lambda: timekeeper.keep(clock, *asked, alone, self._set_time))
         add("link", self._uplink.run, _LINK_SILENCE_MS, self._uplink)
-        owners = {
+        parts = {
             "queue": queue,
             "uplink": self._uplink,
             "wifi": wifi,
-            "supervisor": self._supervisor,
+            "supervisor": supervisor,
             "loop_meter": self._meter,
             "heater": self._regulation and self._regulation.heater,
             "board": board,
         }
-        health = Health(owners, intake.has, intake.tell, health_s)
+        health = Health(parts, intake.has, intake.tell, health_s)
         if health_s:
             add("health", health.run)
         if trial.pending():
-            confirm_ms = 1000 * settings["config"]["confirm_s"]
-            add("trial", lambda: self._try_configuration(confirm_ms))
+            until_ms = 1000 * settings["config"]["confirm_s"]
+            ends = self._kept, lambda: supervisor.restart("config")
+            add("trial", lambda: trial.run(self._uplink.reached, until_ms, *ends))
         schemes = [settings[way]["url"].split(":")[0] for way in ("mqtt", "https")]
         health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
 
@@ -197,22 +189,20 @@ class App:
         self._store.flush()
         self._intake.retain()
 
+    def _propose(self, part: dict) -> tuple:
+        return change.propose(self._trial, part, self._uplink.reached())
+
     def _set_time(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.
         self._queue.tick()
         board.set_time(utc_ms)
 
-    async def _try_configuration(self, confirm_ms):
-        """Keep a configuration that came as a command only if the platform is reached with it."""
-        if await trial.is_kept(self._controls.reached, confirm_ms):
-            program = self._controls.program
-            if program and program.preset != "manual":
-                # What it says of the preset's set points.
-                program.put("preset", program.preset, program.decided_s)
-            self._commands.configured()
-        else:
-            self._supervisor.restart("config")
-        await asyncio.Event().wait()
+    def _kept(self):
+        program = self._program
+        if program and program.preset != "manual":
+            # What the configuration says of the preset's set points.
+            program.put("preset", program.preset, program.decided_s)
+        self._commands.configured()
 
 
 def _queue(columns, clock, feed, buffer) -> Queue:
@@ -228,32 +218,6 @@ def _queue(columns, clock, feed, buffer) -> Queue:
         round(1000 * buffer["spill_after_s"]),
         board.reset_cause() in board.COUNTER_SURVIVES,
     )
-
-
-class _Controls:
-    """What commands act on."""
-
-    def __init__(self, thermostat, program, led):
-        self.thermostat = thermostat
-        self.program = program
-        self._led = None if led is None else board.Output(led, "high")
-        self._until_ms = 0
-        self.queue = self.uplink = self.restart = None
-
-    def propose(self, part: dict) -> tuple:
-        return change.propose(part, self.reached())
-
-    def reached(self) -> list:
-        worked = (self.uplink.mqtt_ok, self.uplink.https_ok)
-        return [way for way, ok in zip(("mqtt", "https"), worked) if ok]
-
-    def identify(self, seconds: int):
-        self._until_ms = uptime.ms() + 1000 * seconds
-        _log.info("this is the device that was asked to show itself")
-
-    def blink(self, now_ms: int):
-        if self._led:
-            self._led.set(now_ms < self._until_ms and not self._led.on)
 
 
 def _range_of(specs: list, prop: str):

@@ -19,31 +19,31 @@ from tools import ROOT, ToolError, micropython
 
 # Runs inside MicroPython.
 _PRINT_ROWS = """
+import io
 import json
-from firmware.config import check, schema
 from firmware import sensors
 from firmware.base import kinds
-from firmware.commands import table
+from firmware.commands.table import COMMANDS
+from firmware.config import schema
 
-def show(table, prefix, rows):
-    for key, kind, limits, unit, default, meaning in rows:
-        name = prefix + key
-        row = {"table": table, "name": name, "kind": kind, "meaning": meaning}
-        row["expected"] = check.expected(kind, limits, unit)
-        row["required"] = default is ...
-        row["default"] = None if default is ... else default
+def show(name, prefix, table, depth=0):
+    for key, kind, limits, default, meaning in schema.rows(table, depth):
+        row = {"table": name, "name": prefix + key, "kind": kind}
+        row["expected"] = kinds.expected(kind, *schema.limits(limits))
+        row["required"] = default == "required"
+        row["default"] = None if default == "required" else schema.value(default)
+        row["meaning"] = " ".join(meaning.split())
         print(json.dumps(row))
-        if kind == "section":
-            show(table, name + ".", limits)
-        elif kind in ("sections", "sensors"):
-            show(table, name + "[].", limits[1])
+        if kind in ("section", "sections", "sensors"):
+            below = "." if kind == "section" else "[]."
+            show(name, prefix + key + below, table, depth + 1)
 
-show("configuration", "", schema.SCHEMA)
+show("configuration", "", io.StringIO(schema.TABLE))
 for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
-    show("driver " + driver, "sensors[].", module.KEYS)
-for name, kind, limits, unit, owner, lasts, meaning in table.COMMANDS:
+    show("driver " + driver, "sensors[].", io.StringIO(module.KEYS))
+for name, kind, limits, unit, owner, lasts, meaning in COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))

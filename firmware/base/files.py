@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, however the power is cut.
+"""Files that are written whole or not at all, whenever the power is cut.
 
 The new contents go to `<path>.new`, which then takes the file's place: littlefs renames a file
 over another one as a whole or not at all.
@@ -8,11 +8,13 @@ import binascii
 import json
 import os
 
-_BLOCK = 256  # bytes read at a time
+from micropython import const
+
+_BLOCK = const(256)  # bytes read at a time
 
 
 def replace(path: str, write) -> None:
-    """Have `write(file)` write a file anew, in binary. Raises OSError, and what it raises."""
+    """Write a file anew by `write(file)`, in binary. Raises OSError, and what `write` raises."""
     new = path + ".new"
     with open(new, "wb") as file:
         write(file)
@@ -26,7 +28,12 @@ def replace_json(path: str, tree) -> None:
 
 def copy(path: str, other: str) -> None:
     """Copy a file over another one. Raises OSError."""
-    replace(other, lambda file: _pass(path, file.write))
+
+    def write(file):
+        for block in _blocks(path):
+            file.write(block)
+
+    replace(other, write)
 
 
 def exists(path: str) -> bool:
@@ -38,24 +45,31 @@ def exists(path: str) -> bool:
 
 
 def crc32(path: str) -> int:
-    """The CRC-32 of a file; -1 where there is none, or it cannot be read."""
-    total = [0]
-
-    def add(block):
-        total[0] = binascii.crc32(block, total[0])
-
+    """The CRC-32 of a file; -1 where there is none, or where it cannot be read."""
+    total = 0
     try:
-        _pass(path, add)
+        for block in _blocks(path):
+            total = binascii.crc32(block, total)
     except OSError:
         return -1
-    return total[0]
+    return total
 
 
-def _pass(path, to):
-    """Hand a file's bytes to `to`, a piece at a time."""
+def same(path: str, other: str) -> bool:
+    """Whether both files are there, with the same contents. Raises OSError."""
+    if not exists(path) or not exists(other):
+        return False
+    with open(path, "rb") as one:
+        for block in _blocks(other):
+            if one.read(_BLOCK) != block:
+                return False
+        return not one.read(1)
+
+
+def _blocks(path):
     with open(path, "rb") as file:
         while True:
             block = file.read(_BLOCK)
             if not block:
                 return
-            to(block)
+            yield block

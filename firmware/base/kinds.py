@@ -1,32 +1,44 @@
 """The kinds of values that a person or the platform may set, and the words for them.
 
-A row of a table (firmware/config/schema.py, a driver's KEYS, firmware/commands/table.py) gives a
-kind and its limits. The check, the error message and the documentation come from these, so they
-cannot disagree.
+One row of a table (firmware/config/schema.py, a driver's KEYS, the commands) gives a kind and its
+limits. The check, the error message and the documentation all come from these, so they cannot
+disagree:
 
     kind             limits
     "number"         (lowest, highest)
     "whole number"   (lowest, highest)
     "text"           (fewest, most) characters
-    "secret"         the same, and never shown
+    "secret"         the same; it is never shown
+    "id"             the same; no character means something in an MQTT topic
+    "property"       the same; a property's name on the platform
     "choice"         the choices
     "choices"        the same: a list of some of them
     "true or false"  none
+    "url"            the schemes
+    "hosts"          the most: a list of `host` or `host:port`
     "time"           none: ISO 8601
-    "object"         none
+    "zone"           none: a POSIX TZ rule
     "schedule"       the most entries
+    "object"         none
+    "section"        none: an object with keys of its own
+    "sections"       the most of them
+    "sensors"        the same
 
-A kind that ends in `" or null"` takes null, too.
+`" or null"` after a kind admits null, too. Of a time, a zone and a schedule only the type is
+checked: their own readers look into them. So does whoever knows the keys of a section.
 """
 
 import json
 
 from micropython import const
 
+from firmware.base.url import parse_host, parse_url
+
 _LONGEST = const(40)  # characters of a value shown
+_PROPERTY = "abcdefghijklmnopqrstuvwxyz0123456789_-$"
 
 
-def fits(kind: str, limits: tuple, value) -> bool:
+def fits(kind: str, limits, value) -> bool:
     """Whether a value, as json.loads gives it, is of this kind and within its limits."""
     if kind.endswith(" or null"):
         if value is None:
@@ -41,21 +53,35 @@ def fits(kind: str, limits: tuple, value) -> bool:
         return type(value) is bool
     if kind == "choices":
         return type(value) is list and all(choice in limits for choice in value)
-    if kind == "object":
+    if kind in ("object", "section"):
         return type(value) is dict
+    if kind in ("sections", "sensors"):
+        return type(value) is list and len(value) <= limits
+    if kind == "hosts":
+        return type(value) is list and len(value) <= limits and all(map(_is_host, value))
     if kind == "time":
-        # The property's owner reads it, as it reads a schedule.
         return value is None or type(value) is str
     if kind == "schedule":
         return type(value) in (list, dict)
     if type(value) is not str:
         return False
+    if kind == "zone":
+        return True
     if kind == "choice":
         return value in limits
-    return limits[0] <= len(value) <= limits[1] and not _is_unprintable(value)
+    if kind == "url":
+        return _flaw_of_url(limits, value) is None
+    if not limits[0] <= len(value) <= limits[1]:
+        return False
+    if kind == "property":
+        return all(c in _PROPERTY for c in value)
+    # No control character, nor half of a surrogate pair, which UTF-8 cannot say.
+    if any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in value):
+        return False
+    return kind != "id" or not any(c in "/+# " for c in value)
 
 
-def expected(kind: str, limits: tuple, unit: str) -> str:
+def expected(kind: str, limits, unit: str) -> str:
     """What would be accepted, in words: `0.1 to 86400 seconds`."""
     if kind.endswith(" or null"):
         return expected(kind[: -len(" or null")], limits, unit) + " or null"
@@ -67,11 +93,23 @@ def expected(kind: str, limits: tuple, unit: str) -> str:
         return kind
     if kind == "time":
         return "a time such as 2026-11-23T18:00:00Z, or null"
-    if kind == "object":
+    if kind in ("object", "section"):
         return "an object"
+    if kind in ("sections", "sensors"):
+        return "a list of at most %d objects" % limits
     if kind == "schedule":
         return "a list of at most %d entries" % limits
+    if kind == "zone":
+        return "a rule such as CET-1CEST,M3.5.0,M10.5.0/3"
+    if kind == "url":
+        return " or ".join([scheme + "://host:port" for scheme in limits])
+    if kind == "hosts":
+        return "a list of at most %d host or host:port" % limits
     lowest, highest = limits
+    if kind == "id":
+        return "%d to %d characters, without / + # and spaces" % limits
+    if kind == "property":
+        return "%d to %d of a-z 0-9 _ - $" % limits
     if kind in ("text", "secret"):
         size = "%d" % highest if lowest == highest else "%d to %d" % limits
         return "text of %s characters" % size
@@ -82,9 +120,9 @@ def expected(kind: str, limits: tuple, unit: str) -> str:
 
 
 def shown(value) -> str:
-    """A value as JSON in at most 40 characters; of a list or an object, only which it is.
+    """A value as JSON in at most 40 characters; of a list or an object, only what it is.
 
-    The text of one could nest to any depth, and hold what nobody may read.
+    (Its text could be of any depth, and hold what nobody may read.)
     """
     if isinstance(value, dict):
         return "an object"
@@ -96,6 +134,43 @@ def shown(value) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
-def _is_unprintable(text):
-    """Whether it has a control character, or half of a surrogate pair, which is not UTF-8."""
-    return any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in text)
+def got(kind: str, limits, value) -> str:
+    """What there is instead of a value of this kind, in words.
+
+    It repeats no secret, nor a value that stands where a secret may have been put by mistake.
+    """
+    if kind == "secret":
+        return "(hidden)"
+    if kind in ("section", "sections", "sensors"):
+        if type(value) is list and kind != "section":
+            return "%d" % len(value)
+        if value is None:
+            return "null"
+        if type(value) is bool:
+            return "true or false"
+        if type(value) in (int, float):
+            return "a number"
+        return "a text" if type(value) is str else shown(value)
+    if kind == "choices" and type(value) is list:
+        return shown(next(choice for choice in value if choice not in limits))
+    if kind == "url" and type(value) is str:
+        # A password in a URL stands before an @.
+        text = "(hidden)" if "@" in value else shown(value)
+        return "%s: %s" % (text, _flaw_of_url(limits, value))
+    return shown(value)
+
+
+def _flaw_of_url(schemes, url):
+    """What is wrong with a URL, or None."""
+    try:
+        scheme = parse_url(url)[0]
+    except ValueError as error:
+        return str(error)
+    return None if scheme in schemes else "its scheme is none of these"
+
+
+def _is_host(value):
+    try:
+        return type(value) is str and bool(parse_host(value, 123))
+    except ValueError:
+        return False

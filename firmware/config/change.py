@@ -1,79 +1,69 @@
-"""A part of a configuration, merged into the one in force and checked as a whole.
+"""A part of a configuration, merged into the one in force, checked as a whole, and put on trial.
 
 The part is a JSON merge patch (RFC 7396): objects merge, null removes a key, so that its default
 holds, and everything else replaces what was there, lists as a whole.
 """
 
-import gc
+import io
 import json
 import os
 
 from micropython import const
 
 from firmware.base import files
-from firmware.config import check, load, trial
-from firmware.config.schema import SCHEMA
+from firmware.config import check, load, schema
+from firmware.config.trial import CONFIG, GOOD, OLD, WAYS
 
 _SHARED = ("device", "wifi", "tls", "time")  # what every way to the platform depends on
-_SECRETS = ("key_secret", "password")
-HIDDEN = "(hidden)"  # stands for a secret in what is shown
-_DEEPEST = const(6)
-_LONGEST = const(1000)  # bytes
+_HIDDEN = "(hidden)"  # stands for a secret in what is shown
+_DEEPEST = const(6)  # objects and lists within each other
+_LONGEST = const(1000)  # bytes of what is shown
 
 
-def propose(part: dict, worked: list) -> tuple:
-    """Put a part of a configuration on trial: it is in force after a restart.
+def propose(trial, part: dict, worked: list) -> tuple:
+    """Put the configuration in force, changed by a part, on trial: it counts after a restart.
 
-    worked: the ways to the platform that did until now, for what the trial is to show. Returns the
-    part as it may be shown, and whether a restart is needed. Raises ValueError with words, also
-    where the configuration as a whole would be wrong; nothing is changed then.
+    worked: the ways to the platform that worked until now, for what the trial is to show. Returns
+    the part as it may be shown, and whether a restart is needed. Raises ValueError with words,
+    also where the configuration as a whole would be wrong; nothing is changed then.
     """
-    if trial.is_open():
+    if trial.mark:
         raise ValueError("another configuration is on trial; wait until it is kept or given up")
     hidden = shown(part)
-    return hidden, _apply(part, worked)
-
-
-def _apply(part: dict, worked) -> bool:
-    """Put the configuration in force, changed by a part, on trial; whether it is another one then.
-
-    worked: the ways to the platform that did before. Raises ValueError with words, where the
-    configuration as a whole would be wrong.
-    """
     problem = None
-    for path in (trial.CONFIG, trial.GOOD):
-        # The second one is in force where the first is wrong.
+    # The second one is in force where the first is wrong.
+    for path in (CONFIG, GOOD):
         try:
             given = load.read(path)
         except ValueError as error:
             problem = problem or "%s: %s" % (path, error)
             continue
         changes = merge(given, part)
-        gc.collect()
         problems = check.check(given)[1]
-        if not problems:
-            if changes:
-                # In an order in which the power may go: the old one is safe before the new one
-                # counts.
-                files.copy(path, trial.OLD)
-                new = trial.CONFIG + ".new"
-                files.replace_json(new, given)
-                trial.mark(files.crc32(new), part, _needs(part, worked))
-                os.rename(new, trial.CONFIG)
-            return changes
-        problem = problem or problems[0]
+        if problems:
+            problem = problem or problems[0]
+            continue
+        if changes:
+            # The power may go at any moment: the old one is safe before the new one counts.
+            files.copy(path, OLD)
+            new = CONFIG + ".new"
+            with open(new, "wb") as file:
+                json.dump(given, file)
+            trial.begin(files.crc32(new), part, _needs(part, worked))
+            os.rename(new, CONFIG)
+        return hidden, changes
     raise ValueError(problem)
 
 
 def _needs(part, worked):
     """The ways to the platform that have to work before the configuration is kept.
 
-    One way has to, in any case, and one whose address the part gives. One that had worked has to
-    work again if the part says anything of what it depends on.
+    A way whose address the part gives has to work. So does one that worked before, if the part
+    changes anything that it depends on.
     """
     needs = []
-    for way in trial.WAYS:
-        touched = [key for key in part if key == way or key in _SHARED]
+    for way in WAYS:
+        touched = way in part or any(key in part for key in _SHARED)
         addressed = way in part and (part[way] is None or "url" in part[way])
         if addressed or (touched and way in worked):
             needs.append(way)
@@ -104,32 +94,41 @@ def shown(part: dict) -> dict:
 
     Raises ValueError, with words, for a part of something else.
     """
-    for key in part:
-        sections = [row[0] for row in SCHEMA]
-        if key not in sections:
-            expected = ", ".join(sections)
+    kinds = {row[0]: row[1] for row in schema.rows(io.StringIO(schema.TABLE))}
+    for key, value in part.items():
+        if key not in kinds:
+            expected = ", ".join([row[0] for row in schema.rows(io.StringIO(schema.TABLE))])
             raise ValueError("%s: unknown key; expected one of %s" % (key[:40], expected))
-        value = part[key]
-        if value is not None and type(value) is not (list if key in ("wifi", "sensors") else dict):
+        if value is not None and type(value) is not (dict if kinds[key] == "section" else list):
             raise ValueError("%s: expected a section of a configuration" % key)
-    copy = _redacted(part, _DEEPEST)
-    if len(json.dumps(copy).encode()) > _LONGEST:
-        copy = dict.fromkeys(copy, "(long)")
-    return copy
+    copy = _redacted(part, schema.secrets(), _DEEPEST)
+    return copy if _size(copy) <= _LONGEST else dict.fromkeys(copy, "(long)")
 
 
-def _redacted(value, deepest):
+def _redacted(value, secrets, deepest):
     if not deepest:
         raise ValueError("it is nested too deeply")
     if type(value) is list:
-        return [_redacted(member, deepest - 1) for member in value]
+        return [_redacted(member, secrets, deepest - 1) for member in value]
     if type(value) is not dict:
-        if value == HIDDEN:
-            raise ValueError('"%s" only stands for a secret; leave the key out' % HIDDEN)
+        if value == _HIDDEN:
+            raise ValueError('"%s" only stands for a secret; leave the key out' % _HIDDEN)
         return value
     copy = {}
     for key, member in value.items():
-        copy[key] = _redacted(member, deepest - 1)
-        if key in _SECRETS and member is not None:
-            copy[key] = HIDDEN
+        copy[key] = _redacted(member, secrets, deepest - 1)
+        if key in secrets and member is not None:
+            copy[key] = _HIDDEN
     return copy
+
+
+def _size(tree):
+    """The bytes of a tree as JSON, without a text of all of it."""
+    if type(tree) not in (dict, list):
+        return len(json.dumps(tree).encode())
+    size = 2
+    for member in tree:
+        size += _size(member) + 2
+        if type(tree) is dict:
+            size += _size(tree[member]) + 2
+    return size

@@ -1,154 +1,125 @@
-"""The check of what config.json says against the schema: settings out of it, or problems.
+"""The check of what config.json says against the schema: settings, or problems.
 
 The settings are nested dicts of the file's own shape, with every default filled in. A problem is
 one line that names the key, what was expected, and what was found:
 
     sensors[1].every_s: expected 0.1 to 86400 seconds, got -3
 
-No problem repeats a secret, nor a value that stands where a secret might have been put by mistake.
+No problem repeats a secret, nor a value that stands where a secret may have been put by mistake.
 """
+
+import io
+
+from micropython import const
 
 from firmware import sensors
 from firmware.base import kinds
-from firmware.base.url import parse_host, parse_url
-from firmware.config.schema import RESERVED, SCHEMA
-from firmware.control import schedule
-from firmware.times import zone_rule
+from firmware.config import schema
 
-_MOST_PROBLEMS = 20  # more would only cost memory: they are mended one at a time
-_LONGEST_KEY = 40  # characters of an unknown key that are repeated
-_PROPERTY = "abcdefghijklmnopqrstuvwxyz0123456789_-$"
+_MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
+_LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
 def check(given: dict) -> tuple:
-    """(settings, problems), as config.load returns them."""
-    problems = _Problems()
-    settings = _section(problems, "", given, SCHEMA)
-    if not problems.lines:
+    """(settings, problems) of what a configuration's file holds; with problems, no settings."""
+    problems = []
+    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given)
+    if not problems:
         _cross_check(problems, settings)
-    return (None if problems.lines else settings), problems.lines
+    return (None if problems else settings), problems
 
 
-def fits(kind: str, limits, value) -> bool:
-    """values.fits, for the schema's own kinds as well."""
-    if kind == "url":
-        return _flaw_of_url(limits, value) is None
-    if kind == "hosts":
-        return type(value) is list and len(value) <= limits and all(map(_is_host, value))
-    if kind == "id":
-        return kinds.fits("text", limits, value) and not any(c in "/+# " for c in value)
-    if kind == "property":
-        return kinds.fits("text", limits, value) and all(c in _PROPERTY for c in value)
-    if kind in ("zone", "schedule"):
-        return _flaw_by_use(kind, value) is None
-    return kinds.fits(kind, limits, value)
+def _section(problems, table, depth, name, given, more=""):
+    """The settings of an object, whose rows are the table's next ones, and those of a text.
 
-
-def expected(kind: str, limits, unit: str) -> str:
-    """values.expected, for the schema's own kinds as well."""
-    if kind == "section":
-        return "an object"
-    if kind in ("sections", "sensors"):
-        return "a list of at most %d objects" % limits[0]
-    if kind == "zone":
-        return "a rule such as CET-1CEST,M3.5.0,M10.5.0/3"
-    if kind == "url":
-        return " or ".join([scheme + "://host:port" for scheme in limits])
-    if kind == "hosts":
-        return "a list of at most %d host or host:port" % limits
-    if kind == "id":
-        return "%d to %d characters, without / + # and spaces" % limits
-    if kind == "property":
-        return "%d to %d of a-z 0-9 _ - $" % limits
-    return kinds.expected(kind, limits, unit)
-
-
-class _Problems:
-    """The lines about what is wrong, as many as are of use."""
-
-    def __init__(self):
-        self.lines = []
-
-    def add(self, name, text):
-        if len(self.lines) < _MOST_PROBLEMS:
-            self.lines.append("%s: %s" % (name, text))
-        elif len(self.lines) == _MOST_PROBLEMS:
-            self.lines.append("and more: mend these first")
-
-
-def _section(problems, prefix, given, rows, strict=True):
-    """The settings of an object. strict: whether it may have no other keys than its rows."""
-    if strict:
-        keys = [row[0] for row in rows]
-        for key in given:
-            if key not in keys:
-                name = prefix + str(key)[:_LONGEST_KEY]
-                problems.add(name, "unknown key; expected one of " + ", ".join(keys))
+    more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
+    """
+    if type(given) is not dict:
+        _unexpected(problems, name, "section", (), "", given)
+        return None
+    prefix = name + "." if name else ""
+    start = table.tell()
     settings = {}
-    for key, kind, limits, unit, default, _ in rows:
-        name = prefix + key
-        if key in given:
-            value = given[key]
-            if value is None and default is None and kind == "section":
-                settings[key] = None
+    for source, level in ((table, depth), (io.StringIO(more or ""), 0)):
+        for key, kind, limits, default, _ in schema.rows(source, level):
+            where = prefix + key
+            if key in given:
+                value = given[key]
+                if kind != "section":
+                    value = _value(problems, source, level, where, kind, limits, value)
+                elif value is not None or default != "null":
+                    value = _section(problems, source, level + 1, where, value)
+                settings[key] = value
+            elif default == "required":
+                wanted = kinds.expected(kind, *schema.limits(limits))
+                _add(problems, where, "missing; expected " + wanted)
+            elif default == "{}":
+                settings[key] = _section(problems, source, level + 1, where, {})
             else:
-                settings[key] = _value(problems, name, value, kind, limits, unit)
-        elif default is ...:
-            problems.add(name, "missing; expected " + expected(kind, limits, unit))
-        elif kind == "section" and default is not None:
-            settings[key] = _section(problems, name + ".", default, limits)
-        else:
-            settings[key] = list(default) if isinstance(default, tuple) else default
+                settings[key] = schema.value(default)
+    for key in given:
+        if key not in settings and more is not None:
+            table.seek(start)
+            keys = []
+            for source, level in ((table, depth), (io.StringIO(more), 0)):
+                keys.extend([row[0] for row in schema.rows(source, level)])
+            text = "unknown key; expected one of " + ", ".join(keys)
+            _add(problems, prefix + key[:_LONGEST_KEY], text)
     return settings
 
 
-def _value(problems, name, value, kind, limits, unit):
-    """The settings under one key, from the value that it has."""
-    if kind == "section":
-        return _object(problems, name, value, limits)
-    if kind in ("sections", "sensors"):
-        most, rows = limits
-        if type(value) is list and len(value) <= most:
-            one = _sensor if kind == "sensors" else _object
-            return [one(problems, "%s[%d]" % (name, i), v, rows) for i, v in enumerate(value)]
-        got = "%d" % len(value) if type(value) is list else _sort(value)
-        problems.add(name, "expected %s, got %s" % (expected(kind, limits, unit), got))
-    elif kind in ("zone", "schedule"):
-        flaw = _flaw_by_use(kind, value)
-        if flaw:
-            where, text = flaw
-            problems.add(name + where, text)
-    elif not fits(kind, limits, value):
-        wanted = expected(kind, limits, unit)
-        problems.add(name, "expected %s, got %s" % (wanted, _got(kind, limits, value)))
+def _value(problems, table, depth, name, kind, limits, value):
+    """The settings of a key of another kind than a section, from the value that it has."""
+    if kind in ("zone", "schedule"):
+        _check_by_use(problems, name, kind, value)
+        return value
+    limits, unit = schema.limits(limits)
+    if not kinds.fits(kind, limits, value):
+        _unexpected(problems, name, kind, limits, unit, value)
+    elif kind in ("sections", "sensors"):
+        start = table.tell()
+        entries = []
+        for entry in value:
+            more = ""
+            if kind == "sensors":
+                driver = entry.get("driver") if type(entry) is dict else None
+                more = sensors.driver(driver).KEYS if driver in sensors.DRIVERS else None
+            table.seek(start)
+            where = "%s[%d]" % (name, len(entries))
+            entries.append(_section(problems, table, depth + 1, where, entry, more))
+        return entries
     return value
 
 
-def _flaw_by_use(kind, value):
-    """Of what has a grammar of its own, its reader says where it is wrong, and how; or None."""
+def _check_by_use(problems, name, kind, value):
+    """A zone and a schedule have grammars of their own: their readers say what is wrong where.
+
+    They are loaded only for a configuration that has them.
+    """
     try:
         if kind == "zone":
-            zone_rule.read(value)
+            from firmware.times.zone_rule import read
+
+            read(value)
         else:
-            schedule.compiled(value)
+            from firmware.control.schedule import compiled
+
+            compiled(value)
     except ValueError as error:
-        return error.args
-    return None
+        where, text = error.args
+        _add(problems, name + where, text)
 
 
-def _object(problems, name, value, rows, strict=True):
-    if type(value) is dict:
-        return _section(problems, name + ".", value, rows, strict)
-    problems.add(name, "expected an object, got %s" % _sort(value))
-    return None
+def _unexpected(problems, name, kind, limits, unit, value):
+    wanted = kinds.expected(kind, limits, unit)
+    _add(problems, name, "expected %s, got %s" % (wanted, kinds.got(kind, limits, value)))
 
 
-def _sensor(problems, name, value, rows):
-    """A sensor's entry: its driver says which further keys it has."""
-    driver = value.get("driver") if type(value) is dict else None
-    if type(driver) is str and driver in sensors.DRIVERS:
-        return _object(problems, name, value, rows + sensors.driver(driver).KEYS)
-    return _object(problems, name, value, rows, strict=False)
+def _add(problems, name, text):
+    if len(problems) < _MOST_PROBLEMS:
+        problems.append("%s: %s" % (name, text))
+    elif len(problems) == _MOST_PROBLEMS:
+        problems.append("and more: mend these first")
 
 
 def _cross_check(problems, settings):
@@ -156,109 +127,67 @@ def _cross_check(problems, settings):
     properties = [sensor["prop"] for sensor in settings["sensors"]]
     for i, name in enumerate(properties):
         first = properties.index(name)
-        if name in RESERVED:
+        text = None
+        if schema.is_reserved(name):
             text = 'expected a name that the firmware does not use itself, got "%s"' % name
-            problems.add("sensors[%d].prop" % i, text)
         elif first < i:
             text = 'expected a name of its own, got "%s", which is sensors[%d]' % (name, first)
-            problems.add("sensors[%d].prop" % i, text)
+        if text:
+            _add(problems, "sensors[%d].prop" % i, text)
     thermostat = settings["thermostat"]
     if thermostat and thermostat["sensor"] not in properties:
         text = 'expected the prop of one of the sensors, got "%s"' % thermostat["sensor"]
-        problems.add("thermostat.sensor", text)
+        _add(problems, "thermostat.sensor", text)
     elif thermostat:
-        every_s = settings["sensors"][properties.index(thermostat["sensor"])]["every_s"]
-        _check_thermostat(problems, thermostat, every_s)
-        _check_pins(problems, thermostat, settings["sensors"])
+        _check_thermostat(problems, thermostat, settings["sensors"])
 
 
-def _check_pins(problems, thermostat, sensors_):
-    """Each relay has a pin of its own."""
-    used = {sensor.get("pin"): "sensors[%d]" % i for i, sensor in enumerate(sensors_)}
-    for name in ("relay", "stage2", "cooler"):
-        if thermostat[name]:
-            pin = thermostat[name]["pin"]
-            if pin in used:
-                text = "expected a pin of its own, got %d, which is %s's" % (pin, used[pin])
-                problems.add("thermostat.%s.pin" % name, text)
-            used[pin] = "thermostat." + name
+def _check_thermostat(problems, thermostat, sensors_):
+    """Times, temperatures and pins that contradict each other."""
 
-
-def _check_thermostat(problems, thermostat, every_s):
-    """Times and temperatures that contradict each other."""
+    def wrong(key, wanted, got):
+        text = "expected %s, got %s" % (wanted, kinds.shown(got))
+        _add(problems, "thermostat." + key, text)
 
     def more(key, value, least, what):
         if value <= least:
-            text = "expected more than %s, got %s" % (what, kinds.shown(value))
-            problems.add("thermostat." + key, text)
+            wrong(key, "more than " + what, value)
 
-    more("stale_after_s", thermostat["stale_after_s"], every_s, "the sensor's every_s")
-    cooler = thermostat["cooler"]
+    pins = {}
+    for i, sensor in enumerate(sensors_):
+        pins[sensor.get("pin")] = "sensors[%d]" % i
+        if sensor["prop"] == thermostat["sensor"]:
+            stale_s = thermostat["stale_after_s"]
+            more("stale_after_s", stale_s, sensor["every_s"], "the sensor's every_s")
+    for name in ("relay", "stage2", "cooler"):
+        if thermostat[name]:
+            pin = thermostat[name]["pin"]
+            if pin in pins:
+                text = "expected a pin of its own, got %d, which is %s's" % (pin, pins[pin])
+                _add(problems, "thermostat.%s.pin" % name, text)
+            pins[pin] = "thermostat." + name
     mode = thermostat["mode"]
-    if cooler is None and mode in ("cool", "auto"):
-        problems.add("thermostat.mode", 'expected a cooler for it, got "%s"' % mode)
-    if cooler:
+    if thermostat["cooler"]:
         more("dead_band", thermostat["dead_band"], thermostat["hysteresis"], "the hysteresis")
+    elif mode in ("cool", "auto"):
+        wrong("mode", "a cooler for it", mode)
     if mode == "auto":
         least = thermostat["setpoint"] + thermostat["dead_band"]
-        if thermostat["setpoint_cool"] < least:
-            text = "expected at least setpoint + dead_band, %s, got %s"
-            text %= (kinds.shown(least), kinds.shown(thermostat["setpoint_cool"]))
-            problems.add("thermostat.setpoint_cool", text)
+        cool_c = thermostat["setpoint_cool"]
+        if cool_c < least:
+            wanted = "at least setpoint + dead_band, " + kinds.shown(least)
+            wrong("setpoint_cool", wanted, cool_c)
+    on_s = thermostat["min_on_s"]
+    off_s = thermostat["min_off_s"]
     if thermostat["max_on_s"]:
-        more("max_on_s", thermostat["max_on_s"], thermostat["min_on_s"], "min_on_s, or 0")
-        more("min_off_s", thermostat["min_off_s"], 0, "0, as max_on_s is not 0")
+        more("max_on_s", thermostat["max_on_s"], on_s, "min_on_s, or 0")
+        more("min_off_s", off_s, 0, "0, as max_on_s is not 0")
     failsafe = thermostat["failsafe"]
     if failsafe:
-        on_s = failsafe["on_s"]
-        off_s = thermostat["min_off_s"]
-        if on_s < thermostat["min_on_s"]:
-            text = "expected at least min_on_s, got %s" % kinds.shown(on_s)
-            problems.add("thermostat.failsafe.on_s", text)
-        more("failsafe.every_s", failsafe["every_s"], on_s + off_s, "on_s + min_off_s")
-    pi = thermostat["pi"]
+        if failsafe["on_s"] < on_s:
+            wrong("failsafe.on_s", "at least min_on_s", failsafe["on_s"])
+        least = failsafe["on_s"] + off_s
+        more("failsafe.every_s", failsafe["every_s"], least, "on_s + min_off_s")
     if thermostat["regulator"] == "pi":
-        least = thermostat["min_on_s"] + thermostat["min_off_s"]
-        more("pi.cycle_s", pi["cycle_s"], least, "min_on_s + min_off_s")
-
-
-def _got(kind, limits, value):
-    """A value that does not fit, in words; never a secret."""
-    if kind == "secret":
-        return "(hidden)"
-    if kind == "choices" and type(value) is list:
-        return kinds.shown(next(choice for choice in value if choice not in limits))
-    if kind != "url" or type(value) is not str:
-        return kinds.shown(value)
-    # A password in a URL stands before an @.
-    text = "(hidden)" if "@" in value else kinds.shown(value)
-    return "%s: %s" % (text, _flaw_of_url(limits, value))
-
-
-def _flaw_of_url(schemes, value):
-    """What is wrong with a URL, or None."""
-    if type(value) is not str:
-        return "it is no text"
-    try:
-        scheme = parse_url(value)[0]
-    except ValueError as error:
-        return str(error)
-    return None if scheme in schemes else "its scheme is none of these"
-
-
-def _is_host(value):
-    try:
-        return type(value) is str and bool(parse_host(value, 123))
-    except ValueError:
-        return False
-
-
-def _sort(value):
-    """What a value is, where the value itself must not be shown."""
-    if value is None:
-        return "null"
-    if type(value) is bool:
-        return "true or false"
-    if type(value) in (int, float):
-        return "a number"
-    return "a text" if type(value) is str else kinds.shown(value)
+        cycle_s = thermostat["pi"]["cycle_s"]
+        more("pi.cycle_s", cycle_s, on_s + off_s, "min_on_s + min_off_s")

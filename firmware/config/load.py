@@ -3,17 +3,24 @@
 import errno
 import json
 import os
+import time
+
+from micropython import const
 
 from firmware.base import files, json_check
-from firmware.config import check, trial
+from firmware.base.log import Log
+from firmware.config import check
+from firmware.config.trial import CONFIG, GOOD
 
-_LARGEST = 16384  # bytes of a file: some ten times the largest that makes sense
+_LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
+_BLOCK = const(256)  # bytes read at a time
+_LOOK_MS = const(5000)  # between two looks for a configuration where there is none
 
 
 def load(path: str) -> tuple:
     """(settings, problems) of a file; the settings are None if there is any problem.
 
-    The settings are nested dicts of the file's own shape with every default filled in; the
+    The settings are nested dicts of the file's own shape with every default filled in. The
     problems are lines for a person, without secrets.
     """
     try:
@@ -23,12 +30,12 @@ def load(path: str) -> tuple:
     return check.check(given)
 
 
-def load_good(path: str = trial.CONFIG, good: str = trial.GOOD) -> tuple:
+def load_good(trial, path: str = CONFIG, good: str = GOOD) -> tuple:
     """(settings, problems) of a file or, where it has problems, of the last one that had none.
 
     The settings are None if there never was one. A file without problems is copied to `good`, so
-    that a mistake in the next one costs neither the heat nor the way to mend it; but one that is
-    on trial is not, and if it has problems, it is given up.
+    that a mistake in the next one costs neither the heat nor the way to mend it. One that is on
+    trial is not copied; if it has problems, it is given up.
     """
     settings, problems = load(path)
     if settings is None and trial.pending():
@@ -40,11 +47,31 @@ def load_good(path: str = trial.CONFIG, good: str = trial.GOOD) -> tuple:
             problems.extend(older)
         return settings, problems
     try:
-        if not trial.pending() and not _same(path, good):
+        if not trial.pending() and not files.same(path, good):
             files.copy(path, good)
     except OSError as error:
         problems.append("%s: cannot be written, for the day it is needed: %s" % (good, error))
     return settings, problems
+
+
+def wait_for_good(trial) -> dict:
+    """The settings in force, those of the file or the last good ones.
+
+    Where there are neither, it waits until there are. The problems are logged.
+    """
+    log = Log("load")
+    told = None
+    while True:
+        settings, problems = load_good(trial)
+        if problems != told:
+            for problem in problems:
+                log.error("%s", problem)
+            told = problems
+        if settings:
+            if problems:
+                log.warning("running on the last good configuration, config.good.json")
+            return settings
+        time.sleep_ms(_LOOK_MS)
 
 
 def read(path: str) -> dict:
@@ -72,24 +99,15 @@ def _parse(file):
         # It reads byte by byte, so the file stands one byte after the one it did not like.
         end = file.tell() - 1
         file.seek(0)
+        line = 1
+        for start in range(0, end, _BLOCK):
+            line += file.read(min(_BLOCK, end - start)).count(b"\n")
         raise ValueError(
             "not JSON at line %d or just before; look for a comma, quote or bracket that is "
-            "missing or one too many" % (1 + file.read(max(0, end)).count(b"\n"))
+            "missing or one too many" % line
         )
     except MemoryError:
         raise ValueError("needs more memory than there is; is it the right file?")
     if type(given) is not dict:
         raise ValueError("expected an object with sections: begin with { and end with }")
     return given
-
-
-def _same(path, other):
-    if not files.exists(other):
-        return False
-    with open(path, "rb") as one, open(other, "rb") as two:
-        while True:
-            block = one.read(256)
-            if block != two.read(256):
-                return False
-            if not block:
-                return True

@@ -5,8 +5,8 @@ A driver is a module `firmware/sensors/<name>.py` with
     MEASURES  what its readings are, and their unit
     RANGE     (lowest, highest) that the sensor can measure at all, None where there are no limits:
               what is outside is a fault of the sensor, and not regulated by
-    KEYS      the keys of its own in an entry of config.json's `sensors`, as rows of the same
-              shape as the schema's (firmware/config/schema.py)
+    KEYS      the keys of its own in an entry of config.json's `sensors`, a text of rows as in
+              firmware/config/schema.py
     Driver    a class made from such an entry, with every key filled in. It has
               start()  begins a reading; returns after how many milliseconds its value is there
               value()  ends that reading, and returns it, an int or a float

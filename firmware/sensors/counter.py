@@ -14,7 +14,9 @@ import os
 
 MEASURES = "how often it was read"
 RANGE = None
-KEYS = (("file", "text", (1, 128), "", "counter.txt", "where each reading is appended as a line"),)
+KEYS = """\
+file | text | 1 to 128 | "counter.txt" | where each reading is appended as a line
+"""
 
 _TAIL = 64  # bytes from the file's end that hold its last whole line, and a torn one
 

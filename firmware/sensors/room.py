@@ -17,13 +17,13 @@ from firmware.board import board
 
 MEASURES = "temperature, °C"
 RANGE = (-40, 140)  # what its keys allow: from the coldest outside to the hottest heater
-KEYS = (
-    ("start", "number", (-40, 60), "°C", 18, "the room's temperature at the start"),
-    ("outside", "number", (-40, 40), "°C", 5, "what it cools down to"),
-    ("heater", "number", (1, 100), "K", 25, "how far above outside the heater can lift it"),
-    ("tau_s", "number", (1, 1000000), "seconds", 10800, "time in which 63 % of a step is done"),
-    ("speed", "number", (1, 3600), "", 60, "simulated seconds in a real one"),
-)
+KEYS = """\
+start   | number | -40 to 60 °C         | 18    | the room's temperature at the start
+outside | number | -40 to 40 °C         | 5     | what it cools down to
+heater  | number | 1 to 100 K           | 25    | how far above outside the heater can lift it
+tau_s   | number | 1 to 1000000 seconds | 10800 | time in which 63 % of a step is done
+speed   | number | 1 to 3600            | 60    | simulated seconds in a real one
+"""
 
 
 class Driver:

@@ -256,6 +256,56 @@ def test_messages_are_cut_out_of_one_text_when_they_are_needed(tmp_path):
     )
 
 
+def test_meanings_are_left_out_and_nothing_else(tmp_path):
+    source = """
+        ROWS = (
+            ("a", "number", (0, 5), "°C", "b", "kept", "what °C it is; "
+                "over two lines"), ("b", "text", (0, 5), "", "c", "once", "short"),
+        )
+        AFTER = ("a", "b", "c", "d", "e", "f", "g")
+        """
+    (made,) = linked(app=source).values()
+    space = {}
+    exec(made, space)
+    assert space["ROWS"] == (
+        ("a", "number", (0, 5), "°C", "b", "kept", ""),
+        ("b", "text", (0, 5), "", "c", "once", ""),
+    )
+    assert space["AFTER"] == ("a", "b", "c", "d", "e", "f", "g")
+
+
+def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
+    source = """\
+    \'\'\'A table:
+
+        key | kind | limits and unit | default | meaning
+    \'\'\'
+    KEYS = \'\'\'\\
+    pin    | whole number | 0 to 48 °C | required | what °C it is
+    active | choice       | ["a", "b"] | "a b"    | \\
+        which; over \\
+        three lines
+
+    pi     | section      |            | {}       | a | b
+      kp   | number       | 0 to 1     | 0.5      | share
+    \'\'\'
+    AFTER = "a | b"
+    """
+    (made,) = linked(app=source).values()
+    space = {}
+    exec(made, space)
+    assert space["KEYS"].splitlines() == [
+        "pin|whole number|0 to 48 °C|required|",
+        'active|choice|["a", "b"]|"a b"|',
+        "",
+        "pi|section||{}|",
+        "  kp|number|0 to 1|0.5|",
+    ]
+    assert space["AFTER"] == "a | b"
+    with pytest.raises(LinkError, match="line 7: a row has its cells"):
+        linked(app=source.replace("choice       |", "choice"))
+
+
 def test_the_words_that_stand_for_names_are_in_the_roms_of_micropython(tmp_path):
     words = names.ARGUMENTS + names.VALUES + names.ATTRIBUTES
     assert len(set(words)) == len(words)

@@ -126,6 +126,7 @@ class _Joined:
         yield from names.short_arguments(module, self._names.keywords)
         for meaning in texts.meanings(module):
             yield from module.replaced(meaning, '""')
+        yield from texts.bare_tables(module)
 
     def _name_of(self, symbol, module, node) -> str:
         """What something is called in this unit."""

@@ -7,7 +7,8 @@ from tools.linker.module import FUNCTIONS, Edit, LinkError, Module
 
 _MESSAGES = "_0"  # the variable
 _INTERNED = 10  # characters: shorter strings are kept as names are
-_COLUMNS = (6, 7)  # of a row in a table
+_COLUMNS = 7  # of a row in a table of tuples
+_CELLS = 4  # of a row in a table that is a text, before its meaning
 
 
 class Messages:
@@ -55,17 +56,46 @@ def _is_message(text: str) -> bool:
 
 
 def meanings(module: Module) -> list[ast.Constant]:
-    """The last column of the module's tables, which is for people."""
+    """The last column of the module's tables of tuples, which is for people."""
     return [
         row.elts[-1]
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Tuple)
         for row in node.elts
         if isinstance(row, ast.Tuple)
-        and len(row.elts) in _COLUMNS
+        and len(row.elts) == _COLUMNS
         and isinstance(row.elts[-1], ast.Constant)
         and isinstance(row.elts[-1].value, str)
     ]
+
+
+def bare_tables(module: Module) -> Iterator[Edit]:
+    """Leave the bare cells of the module's tables that are texts, without blanks and meanings.
+
+    A row goes on in the next line after a backslash, and only its meaning may. Its indentation
+    stays: it tells the section of the row. Raises LinkError.
+    """
+    for node in module.tree.body:
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Constant):
+            continue
+        text = node.value.value
+        if not isinstance(text, str) or text.partition("\n")[0].count("|") < _CELLS:
+            continue
+        in_meaning = False
+        for number in range(node.value.lineno + 1, node.value.end_lineno or 0):
+            line = module.lines[number - 1]
+            goes_on = line.endswith("\\")
+            bare = ""
+            if line and not in_meaning:
+                cells = [cell.strip() for cell in line.split("|", _CELLS)]
+                if len(cells) <= _CELLS:
+                    raise LinkError(
+                        f"{module.path}, line {number}: a row has its cells in one line"
+                    )
+                indent = len(line) - len(line.lstrip())
+                bare = " " * indent + "|".join([*cells[:_CELLS], ""])
+            yield number, 0, len(line.encode()), bare + "\\" * goes_on
+            in_meaning = goes_on
 
 
 def edited(module: Module, edits: Iterable[Edit]) -> list[str]:
