@@ -101,7 +101,7 @@ class App:
         columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
         if regulated:
             columns.extend([(name, 0) for name, _ in self._regulation.state()])
-        columns.extend(door.properties([*owners, "device"]))
+        columns.extend(door.properties(list(owners) + ["device"]))
         health_s = settings["health"]["every_s"]
         if health_s:
             columns.extend([(name, 0) for name in settings["health"]["properties"]])
