@@ -16,6 +16,7 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.board import board
 from firmware.commands import door as commands
+from firmware.commands.device import Device
 from firmware.commands.store import Store
 from firmware.config import change, load, trial
 from firmware.control.heating import Regulation
@@ -101,9 +102,7 @@ class App:
             self.thermostat = self.regulation.thermostat
             from firmware.control.program import Program
 
-            self.program = Program(settings, self.thermostat)
-        self._led = _led(settings["device"]["led"])
-        self._identify_until = 0
+            self.program = Program(regulated, settings["time"]["zone"], self.thermostat)
 
         self._sensors = settings["sensors"]
         self._regulated_by = regulated["sensor"] if regulated else None
@@ -112,7 +111,9 @@ class App:
         columns = [(spec["prop"], spec["decimals"]) for spec in self._sensors]
         if regulated:
             columns.extend([(name, 0) for name, _ in self.regulation.state()])
-        columns.extend(commands.properties(self))
+        columns.extend(
+            commands.properties(("device", "thermostat", "program") if regulated else ("device",))
+        )
         columns.extend([(name, 0) for name in self._reported])
         properties = [Property(*column) for column in columns]
         self._index = {column[0]: i for i, column in enumerate(columns)}
@@ -140,9 +141,13 @@ class App:
         self._time = settings["time"]["ntp"], settings["https"]["url"]
         self.wifi = board.Wifi(settings["wifi"])
         self._store = Store()
-        self._commands = commands.Commands(
-            self, self.put, self._store, self._clock, Log("command")
-        )
+        led = _led(settings["device"]["led"])
+        self._device = Device(self.queue, led, self.restart, self.propose)
+        owners: dict = {"device": self._device}
+        if regulated:
+            owners["thermostat"] = self.thermostat
+            owners["program"] = self.program
+        self._commands = commands.Commands(owners, self.put, self._store, self._clock)
         self.uplink = Uplink(
             settings,
             self.queue,
@@ -202,11 +207,6 @@ class App:
     def propose(self, part: dict) -> tuple:
         """Put a part of a configuration on trial; see config.change."""
         return change.propose(part, self.reached())
-
-    def identify(self, seconds: int):
-        """Blink, so that somebody in front of several devices sees which one this is."""
-        self._identify_until = uptime.ms() + 1000 * seconds
-        _log.info("this is the device that was asked to show itself")
 
     def reached(self) -> list:
         """The ways over which the platform was, in this run."""
@@ -274,8 +274,7 @@ class App:
             self.pauses.late(now - due)
             if self.regulation:
                 self._decide(now)
-            if self._led:
-                self._led.set(now < self._identify_until and not self._led.on)
+            self._device.blink()
             self._commands.tick(now)
             due += _REGULATE_MS
             await asyncio.sleep_ms(max(0, due - uptime.ms()))

@@ -1,5 +1,13 @@
-"""What is needed while a command is at the door, and no longer: its bytes read, its value checked
-and put in force, and the words for what is wrong with it.
+"""What may be set on this device: read, checked and put in force, and the words for what is wrong.
+
+An owner has `get(name)`, the value in force, and `put(name, value, utc_s)`, which puts one in
+force that was decided at `utc_s` (None: it is not known when) and raises ValueError, with words,
+for what it cannot do. `put` returns None, or (what is answered in place of the value in force, or
+None; what is called once that is answered, or None). An owner may also have
+
+    limits(name)                the limits of this hardware, narrower than those of the table
+    restore(name, value, utc_s) put what was in force before a restart in force, without what
+                                follows from it
 """
 
 import io
@@ -9,7 +17,13 @@ from micropython import const
 
 from firmware.base import json_check, kinds
 from firmware.base.log import harmless
-from firmware.control.schedule import compiled
+from firmware.commands.table import COMMANDS
+
+_NAME = const(0)  # columns of the table
+_KIND = const(1)
+_LIMITS = const(2)
+_UNIT = const(3)
+_OWNER = const(4)
 
 _LARGEST = const(1024)  # bytes of a payload
 _LARGEST_OBJECT = const(2048)  # of a configuration or a schedule
@@ -18,32 +32,104 @@ _EXCERPT = const(40)  # bytes of a payload shown in the log
 _LONGEST_REASON = const(160)  # characters
 
 
-def read(row, limits, payload):
-    """A payload's value. Raises ValueError, with words, before anything large is made of it.
+class Settable:
+    """The rows whose owner this device has."""
 
-    A range stands for a payload that the link could not keep, as long as that was.
-    """
-    kind = row[1]
-    if type(payload) is range:
-        raise _unexpected(row, limits, _size(payload))
-    if len(payload) > (_LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST):
-        raise _unexpected(row, limits, "%d bytes" % len(payload))
-    deep = json_check.depth(io.BytesIO(payload))
-    if deep > _DEEPEST:
-        raise _unexpected(row, limits, "brackets within brackets")
-    try:
-        if deep < 0:
-            raise ValueError
-        return json.loads(payload)
-    except ValueError:
-        # What should be a configuration may hold secrets, also where it is broken.
-        got = "something" if kind == "object" else _excerpt(payload)
-        raise _unexpected(row, limits, got + ", which is not JSON")
+    def __init__(self, owners: dict, rows=COMMANDS):
+        """owners: parts of the device by the name that a row gives."""
+        self._owners = owners
+        self._rows = rows
+
+    def row(self, name: str):
+        """The row of a property, or None where this device takes no such command."""
+        for row in self._rows:
+            if row[_NAME] == name and row[_OWNER] in self._owners:
+                return row
+        return None
+
+    def get(self, row):
+        """The value in force."""
+        return self._owners[row[_OWNER]].get(row[_NAME])
+
+    def kept(self, row):
+        """The value in force, as short as it can be kept over a restart."""
+        owner = self._owners[row[_OWNER]]
+        return owner.short_schedule() if row[_KIND] == "schedule" else owner.get(row[_NAME])
+
+    def read(self, row, payload):
+        """A payload's value. Raises ValueError, with words, before anything large is made of it.
+
+        A range stands for a payload that the link could not keep, and is as long as that was.
+        """
+        kind = row[_KIND]
+        if type(payload) is range:
+            raise self._unexpected(row, _size(payload))
+        if len(payload) > (_LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST):
+            raise self._unexpected(row, "%d bytes" % len(payload))
+        deep = json_check.depth(io.BytesIO(payload))
+        if deep > _DEEPEST:
+            raise self._unexpected(row, "brackets within brackets")
+        try:
+            if deep < 0:
+                raise ValueError
+            return json.loads(payload)
+        except ValueError:
+            # What should be a configuration may hold secrets, also where it is broken.
+            got = "something" if kind == "object" else _excerpt(payload)
+            raise self._unexpected(row, got + ", which is not JSON")
+
+    def put(self, row, value, utc_s: "int | None") -> tuple:
+        """Put a value in force. Raises ValueError, with words. Returns what an owner's `put` may:
+        (answer, function), each or None.
+        """
+        self._check(row, value)
+        return self._owners[row[_OWNER]].put(row[_NAME], value, utc_s) or (None, None)
+
+    def restore(self, row, value, utc_s: int) -> None:
+        """Take over what was in force before a restart. Raises ValueError, with words."""
+        if row[_KIND] != "schedule":  # its short form is checked as it is read
+            self._check(row, value)
+        owner = self._owners[row[_OWNER]]
+        getattr(owner, "restore", owner.put)(row[_NAME], value, utc_s)
+
+    def is_known(self, row, value) -> bool:
+        """Whether what the platform has is in force already, or is the device's own answer."""
+        if row[_KIND] == "object":
+            return value == {} or _is_answer(value, _DEEPEST)
+        if row[_KIND] == "schedule" and type(value) is not range:
+            return self._owners[row[_OWNER]].is_schedule(value)
+        return value == self.get(row)
+
+    def _check(self, row, value):
+        if type(value) is range:  # as for `read`
+            raise self._unexpected(row, _size(value))
+        if not kinds.fits(row[_KIND], self._limits(row), value):
+            got = "something else" if row[_KIND] == "object" else kinds.shown(value)
+            raise self._unexpected(row, got)
+
+    def _limits(self, row):
+        owner = self._owners[row[_OWNER]]
+        return owner.limits(row[_NAME]) if hasattr(owner, "limits") else row[_LIMITS]
+
+    def _unexpected(self, row, got):
+        expected = kinds.expected(row[_KIND], self._limits(row), row[_UNIT])
+        return ValueError("", "expected %s, got %s" % (expected, got))
 
 
-def _unexpected(row, limits, got):
-    _, kind, _, unit, _, _ = row
-    return ValueError("", "expected %s, got %s" % (kinds.expected(kind, limits, unit), got))
+def words(name: str, error) -> str:
+    """What is wrong, for a person. ValueErrors of two parts are ours: where, and what."""
+    arguments = error.args
+    if isinstance(error, ValueError) and len(arguments) == 2:
+        where, what = arguments
+        text = "%s%s: %s" % (name, where, what) if where else what
+    elif isinstance(error, MemoryError):
+        text = "there is not enough memory for it"
+    elif isinstance(error, ValueError):
+        text = str(error)
+    else:
+        text = "%s: %s" % (type(error).__name__, error)
+    text = harmless(text)
+    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 
 def _size(missing):
@@ -67,71 +153,3 @@ def _is_answer(value, deepest):
         if _is_answer(member, deepest - 1):
             return True
     return False
-
-
-def words(name: str, error) -> str:
-    """What is wrong, for a person. ValueErrors of two parts are ours: where, and what."""
-    arguments = error.args
-    if isinstance(error, ValueError) and len(arguments) == 2:
-        where, what = arguments
-        text = "%s%s: %s" % (name, where, what) if where else what
-    elif isinstance(error, MemoryError):
-        text = "there is not enough memory for it"
-    elif isinstance(error, ValueError):
-        text = str(error)
-    else:
-        text = "%s: %s" % (type(error).__name__, error)
-    text = harmless(text)
-    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
-
-
-def _check(row, value, limits):
-    kind = row[1]
-    if type(value) is range:  # as for `read`
-        raise _unexpected(row, limits, _size(value))
-    if not kinds.fits(kind, limits, value):
-        got = "something else" if kind == "object" else kinds.shown(value)
-        raise _unexpected(row, limits, got)
-
-
-def put(controls, row, limits, value, utc_s: "int | None") -> tuple:
-    """Put a value in force that was decided at `utc_s`. Raises ValueError, with words.
-
-    Returns what is to be answered, None for what is in force then, and what is to be called then.
-    """
-    _check(row, value, limits)
-    name = row[0]
-    part = row[4]
-    if part == "program":
-        controls.program.put(name, value, utc_s)
-    elif part:
-        setattr(getattr(controls, part), name, value)
-    elif name == "report_every":
-        controls.queue.max_age_ms = round(1000 * value)
-    elif name == "identify":
-        controls.identify(value)
-    elif name == "config":
-        shown, changes = controls.propose(value)
-        return shown, controls.restart if changes else None
-    elif value:
-        return None, controls.restart
-    return None, None
-
-
-def restore(controls, row, limits, value, utc_s: int) -> None:
-    """Take over what was in force before the restart. Raises ValueError, with words."""
-    if row[4] != "program":
-        put(controls, row, limits, value, utc_s)
-        return
-    if row[0] != "schedule":  # that is kept in short, and reads itself
-        _check(row, value, limits)
-    controls.program.restore(row[0], value, utc_s)
-
-
-def is_known(name: str, value, in_force) -> bool:
-    """Whether what the platform has is in force already, or is the device's own answer."""
-    if name == "config":
-        return value == {} or _is_answer(value, _DEEPEST)
-    if name == "schedule" and type(value) is not range:
-        return compiled(value) == compiled(in_force)
-    return value == in_force

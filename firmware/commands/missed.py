@@ -1,128 +1,172 @@
-"""What was set before the start, and while nobody was connected.
+"""Commands that were missed: found in the platform's state, each with the time of its writing.
 
-Imported for what it does, and forgotten after it.
+Such ones take effect in the order of their times, as if they had come in time. The last one to
+write wins, whether that was a person far away or the program on the device. What the device
+answered never counts as a command: it is no newer than what the device has. Only where the device
+has lost that, a value of the platform that is in force already is taken for an answer.
 """
 
 from micropython import const
 
 from firmware.base import kinds
-from firmware.commands import apply
 
+_NAME = const(0)  # columns of the table
+_KIND = const(1)
+_LIMITS = const(2)
+_OWNER = const(4)
+_LASTS = const(5)
+
+_STATE_MS = const(2000)  # without another part of the state, its end is not waited for
 _AHEAD_MS = const(10000)  # the platform's clock is not further than this
-_MOMENTS = ("restart", "identify", "config")  # what these did is over, or in the configuration
 
 
-def tried(named: list, store) -> list:
-    """Which of the properties that the configuration on trial names were not set after it came.
+class Missed:
+    """The commands of one state of the platform, until they take effect."""
 
-    named: none where there is no trial. Those set since are in `store`, as the value of `config`.
-    """
-    since = store.get("config")
-    if not since or type(since[0]) is not list:
-        return named
-    if not named:
-        store.put("config", None, since[1])
-    return [name for name in named if name not in since[0]]
+    def __init__(self, settable, program, answers, store, clock, execute, log):
+        """program: the Program, or None. answers: Answers. execute(row, value, utc_ms, at_ms):
+        puts a command of `utc_ms` in force and answers it as of `at_ms`; raises what keeps it
+        from being in force.
+        """
+        self._settable = settable
+        self._program = program
+        self._answers = answers
+        self._store = store
+        self._clock = clock
+        self._execute = execute
+        self._log = log
+        self._found = {}  # name: [ms since 1970, order, row, value, ms that the store has]
+        self._came_ms = 0  # uptime at which the state's last part came
 
+    def recover(self, name: str, value, utc_ms: int) -> None:
+        """A property of the platform's state, written at `utc_ms`; 0: never. Raises nothing.
 
-def restore(rows: list, door, controls, store, log) -> None:
-    """At the start: what was in force before it, where somebody has set that."""
-    for row in rows:
-        kept = store.get(row[0]) if row else None
-        if not kept or kept[0] is None or row[0] in _MOMENTS:
-            continue
+        What is newer than what the device has takes effect when all of them are known.
+        """
+        row = self._settable.row(name)
+        if row is None:
+            return
+        self._came_ms = self._clock.uptime_ms()
+        answers = self._answers
         try:
-            apply.restore(controls, row, door.limits(row), kept[0], kept[1] // 1000)
+            answers.date()
+            kept_ms = self._store.time(name)
+            if utc_ms > kept_ms or self._is_open(row, utc_ms, kept_ms):
+                # What was written together: a schedule, then a preset, then its set points.
+                order = "" if row[_KIND] == "schedule" else name
+                self._found[name] = [utc_ms, order, row, value, kept_ms]
+            elif name not in answers.told:
+                # It may have been decided by what changed something else, or by an edit.
+                if not utc_ms:
+                    answers.tell(name, answers.now())
+                elif row[_LASTS] == "kept" and not self._is_in_force(row, value):
+                    answers.tell(name, utc_ms)
+                answers.told.add(name)
         except Exception as error:
-            log.warning("%s of the last run is not used: %s", row[0], apply.words(row[0], error))
-    before = store.get("before")
-    program = controls.program
-    if before and program and program.preset == "boost" and before[0]:
-        program.restore("before", before[0], None)
+            self._log.error("%s is not recovered: %s", name, type(error).__name__)
 
+    def recovered(self) -> None:
+        """The state was told to its end: what was missed takes effect. Raises nothing."""
+        answers = self._answers
+        untold = []  # to be told in the end, if nothing tells them before
+        while self._found:
+            try:
+                utc_ms, _, row, value, kept_ms = self._oldest()
+            except Exception as error:  # no memory: `tick` tries again
+                self._log.error("missed commands have to wait: %s", type(error).__name__)
+                self._came_ms = self._clock.uptime_ms()
+                break
+            if utc_ms > kept_ms:
+                try:
+                    self._obey(row, value, utc_ms, kept_ms, untold)
+                except Exception as error:
+                    answers.refused(row, row[_NAME], error, utc_ms, utc_ms + 1)
+        for name in untold:
+            if name not in answers.told:
+                answers.tell(name, self._store.time(name))
 
-def next_of(missed: dict, door, controls, store, clock, untold: list):
-    """Which command that was missed is next to be put in force, as if it had come in time.
+    def tick(self, now_ms: int) -> None:
+        """Once a second: the platform's state may end without a word."""
+        if self._found and now_ms - self._came_ms >= _STATE_MS:
+            self.recovered()
 
-    The oldest is taken out of `missed`: (row, value, ms since 1970), or None if it is nothing.
+    def _is_open(self, row, utc_ms, kept_ms):
+        """Whether it is older than what the schedule did, and may have come between.
 
-    missed: {name: [ms since 1970, …, name, value, what `store` had]}; door: the Commands; untold:
-    gets the names of what the program has changed until then, to be told in the end.
-    """
-    program = controls.program
-    if program:
-        _rewind(program, missed)
-    utc_ms, _, name, value, kept_ms = min(missed.values())
-    del missed[name]
-    if utc_ms <= kept_ms:
-        return None
-    row = door.row(name)
-    try:
-        if program and utc_ms <= clock.now():
-            untold.extend(_catch_up(door, program, utc_ms, clock.uptime_ms()))
-        shown = value
-        if name == "identify" and kinds.fits(row[1], row[2], value):
-            # As long as if it had come in time.
-            value = max(0, value - max(0, clock.now() - utc_ms) // 1000)
-        if not _is_known(door, clock, store, name, value, utc_ms, kept_ms):
-            return row, value, utc_ms
-        door.keep(name, utc_ms, False)
-        if shown and name in ("restart", "identify"):
-            door.told.discard(name)
+        What the schedule did is answered a millisecond after the second: that is no command, nor
+        is what was answered before it.
+        """
+        if row[_OWNER] != "program" or utc_ms == kept_ms or utc_ms % 1000 == 1:
+            return False
+        if utc_ms <= self._answers.answered.get(row[_NAME], 0):
+            return False
+        return self._program.can_rewind(utc_ms // 1000)
+
+    def _oldest(self):
+        """Take out what comes first, once what it outlasts is undone."""
+        found = self._found
+        if self._program:
+            for utc_ms, _, row, value, _ in found.values():
+                if self._program.rewind(row[_NAME], value, utc_ms // 1000):
+                    # Nothing is too late now for what the schedule did.
+                    for part in found.values():
+                        if part[0] <= part[-1]:
+                            part[-1] = -1
+                    break
+        oldest = min(found.values())
+        del found[oldest[2][_NAME]]
+        return oldest
+
+    def _obey(self, row, value, utc_ms, kept_ms, untold):
+        """Put it in force as if it had come in time, unless it is known or over."""
+        name = row[_NAME]
+        answers = self._answers
+        if self._program and utc_ms <= self._clock.now():
+            untold.extend(self._catch_up(utc_ms))
+        lasts = row[_LASTS]
+        left = value
+        if lasts == "seconds" and kinds.fits(row[_KIND], row[_LIMITS], value):
+            left = max(0, value - max(0, self._clock.now() - utc_ms) // 1000)
+        if lasts in ("seconds", "once"):
+            known = not left or utc_ms < self._start_ms(lasts, kept_ms)
+        else:
+            # That it is in force may be news: a set point ends a boost to the same one.
+            known = self._settable.is_known(row, value) and (
+                lasts == "merged"
+                or not kept_ms
+                or (kept_ms > 0 and utc_ms <= self._store.time(name))
+            )
+        if not known:
+            # The answer is just after it, so that what was written since stays the last.
+            self._execute(row, left, utc_ms, utc_ms + 1)
+            return
+        answers.keep(name, utc_ms, False)
+        if value and lasts in ("seconds", "once"):
+            answers.told.discard(name)
             untold.append(name)
         else:
-            door.told.add(name)
-    except Exception as error:  # too deep to be compared, or whatever else
-        door.refused(row, name, error, utc_ms, utc_ms + 1)
-    return None
+            answers.told.add(name)
 
-
-def _rewind(program, missed):
-    """Undo what the schedule did since, for what outlasts it; then nothing is too late for it."""
-    for utc_ms, _, name, value, _ in missed.values():
-        outlasts = name == "hold_until" or value == "boost"
-        if outlasts and program.can_rewind(utc_ms // 1000):
-            program.rewind()
-            for part in missed.values():
-                if part[0] <= part[-1]:
-                    part[-1] = -1
-            return
-
-
-def _catch_up(door, program, utc_ms, now_ms):
-    """What the program would have changed by then; to be told at the end, if it lasts."""
-    names = program.catch_up(utc_ms // 1000, now_ms)
-    if names:
-        at_ms = 1000 * (program.changed_s or utc_ms // 1000) + 1
-        door.decided(names, (), at_ms)
-        if "preset" in names and program.preset != "manual":
-            door.decided(("setpoint", "setpoint_cool"), names, at_ms)
-    return names
-
-
-def is_in_force(door, name: str, value) -> bool:
-    """Whether what the platform has is so."""
-    try:
-        return apply.is_known(name, value, door.in_force(name))
-    except Exception:  # it does not even fit
-        return False
-
-
-def _is_known(door, clock, store, name, value, utc_ms, kept_ms):
-    """Whether what was missed is an answer, or is over.
-
-    `kept_ms`: what the device had of it when the state came; 0: it has nothing, or lost it.
-    """
-    if name in ("restart", "identify"):
-        # What was wanted before this start is done, or too late; so is, where the platform's clock
-        # is ahead, the restart that this start comes of.
-        start_ms = clock.now() - clock.uptime_ms()
-        if name == "restart" and kept_ms < start_ms:
+    def _start_ms(self, lasts, kept_ms):
+        """What is to be done once, and was sent before that, is done, or too late."""
+        start_ms = self._clock.now() - self._clock.uptime_ms()
+        if lasts == "once" and kept_ms < start_ms:
+            # Where the platform's clock is ahead, the restart that this start comes of, too.
             start_ms = max(start_ms, kept_ms + _AHEAD_MS)
-        return not value or utc_ms < start_ms
-    if not apply.is_known(name, value, door.in_force(name)):
-        return False
-    # Or it may be news that this holds from then on: a set point ends a boost to the same.
-    if name == "config" or not kept_ms:
-        return True
-    return kept_ms > 0 and utc_ms <= store.time(name)
+        return start_ms
+
+    def _catch_up(self, utc_ms):
+        """What the program would have changed by then."""
+        program = self._program
+        names = program.catch_up(utc_ms // 1000, self._clock.uptime_ms())
+        if names:
+            at_ms = 1000 * (program.changed_s or utc_ms // 1000) + 1
+            self._answers.decided(names, (), at_ms)
+            self._answers.followed(names, at_ms)
+        return names
+
+    def _is_in_force(self, row, value):
+        try:
+            return self._settable.is_known(row, value)
+        except Exception:  # it does not even fit
+            return False

@@ -2,7 +2,9 @@
 
 A small file, written whole or not at all, at most once in 5 s; its sum tells a damaged one.
 
-    {"values": {"setpoint": [21.5, 1795344000000]}, "crc32": 2212294583}
+    {"values": {"setpoint": [21.5, 1795344000000], "mode": [1795344000001]}, "crc32": 2212294583}
+
+A property that nobody has set has no value here, but the time at which it was last answered.
 """
 
 import binascii
@@ -12,45 +14,61 @@ import os
 
 from micropython import const
 
+from firmware.base import files
 from firmware.base.log import Log
 
 _LARGEST = const(4096)  # bytes of the file
+_BLOCK = const(128)  # bytes read at a time
 _SPACING_MS = const(5000)  # between two writings: flash wears out
-_END = b', "crc32": '
+_HEAD = b'{"values": {'
+_TAIL = b'}, "crc32": %d}'
 
 
 class Store:
-    """Values by name, each with the time at which it was set, in ms since 1970, 0 if not known."""
+    """Values by name, and times in ms since 1970, 0 if not known."""
 
     def __init__(self, path: str = "settings.json"):
-        """Reads the file. One that is damaged is told, and begins anew."""
+        """Reads the file. Of a damaged one nothing is used, and the log says so."""
         self._path = path
         self._log = Log("store")
-        self._values = {}
+        self._entries = {}  # name: (value, time) or (time,)
         self._changed = False
         self._written_ms = -_SPACING_MS
         self._failed = False
         try:
-            self._values = _read(path)
+            self._entries = _read(path)
         except OSError as error:
             if error.errno != errno.ENOENT:
                 self._log.error("%s: cannot be read: %s", path, error)
-        except (ValueError, TypeError, LookupError, MemoryError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
             self._log.error("%s: %s; the configuration's values hold", path, error)
 
     def get(self, name: str):
-        """(value, utc_ms), or None."""
-        return self._values.get(name)
-
-    def put(self, name: str, value, utc_ms: int) -> None:
-        """Keep a value; it is on flash some seconds later."""
-        self._values[name] = (value, utc_ms)
-        self._changed = True
+        """(value, time) of what somebody has set, else None."""
+        entry = self._entries.get(name)
+        return entry if entry and len(entry) == 2 else None
 
     def time(self, name: str) -> int:
-        """When a value was set, in ms since 1970; 0 if never, or if that is not known."""
-        kept = self._values.get(name)
-        return kept[1] if kept else 0
+        """When a property was set or last answered; 0 if never, or if that is not known."""
+        entry = self._entries.get(name)
+        return entry[-1] if entry else 0
+
+    def put(self, name: str, value, utc_ms: int) -> None:
+        """Keep a value that somebody has set; it is on flash some seconds later."""
+        self._entries[name] = (value, utc_ms)
+        self._changed = True
+
+    def date(self, name: str, utc_ms: int) -> None:
+        """Change the time alone."""
+        entry = self._entries.get(name, ())
+        self._entries[name] = entry[:-1] + (utc_ms,)
+        self._changed = True
+
+    def drop(self, name: str) -> None:
+        """Forget a value, not its time."""
+        if self.get(name):
+            self._entries[name] = (self.time(name),)
+            self._changed = True
 
     def tick(self, now_ms: int) -> None:
         """Write what has changed, if the last writing is long enough ago. `now_ms`: uptime."""
@@ -63,7 +81,7 @@ class Store:
         if not self._changed:
             return
         try:
-            _write(self._path, self._values)
+            files.replace(self._path, self._write)
             self._changed = False
             self._failed = False
         except (OSError, MemoryError) as error:
@@ -72,26 +90,41 @@ class Store:
                 self._failed = True
                 self._log.error("%s: cannot be written: %s", self._path, error)
 
+    def _write(self, file):
+        """The file's contents, an entry at a time: no block of memory is as large as all of it."""
+        file.write(_HEAD)
+        total = binascii.crc32(_HEAD)
+        separator = ""
+        for name, entry in self._entries.items():
+            text = "%s%s: %s" % (separator, json.dumps(name), json.dumps(entry))
+            separator = ", "
+            data = text.encode()
+            file.write(data)
+            total = binascii.crc32(data, total)
+        # The sum is of all that stands before the comma.
+        file.write(_TAIL % binascii.crc32(b"}", total))
+
 
 def _read(path):
+    """The entries of a file. Raises OSError; ValueError and others where it is damaged."""
     with open(path, "rb") as file:
-        data = file.read(_LARGEST + 1)
-    body, end, tail = data.rpartition(_END)
-    if len(data) > _LARGEST or not end or tail != b"%d}" % binascii.crc32(body):
-        raise ValueError("it is damaged")
-    values = json.loads(body[len('{"values": ') :])
-    for name in values:
-        _, utc_ms = values[name]
-        if type(utc_ms) is not int:
+        left = os.stat(path)[6]
+        if left > _LARGEST:
             raise ValueError("it is damaged")
-    return values
-
-
-def _write(path, values):
-    new = path + ".new"
-    body = b'{"values": ' + json.dumps(values).encode()
-    with open(new, "wb") as file:
-        file.write(body)
-        file.write(_END)
-        file.write(b"%d}" % binascii.crc32(body))
-    os.rename(new, path)
+        tree = json.load(file)
+        tail = _TAIL % tree["crc32"]
+        left += 1 - len(tail)  # the tail's first byte counts
+        total = 0
+        file.seek(0)
+        while left > 0:
+            block = file.read(min(left, _BLOCK))
+            total = binascii.crc32(block, total)
+            left -= len(block) or left
+        if total != tree["crc32"] or file.read() != tail[1:]:
+            raise ValueError("it is damaged")
+    entries = {}
+    for name, entry in tree["values"].items():
+        if type(entry[-1]) is not int or len(entry) > 2:
+            raise ValueError("it is damaged")
+        entries[name] = tuple(entry)
+    return entries

@@ -27,27 +27,25 @@ _THURSDAY_MIN = const(4320)  # the weekday of 1970-01-01
 
 class Program:
     """preset: what is in force; decided_s: since when, None if not known; changed_s: when that
-    was due which `step` changed last.
+    was due which `step` changed last; before: (preset, set point, cooling set point) to go back to
+    after a boost.
 
     The set points in force are the thermostat's own.
     """
 
-    def __init__(self, settings: dict, thermostat):
-        """settings: all of them; it uses `time.zone` and some of the section `thermostat`."""
-        regulated = settings["thermostat"]
-        presets = regulated["presets"]
+    def __init__(self, settings: dict, zone, thermostat):
+        """settings: the section `thermostat` of config.json; zone: `time.zone`, a text."""
+        presets = settings["presets"]
         self._presets = [
             (presets[name]["setpoint"], presets[name]["setpoint_cool"]) for name in PRESETS
         ]
-        self._boost_s = regulated["boost_s"]
+        self._boost_s = settings["boost_s"]
         self._thermostat = thermostat
-        self._zone_text = settings["time"]["zone"]
-        # Local time, and the schedule in it: numbers that firmware.control.schedule explains.
-        self._zone = self._numbers = None
+        self._zone = zone  # a Zone as soon as there is a schedule
+        self._schedule = None  # the module that reads schedules, from then on
         self.preset = MANUAL
         self.decided_s: "int | None" = None
-        self.changed_s: "int | None" = None  # when what `step` changed last was due
-        # (preset, set point, cooling set point) to go back to after a boost.
+        self.changed_s: "int | None" = None
         self.before: "tuple | None" = None
         self._boost_ms: "int | None" = None  # uptime at which it ends; None until known
         self._hold_s = 0
@@ -59,48 +57,49 @@ class Program:
         # `step` has nothing to do from the one to the other.
         self._earliest_s = self._due_s = 0
         self._changed = []
-        if regulated["schedule"]:
-            self._compile(regulated["schedule"])
+        # The schedule, as the numbers that control.schedule explains.
+        self._numbers = self._read(settings["schedule"])
 
-    @property
-    def setpoint(self):
-        return self._thermostat.setpoint
-
-    @property
-    def setpoint_cool(self):
-        return self._thermostat.setpoint_cool
-
-    @property
-    def hold_until(self) -> str:
-        """ISO 8601, or "": a platform's text is never null."""
-        return iso(1000 * self._hold_s) if self._hold_s else ""
-
-    @property
-    def schedule(self) -> dict:
-        """{"entries": list}: a platform's object is never a list."""
+    def get(self, name: str):
+        """What is in force. A platform's text is never null, and its object never a list: without
+        a hold `hold_until` is "", and `schedule` is {"entries": list}.
+        """
+        if name == "setpoint":
+            return self._thermostat.setpoint
+        if name == "setpoint_cool":
+            return self._thermostat.setpoint_cool
+        if name == "preset":
+            return self.preset
+        if name == "hold_until":
+            return iso(1000 * self._hold_s) if self._hold_s else ""
         if not self._numbers:
             return {"entries": []}
-        from firmware.control.schedule import entries
+        return {"entries": self._schedule.entries(self._numbers)}  # type: ignore[attr-defined]
 
-        return {"entries": entries(self._numbers)}
-
-    @property
     def short_schedule(self) -> str:
-        """The same as one line of text."""
+        """The schedule as one line of text."""
         if not self._numbers:
             return ""
-        from firmware.control.schedule import text
+        return self._schedule.text(self._numbers)  # type: ignore[attr-defined]
 
-        return text(self._numbers)
+    def is_schedule(self, value) -> bool:
+        """Whether that is the schedule in force. Raises ValueError for what is none."""
+        return self._read(value) == self._numbers
+
+    def decides(self, name: str) -> tuple:
+        """What is decided with that property, also where it had that value before."""
+        if name == "preset":
+            return ("setpoint", "setpoint_cool")
+        return ("preset",) if name in ("setpoint", "setpoint_cool") else ()
 
     def put(self, name: str, value, utc_s: "int | None" = None):
-        """Put a value in force that was decided at `utc_s`, or now.
+        """Put a value in force that was decided at `utc_s`; None: nobody knows when.
 
-        Raises ValueError, with words, for a schedule or a time that is none; setpoint,
-        setpoint_cool and preset were checked.
+        Raises ValueError, with words, for a schedule or a time that is none; set points and
+        presets were checked.
         """
         if name == "schedule":
-            self._compile(value)
+            self._numbers = self._read(value)
             if self.decided_s is None or utc_s is None or utc_s >= self.decided_s:
                 self._done_s = None
                 self._forced_s = utc_s or 0
@@ -115,15 +114,19 @@ class Program:
     def restore(self, name: str, value, utc_s: "int | None"):
         """Take a value over from the last run, without what follows from it. Raises ValueError."""
         if name == "schedule":
-            self._compile(value)
+            self._numbers = self._read(value)
         elif name == "hold_until":
             self._hold_s = _second(value) if value else 0
-        elif name in ("setpoint", "setpoint_cool"):
-            setattr(self._thermostat, name, value)
-        else:
-            setattr(self, name, value)  # preset, before
+        elif name == "setpoint":
+            self._thermostat.setpoint = value
+        elif name == "setpoint_cool":
+            self._thermostat.setpoint_cool = value
+        elif name == "preset":
+            self.preset = value
             # Or each restart without a clock would begin a boost anew.
             self._boost_ms = _UNDATED_MS
+        elif self.preset == "boost":
+            self.before = value
         if name in ("setpoint", "setpoint_cool", "preset") and utc_s:
             self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
 
@@ -145,8 +148,13 @@ class Program:
         """Whether only the schedule, or a boost's end, has changed what was in force then."""
         return self._base is not None and self._base[0] <= utc_s < (self.decided_s or 0)
 
-    def rewind(self) -> None:
-        """Go back to what was last put: something that was missed comes before what followed."""
+    def rewind(self, name: str, value, utc_s: int) -> bool:
+        """Go back to what was last put, if a value that was wanted at `utc_s` outlasts what the
+        schedule did since, as a hold and a boost do. Whether it went back.
+        """
+        outlasts = name == "hold_until" or value == "boost"
+        if not (outlasts and self.can_rewind(utc_s)):
+            return False
         held_s = self._hold_s
         _, state, before, self.decided_s, self._done_s, self._hold_s, self._forced_s = self._base
         self._set(*state)
@@ -154,6 +162,7 @@ class Program:
         if self._hold_s != held_s:
             self._changed.append("hold_until")
         self._due_s = 0
+        return True
 
     def step(self, utc_s: "int | None", now_ms: int) -> tuple:
         """To be called once a second, with the uptime; the names of what it changed."""
@@ -272,16 +281,18 @@ class Program:
         if boosts:
             self.before = before
 
-    def _compile(self, value):
-        # Imported by those who have a schedule.
-        from firmware.control.schedule import compiled
-
-        self._numbers = compiled(value)  # type: ignore[assignment]
-        if self._zone is None:
-            del compiled  # or there has to be room for both
+    def _read(self, value):
+        """A schedule as numbers; None for an empty one."""
+        if value == [] or value == "" or value == {"entries": []}:
+            return None
+        if self._schedule is None:
+            # Loaded only where there is a schedule.
+            from firmware.control import schedule
             from firmware.times.zone import Zone
 
-            self._zone = Zone(self._zone_text)  # type: ignore[assignment]
+            self._schedule = schedule  # type: ignore[assignment]
+            self._zone = Zone(self._zone)
+        return self._schedule.compiled(value)  # type: ignore[attr-defined]
 
 
 def _last_and_next(numbers, minute):

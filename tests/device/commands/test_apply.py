@@ -6,12 +6,11 @@ from door import T0, Door, verdict
 from firmware.commands import apply
 from firmware.commands.table import COMMANDS
 
-ROWS = {row[0]: row for row in COMMANDS}
+SETTABLE = apply.Settable(dict.fromkeys([row[4] for row in COMMANDS]))
 
 
 def read(name, payload):
-    row = ROWS[name]
-    return apply.read(row, row[2], payload)
+    return SETTABLE.read(SETTABLE.row(name), payload)
 
 
 def refused(name, payload):
@@ -104,23 +103,32 @@ def test_so_is_one_that_was_missed():
         assert door.take() == []
 
 
-def test_a_configuration_that_was_missed_is_obeyed_though_some_of_it_is_empty():
-    door = Door()
-    door.recover("config", {"thermostat": {"failsafe": {}}}, T0 + 500)
-    # It is, up to where there is no configuration to be changed.
-    reason = door.take()[-1][1]["reason"]
-    assert reason.startswith("config.json: no such file"), reason
-
-
 def test_no_time_is_taken_that_cannot_be_read_again():
     door = Door()
     for text in ("9999-12-31T23:59:59-23:59", "1970-01-01T00:00:00+01:00"):
         assert door.handle("hold_until", b'"%s"' % text) is False, text
 
 
+def known(name, value):
+    settable = Door().settable
+    return settable.is_known(settable.row(name), value)
+
+
 def test_a_schedule_that_cannot_be_had_is_no_known_one():
-    assert not apply.is_known("schedule", range(5000), [])
-    assert not apply.is_known("setpoint", range(5000), 21)
+    assert not known("schedule", range(5000))
+    assert not known("setpoint", range(5000))
+
+
+def test_a_schedule_is_known_however_it_is_written():
+    entries = ["daily 06:30 home", "mon-fri 22:30 18"]
+    door = Door(entries=entries)
+    row = door.settable.row("schedule")
+    for value in (entries, {"entries": entries}, door.program.get("schedule")):
+        assert door.settable.is_known(row, value), value
+    for value in ([], {"entries": []}, entries[:1], entries[::-1]):
+        assert not door.settable.is_known(row, value), value
+    assert known("schedule", []) and known("schedule", {"entries": []})
+    assert not known("schedule", entries)
 
 
 def test_only_an_empty_configuration_as_a_whole_is_an_answer():
@@ -134,4 +142,4 @@ def test_only_an_empty_configuration_as_a_whole_is_an_answer():
         ({"sensors": [{}]}, False),
         ([], False),
     ):
-        assert apply.is_known("config", value, {}) == answer, value
+        assert known("config", value) == answer, value

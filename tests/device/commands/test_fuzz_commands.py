@@ -5,10 +5,12 @@ import os
 import random
 
 import fuzz
+from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
 from firmware.commands.table import COMMANDS
 from firmware.config import load, trial
+from firmware.config.change import propose
 from firmware.config.check import check as check_config
 from firmware.control.program import Program
 from firmware.control.schedule import compiled
@@ -79,8 +81,8 @@ TOKENS = (
 )
 
 
-class Device:
-    """What the commands are for; as app.py has it."""
+class Regulated:
+    """The owners of the commands, and the door to them; as app.py has it."""
 
     def __init__(self):
         self.now_ms = 1000
@@ -88,23 +90,31 @@ class Device:
         self.clock.set(T0, self.now_ms)
         settings, problems = check_config(CONFIG)
         assert not problems, problems
-        self.thermostat = Thermostat(settings["thermostat"])
-        self.program = Program(settings, self.thermostat)
-        self.queue = self
+        regulated = settings["thermostat"]
+        self.thermostat = Thermostat(regulated)
+        self.program = Program(regulated, settings["time"]["zone"], self.thermostat)
         self.faults = []
         self.max_age_ms = 10000
         self.store = Store()
-        self.commands = Commands(self, self.answer, self.store, self.clock, self)
+        owners = {
+            "device": Device(self, self, self.restart, self.propose),
+            "thermostat": self.thermostat,
+            "program": self.program,
+        }
+        self.commands = Commands(
+            owners, self.answer, self.store, self.clock, log=lambda room: self
+        )
         self.commands.restore()
+        self.on = False
 
-    def restart(self, *_):
+    def restart(self):
         pass
 
-    def reached(self):
-        return ["mqtt", "https"]
+    def propose(self, part):
+        return propose(part, ["mqtt", "https"])
 
-    def identify(self, seconds):
-        assert type(seconds) is int and 0 <= seconds <= 300
+    def set(self, on):
+        self.on = on
 
     def answer(self, name, value, utc_ms=None):
         # Not asserted here: what this raises is logged, and the command has been obeyed.
@@ -123,11 +133,11 @@ class Device:
     def check(self):
         assert self.thermostat.mode in self.thermostat.modes
         assert self.program.preset in ("home", "away", "sleep", "boost", "manual")
-        for setpoint in (self.program.setpoint, self.program.setpoint_cool):
+        for setpoint in (self.thermostat.setpoint, self.thermostat.setpoint_cool):
             assert type(setpoint) in (int, float) and 5 <= setpoint <= 35, setpoint
         assert 100 <= self.max_age_ms <= 3600000
-        compiled(self.program.schedule)
-        assert type(self.program.hold_until) is str
+        compiled(self.program.get("schedule"))
+        assert type(self.program.get("hold_until")) is str
         assert not self.faults, self.faults
 
 
@@ -161,7 +171,7 @@ def command() -> bytes:
 async def check(data):
     name, payload = NAMES[data[0]], data[1:]
     if not _device or not random.randrange(50):
-        _device[:] = (Device(),)  # with what the one before has stored
+        _device[:] = (Regulated(),)  # with what the one before has stored
     device = _device[0]
     found = random.randrange(3) == 0  # in the platform's state
     fuzz.begin()
@@ -202,7 +212,7 @@ async def check_part(payload):
     with open(trial.CONFIG, "w") as file:
         json.dump(CONFIG, file)
     trial.begin()
-    device = Device()
+    device = Regulated()
     accepted = device.commands.handle("config", payload)
     device.check()
     assert load.load(trial.CONFIG)[1] == []

@@ -1,13 +1,11 @@
 """Commands that were missed: what was written while nobody was connected takes effect as if it had
-come in time; what nobody has set stays as the configuration says.
+come in time.
 """
 
 import json
-import os
 import random
 
-from door import T0, Door
-from firmware.times.calendar import iso
+from door import T0, Door, fresh, orders, shown, state
 
 _HOUR_MS = 3600000
 _DAY_MS = T0 // 86400000 * 86400000
@@ -16,35 +14,6 @@ _DAY_MS = T0 // 86400000 * 86400000
 def at(text):
     """Of `09:00`, on the day of the tests."""
     return _DAY_MS + (int(text[:2]) * 60 + int(text[3:5])) * 60000
-
-
-def state(door):
-    return door.program.preset, door.thermostat.setpoint, door.thermostat.setpoint_cool
-
-
-def shown(door):
-    """What the platform has of each property: the newest of what the device told."""
-    found = {}
-    for (name, value), utc_ms in zip(door.answers, door.times):
-        if utc_ms >= found.get(name, (0, 0))[1]:
-            found[name] = (value, utc_ms)
-    return found
-
-
-def orders(*found):
-    """Every order in which a state may have these parts."""
-    if len(found) < 2:
-        yield found
-    for i in range(len(found)):
-        for rest in orders(*found[:i], *found[i + 1 :]) if len(found) > 1 else ():
-            yield (found[i],) + rest
-
-
-def fresh(**settings):
-    """A device that has kept nothing."""
-    if "settings.json" in os.listdir():
-        os.remove("settings.json")
-    return Door(**settings)
 
 
 def test_what_is_in_force_already_is_obeyed_after_what_was_in_between():
@@ -143,12 +112,12 @@ def test_what_is_missed_takes_effect_as_it_would_have_in_time():
         missed.pass_s(1)
         assert state(missed) == state(live), (round_, state(missed), state(live), found)
         assert missed.thermostat.mode == live.thermostat.mode
-        assert missed.program.hold_until == live.program.hold_until
+        assert missed.program.get("hold_until") == live.program.get("hold_until")
         live.pass_s(5)
         missed.pass_s(5)
         for name, value in {name: told[0] for name, told in shown(missed).items()}.items():
             if name != "lastcommand":
-                assert value == missed.commands.in_force(name), (name, found)
+                assert value == missed.in_force(name), (name, found)
 
 
 def test_a_hold_that_was_missed_undoes_what_the_schedule_did_since():
@@ -306,213 +275,8 @@ def test_the_platform_s_state_may_end_without_a_word():
     assert door.thermostat.setpoint == 19
 
 
-def test_what_is_missed_waits_for_memory():
-    door = Door(utc_ms=T0 + 60000)
-
-    def fails(untold):
-        raise MemoryError
-
-    commands = door.commands
-    commands.recover("setpoint", 22.0, T0 + 5000)
-    works = commands._next_missed
-    commands._next_missed = fails
-    commands.recovered()
-    door.handle("mode", b'"off"')
-    door.pass_s(10)
-    assert door.thermostat.setpoint == 21.0 and door.thermostat.mode == "off"
-    commands._next_missed = works
-    door.pass_s(4)
-    assert door.thermostat.setpoint == 22.0
-
-
-def test_answers_are_no_commands_where_the_settings_are_lost():
-    door = Door()
-    door.handle("mode", b'"off"')
-    door.handle("report_every", b"5")
-    door.pass_s(2)
-    door.handle("preset", b'"away"')
-    door.pass_s(2)
-    found = [(name,) + told for name, told in shown(door).items()]
-    early = door.clock.now()
-    # All of them, and where the power went before the last ones were written.
-    door.store.flush()
-    with open("settings.json", "rb") as file:
-        before = file.read()
-    for kept in (None, before):
-        lost = fresh(utc_ms=early)
-        if kept:
-            with open("settings.json", "wb") as file:
-                file.write(kept)
-            lost = Door(utc_ms=early)
-        lost.recover(*found)
-        lost.pass_s(5)
-        assert state(lost) == ("away", 16.0, 30.0), kept
-        assert lost.thermostat.mode == "off" and lost.queue.max_age_ms == 5000
-        lost.take()
-        lost.recover(*found)
-        assert lost.take() == []
-
-
-def test_a_boost_whose_answer_outlived_the_settings_stays_one():
-    door = Door()
-    door.handle("setpoint", b"19")
-    door.store.flush()
-    door.pass_s(10)
-    door.handle("preset", b'"boost"')
-    found = [(name,) + told for name, told in shown(door).items()]
-    with open("settings.json", "rb") as file:
-        before = file.read()
-    for order in (found, found[::-1]):
-        with open("settings.json", "wb") as file:
-            file.write(before)
-        late = Door(utc_ms=T0 + 20000)  # the power went before that was on flash
-        late.recover(*order)
-        assert state(late)[:2] == ("boost", 24.0)
-        late.pass_s(3700)
-        assert state(late)[:2] == ("manual", 19)
-
-
 def test_two_that_were_written_together():
     for order in orders(("preset", "away", T0), ("setpoint", 19.0, T0)):
         door = fresh(utc_ms=T0 + 60000)
         door.recover(*order)
         assert state(door)[:2] == ("manual", 19.0)
-
-
-def test_what_nobody_has_set_is_as_the_configuration_says():
-    names = ("setpoint", "setpoint_cool", "mode", "preset", "schedule", "hold_until")
-    door = Door()
-    door.recover(*[(name, None, 0) for name in names + ("report_every", "config")])
-    assert len(door.answers) == 8
-    assert not door.handle("setpoint", b"99")
-    found = [(name,) + told for name, told in shown(door).items()]
-    for _ in range(2):
-        door.store.flush()
-        door = Door(utc_ms=T0 + 60000, entries=["daily 00:00 away"])
-        assert door.program.short_schedule == "daily 00:00 away"
-        assert state(door) == ("manual", 21.0, 26.0)
-        door.recover(*found)
-        told = [("schedule", {"entries": [{"days": "daily", "at": "00:00", "preset": "away"}]})]
-        assert door.take() == told, "the platform has another one"
-    door.pass_s(1)
-    assert state(door) == ("away", 16.0, 30.0)
-    # That was a change at the device, and survives.
-    assert state(door.again()) == ("away", 16.0, 30.0)
-    # What somebody has set holds.
-    door.handle("schedule", b"[]")
-    assert door.again(entries=["daily 00:00 away"]).program.short_schedule == ""
-
-
-def test_a_property_that_cannot_be_read_poisons_nothing():
-    class Broken:
-        preset = "home"
-        changed_s = None
-        setpoint_cool = 26.0
-        short_schedule = ""
-
-        def take(self):
-            return ()
-
-        def put(self, name, value, utc_s):
-            pass
-
-        def step(self, utc_s, now_ms):
-            return ()
-
-        catch_up = step
-
-        @property
-        def setpoint(self):
-            raise errors[0]
-
-    for error in (RuntimeError("a bug"), MemoryError(), AttributeError("x"), OSError(5)):
-        errors = [error]
-        door = fresh()
-        door.handle("setpoint", b"20")
-        program = door.program
-        door.take()
-        door.program = Broken()
-        assert door.handle("setpoint", b"22") is False
-        refusals = [value for _, value in door.take()]
-        assert [refusal["ok"] for refusal in refusals] == [False], "only what became of it is told"
-        door.pass_s(60)
-        ms = door.clock.now()
-        for _ in range(3):
-            door.recover(("setpoint", 23.0, ms), ("preset", None, 0), ("setpoint", 9.0, T0 - 9))
-        door.pass_s(5)
-        refusals = [value for name, value in door.take() if name == "lastcommand"]
-        assert [(refusal["ok"], refusal["time"]) for refusal in refusals] == [(False, iso(ms))]
-        door.commands.changed(("setpoint", "preset"))
-        door.program = program
-        assert door.again().thermostat.setpoint == 20, "what was kept stays"
-        assert door.handle("setpoint", b"22") is True
-        assert door.thermostat.setpoint == 22
-
-
-def test_a_program_that_fails_refuses_what_was_missed():
-    door = Door()
-
-    def fails(utc_s, now_ms):
-        raise RuntimeError("a bug")
-
-    door.pass_s(60)
-    door.program.catch_up = fails
-    for _ in range(2):
-        door.recover(("setpoint", 23.0, T0 + 1000), ("mode", "off", T0 + 2000))
-    verdicts = [value["property"] for name, value in door.take() if name == "lastcommand"]
-    assert verdicts == ["setpoint", "mode"]
-
-
-def test_each_command_is_answered_or_counted():
-    for count, told, left_out in ((8, 8, 0), (16, 16, 0), (17, 16, 1), (40, 16, 24)):
-        door = fresh()
-        for i in range(count):
-            door.handle("schedule", b'["bad%d"]' % i)
-        assert len(door.answers) <= 16
-        for _ in range(10):
-            before = len(door.answers)
-            door.pass_s(1)
-            assert len(door.answers) - before <= 4, "the readings' buffer is not filled with them"
-        verdicts = [value for name, value in door.take() if name == "lastcommand"]
-        assert len(verdicts) == told, count
-        assert sum([verdict.get("left_out", 0) for verdict in verdicts]) == left_out
-        assert verdicts[-1].get("left_out", 0) == left_out
-        for verdict in verdicts:
-            assert not verdict["ok"] and verdict["time"] == iso(T0), verdict
-        # The next one is answered as the first one was.
-        assert door.handle("setpoint", b"22")
-        verdicts = [value for name, value in door.take() if name == "lastcommand"]
-        assert len(verdicts) == 1 and "left_out" not in verdicts[0]
-
-
-def test_answers_come_in_the_order_of_their_commands():
-    door = Door()
-    for i in range(20):
-        door.handle("setpoint", b"%d" % (10 + i % 2 * 50))
-        door.time.ms += 100
-    door.pass_s(10)
-    times = [value["time"] for name, value in door.take() if name == "lastcommand"]
-    assert times == sorted(times) and len(times) > 15
-
-
-def test_what_waits_goes_before_a_restart():
-    door = Door()
-    for i in range(12):
-        door.handle("mode", b'"bad%d"' % i)
-    door.handle("restart", b"true")
-    assert door.restarts == 1
-    told = [value["property"] for name, value in door.take() if name == "lastcommand"]
-    assert told[-1] == "restart" and len(told) == 13
-
-
-def test_a_verdict_waits_for_the_clock():
-    door = Door(known=False)
-    for _ in range(2):
-        door.commands._say("config", "the platform was not reached with it in time", 0)
-        door.pass_s(5)
-    door.time.ms += 55000
-    assert door.take() == []
-    door.clock.set(T0 + 65000, door.time.ms)
-    door.pass_s(1)
-    times = [value["time"] for name, value in door.take() if name == "lastcommand"]
-    assert times == [iso(T0), iso(T0 + 5000)]

@@ -3,6 +3,7 @@
 import json
 import os
 
+from firmware.base import files
 from firmware.commands.store import Store
 from flash import HALF, NEW, OLD, Flash, formatted, mount, umount
 
@@ -175,7 +176,6 @@ def test_a_full_file_system_keeps_what_was_there():
 
 def test_the_old_file_stays_until_the_new_one_is_whole():
     """Also on a file system that writes in place, as the unix port's."""
-    from firmware.commands import store as module
 
     class Dying:
         def rename(self, old, new):
@@ -183,11 +183,11 @@ def test_the_old_file_stays_until_the_new_one_is_whole():
 
     store = filled(setpoint=18.0)
     store.put("setpoint", 24.0, T0 + 1)
-    module.os = Dying()
+    files.os = Dying()
     try:
         store.flush()
     finally:
-        module.os = os
+        files.os = os
     assert Store().get("setpoint")[0] == 18.0
     store.flush()
     assert Store().get("setpoint")[0] == 24.0

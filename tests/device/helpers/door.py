@@ -1,10 +1,14 @@
 """A device's controls and the door for commands to them, as their tests use it."""
 
 import json
+import os
 
+from firmware.commands.apply import Settable
+from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
-from firmware.control import schedule
+from firmware.commands.table import COMMANDS
+from firmware.control.limits import PRESETS
 from firmware.control.program import Program
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock
@@ -37,6 +41,17 @@ class Thermostat:
         self.setpoint = 21.0
         self.setpoint_cool = 26.0
 
+    def get(self, name):
+        assert name == "mode"
+        return self.mode
+
+    def put(self, name, value, utc_s=None):
+        assert name == "mode"
+        self.mode = value
+
+    def limits(self, name):
+        return self.modes
+
 
 class Queue:
     max_age_ms = 10000
@@ -49,46 +64,83 @@ class Time:
         return self.ms
 
 
-class Door:
-    """A device's controls, its commands, what they answer, and a store in the current folder."""
+class Noted(Device):
+    """Notes for how long it is to show itself."""
 
-    def __init__(self, regulated=True, known=True, utc_ms=T0, entries=()):
+    def put(self, name, value, utc_s=None):
+        if name == "identify":
+            self.identified.append(value)
+        return super().put(name, value, utc_s)
+
+
+class Door:
+    """A device's owners of commands, the door to them, what it answers, and a store in the current
+    folder.
+
+    program: the class of the program. tried, failed: as for Commands.restore. more: other owners;
+    rows: instead of the table's.
+    """
+
+    def __init__(
+        self,
+        regulated=True,
+        known=True,
+        utc_ms=T0,
+        entries=(),
+        tried=(),
+        failed=None,
+        program=Program,
+        answer=None,
+        more=(),
+        rows=COMMANDS,
+    ):
         self.time = Time()
         self.clock = Clock(self.time)
         if known:
             self.clock.set(utc_ms, self.time.ms)
+        self.queue = Queue()
+        self.restarts = 0
+        self.proposed = []
+        self.proposal = ({}, False)  # what comes of a proposed configuration, or what it raises
+        self.log = Lines()
+        self.answers = []
+        self.times = []
+        self.store = Store()
+        device = Noted(self.queue, None, lambda: self.restart(), self.propose)
+        self.identified = device.identified = []
+        self.owners = {"device": device}
+        self.owners.update(more)
         self.thermostat = self.program = None
         if regulated:
             self.thermostat = Thermostat()
             values = (21.0, 26.0), (16.0, 30.0), (18.0, 27.0), (24.0, 23.0)
             presets = {}
-            for name, (setpoint, cool) in zip(schedule.PRESETS, values):
+            for name, (setpoint, cool) in zip(PRESETS, values):
                 presets[name] = {"setpoint": setpoint, "setpoint_cool": cool}
             section = {"presets": presets, "boost_s": 3600, "schedule": list(entries)}
-            self.program = Program(
-                {"thermostat": section, "time": {"zone": "UTC0"}}, self.thermostat
-            )
-        self.queue = Queue()
-        self.restarts = 0
-        self.identified = []
-        self.log = Lines()
-        self.answers = []
-        self.times = []
-        self.store = Store()
-        self.commands = Commands(self, self.answer, self.store, self.clock, self.log)
-        self.commands.restore()
+            self.program = program(section, "UTC0", self.thermostat)
+            self.owners["thermostat"] = self.thermostat
+            self.owners["program"] = self.program
+        self.settable = Settable(self.owners, rows)
+        self.commands = Commands(
+            self.owners,
+            answer or self.answer,
+            self.store,
+            self.clock,
+            log=lambda room: self.log,
+            rows=rows,
+        )
+        self.commands.restore(tried, failed)
         self.handle = self.commands.handle
 
-    def restart(self, why="command", at_ms=0):
-        assert why == "command"
+    def restart(self):
         self.restarts += 1
-        self.restart_ms = at_ms
 
-    def reached(self):
-        return ["mqtt", "https"]
-
-    def identify(self, seconds):
-        self.identified.append(seconds)
+    def propose(self, part):
+        self.proposed.append(part)
+        if isinstance(self.proposal, Exception):
+            raise self.proposal
+        return self.proposal
 
     def answer(self, name, value, utc_ms=None):
         json.dumps(value)
@@ -129,8 +181,7 @@ class Door:
         return [answer for answer in self.take() if answer[0] != "lastcommand"]
 
     def in_force(self, name):
-        part = self.thermostat if name == "mode" else self.program
-        return getattr(part, name)
+        return self.settable.get(self.settable.row(name))
 
     def refuses(self, name, payload, reason):
         before = self.in_force(name)
@@ -144,3 +195,32 @@ class Door:
 
 def verdict(name, reason="", utc_ms=T0):
     return {"property": name, "ok": not reason, "reason": reason, "time": iso(utc_ms)}
+
+
+def state(door):
+    return door.program.preset, door.thermostat.setpoint, door.thermostat.setpoint_cool
+
+
+def shown(door):
+    """What the platform has of each property: the newest of what the device told."""
+    found = {}
+    for (name, value), utc_ms in zip(door.answers, door.times):
+        if utc_ms >= found.get(name, (0, 0))[1]:
+            found[name] = (value, utc_ms)
+    return found
+
+
+def orders(*found):
+    """Every order in which a state may have these parts."""
+    if len(found) < 2:
+        yield found
+    for i in range(len(found)):
+        for rest in orders(*found[:i], *found[i + 1 :]) if len(found) > 1 else ():
+            yield (found[i],) + rest
+
+
+def fresh(**settings):
+    """A device that has kept nothing."""
+    if "settings.json" in os.listdir():
+        os.remove("settings.json")
+    return Door(**settings)

@@ -1,0 +1,183 @@
+"""The answers to commands: the values in force, what became of each command, and their pace.
+
+Sixteen answers may go at once, and then four a second. A value that has to wait is answered once,
+as it is by then. Eight verdicts of `lastcommand` may wait; the last of them says in `left_out` how
+many more there were. An answer is dated no earlier than what it replaces, so it is never newer
+than what the device has.
+"""
+
+from micropython import const
+
+from firmware.base.log import harmless
+from firmware.commands.apply import words
+from firmware.times.calendar import iso
+
+_LASTS = const(5)  # a column of the table
+
+_EXCERPT = const(40)  # characters of a name shown
+_AT_ONCE = const(16)  # answers, before they come one at a time
+_SPACING_MS = const(250)
+_MOST_VERDICTS = const(8)  # that wait
+
+
+class Answers:
+    """told: the properties that the platform has as they are, or will have.
+
+    answered: by name, when a property was last answered before the program changed it.
+    """
+
+    def __init__(self, settable, program, send, store, clock, log):
+        """settable: a Settable of firmware/commands/apply.py. program: the Program, or None. send:
+        called with a property's name, its value and the time in ms since 1970, None for now.
+        """
+        self._settable = settable
+        self._program = program
+        self._send = send
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self.told = set()
+        self.answered = {}
+        self._undated = {}  # name: what the clock said, before it was known
+        self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which answers are used up
+        self._late = []  # properties whose answers wait
+        self._verdicts = []  # (name, reason, ms, whether the clock was known, left out)
+
+    def now(self) -> int:
+        """Milliseconds since 1970; 0 where nobody knows."""
+        return self._clock.now() if self._clock.known else 0
+
+    def obeyed(self, row, shown, utc_ms: int, at_ms: int) -> None:
+        """A command of `utc_ms` is in force. `shown`: the answer, if not the value in force."""
+        name = row[0]
+        self._tell(name, at_ms, True, True, shown)
+        if self._program:
+            changed = self._program.take()
+            for also in changed:
+                if also != name:
+                    self._tell(also, at_ms, True)
+            self.decided(self._program.decides(name), changed, at_ms)
+        self.say(name, "", utc_ms)
+
+    def refused(self, row, name: str, error, utc_ms: int, at_ms: int) -> None:
+        """A command was refused. row: None where the device has no such one. Raises nothing."""
+        try:
+            try:
+                reason = words(name, error)
+            except MemoryError:
+                reason = "there is not enough memory"
+            self._log.warning("command %s refused: %s", name[:_EXCERPT], reason)
+            if row is not None:
+                self._tell(name, at_ms, False, True)
+            self.say(harmless(name[:_EXCERPT]), reason, utc_ms)
+        except Exception as error:  # not even that much memory
+            self._log.error("%s is not answered: %s", name, type(error).__name__)
+
+    def changed(self, names: tuple, at_ms: int) -> None:
+        """The program changed these properties by itself."""
+        for name in names:
+            self._tell(name, at_ms, True)
+        self.followed(names, at_ms)
+
+    def followed(self, names: tuple, at_ms: int) -> None:
+        """The program changed these; a preset decides its set points, too."""
+        if "preset" in names and self._program.preset != "manual":
+            self.decided(self._program.decides("preset"), names, at_ms)
+
+    def decided(self, names: tuple, told: tuple, at_ms: int) -> None:
+        """These were decided, too, also those that had that value before."""
+        for name in names:
+            if name not in told:
+                self.keep(name, at_ms, True)
+                self.told.discard(name)
+
+    def tell(self, name: str, at_ms: int) -> None:
+        """Answer with a value that nobody has decided now, as of `at_ms`; 0: of now."""
+        self._tell(name, at_ms, False)
+
+    def say(self, name: str, reason: str, utc_ms: int) -> None:
+        """What has become of a command, of `utc_ms` or, where that is 0, of now."""
+        left_out = 0
+        if len(self._verdicts) == _MOST_VERDICTS:
+            left_out = self._verdicts.pop()[-1] + 1
+        at_ms = utc_ms or self._clock.now()
+        self._verdicts.append((name, reason, at_ms, self._clock.known, left_out))
+        self.tick()
+
+    def tick(self) -> None:
+        """As many of the answers that wait as may go now."""
+        while self._late and self._may_send():
+            self.tell(self._late.pop(0), self.now())
+        while self._verdicts and not self._late and self._clock.known and self._may_send():
+            name, reason, at_ms, dated, left_out = self._verdicts.pop(0)
+            verdict = {"property": name, "ok": not reason, "reason": reason}
+            verdict["time"] = iso(at_ms if dated else at_ms + self._clock.first_offset)
+            if left_out:
+                verdict["left_out"] = left_out
+            self._try_to_send("lastcommand", verdict, 0)
+
+    def hurry(self) -> None:
+        """The device restarts: what waits goes now, as far as sixteen answers reach."""
+        self._used_ms = -_AT_ONCE * _SPACING_MS
+        self.tick()
+
+    def keep(self, name: str, at_ms: int, decided: bool) -> None:
+        """Remember since when a value is in force and, if somebody decided that, what it is."""
+        kept_ms = self._store.time(name)
+        if not at_ms:
+            self._undated[name] = self._clock.now()
+        # What the program did is dated a millisecond after its second; see Missed.
+        if at_ms % 1000 == 1 != kept_ms % 1000:
+            self.answered[name] = kept_ms
+        at_ms = max(at_ms, kept_ms + 1)  # no older than what it replaces
+        self._store.date(name, at_ms)
+        if not decided:
+            return
+        try:
+            row = self._settable.row(name)
+            if row[_LASTS] != "kept":
+                return
+            self._store.put(name, self._settable.kept(row), at_ms)
+            since = self._store.get("config")
+            if since and name not in since[0]:
+                self._store.put("config", since[0] + [name], since[1])
+            if name == "preset" and self._program.preset == "boost":
+                self._store.put("before", self._program.before, at_ms)
+        except Exception as error:
+            self._log.error("%s is not kept: %s", name, type(error).__name__)
+
+    def date(self) -> None:
+        """Date what was changed before the clock was known."""
+        if self._undated and self._clock.known:
+            for name, counted_ms in self._undated.items():
+                dated_ms = counted_ms + self._clock.first_offset
+                self._store.date(name, max(self._store.time(name), dated_ms))
+            self._undated.clear()
+
+    def _tell(self, name, at_ms, decided, limited=False, value=None):
+        """Answer with what is in force, as of `at_ms`, or as soon after it as is possible."""
+        told_ms = max(at_ms, self._store.time(name) + 1) if at_ms else 0
+        if limited and (self._late or not self._may_send()):
+            if name not in self._late:
+                self._late.append(name)
+        else:
+            self._try_to_send(name, value, told_ms)
+        self.told.add(name)
+        self.keep(name, at_ms, decided)
+
+    def _try_to_send(self, name, value, at_ms):
+        try:
+            if value is None:
+                value = self._settable.get(self._settable.row(name))
+            self._send(name, value, at_ms or None)
+        except Exception as error:  # a full buffer, or no memory
+            self._log.error("%s is not told: %s: %s", name, type(error).__name__, error)
+
+    def _may_send(self):
+        """Whether an answer may go now; it is counted."""
+        now_ms = self._clock.uptime_ms()
+        begin_ms = max(self._used_ms, now_ms - _AT_ONCE * _SPACING_MS)
+        if begin_ms + _SPACING_MS > now_ms:
+            return False
+        self._used_ms = begin_ms + _SPACING_MS
+        return True

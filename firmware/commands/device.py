@@ -1,0 +1,48 @@
+"""What is set of the device as a whole: how often it reports, `restart`, `identify`, `config`."""
+
+from firmware.base.log import Log
+
+
+class Device:
+    """The owner of these commands."""
+
+    def __init__(self, queue, led, restart, propose):
+        """queue: has `max_age_ms`. led: the output of a light, or None. restart: restarts the
+        device, in a while. propose: puts a part of a configuration on trial and returns that part
+        without its secrets, and whether it changes anything; raises ValueError, with words.
+        """
+        self._queue = queue
+        self._led = led
+        self._restart = restart
+        self._propose = propose
+        self._blinks = 0
+
+    def get(self, name: str):
+        """What is in force."""
+        if name == "report_every":
+            ms = self._queue.max_age_ms
+            return ms / 1000 if ms % 1000 else ms // 1000
+        if name == "config":
+            return {}
+        return 0 if name == "identify" else False
+
+    def put(self, name: str, value, utc_s: "int | None" = None):
+        """Put a value in force; see firmware/commands/apply.py for what it returns."""
+        if name == "report_every":
+            self._queue.max_age_ms = round(1000 * value)
+        elif name == "identify":
+            self._blinks = value
+            Log("device").info("this is the device that was asked to show itself")
+        elif name == "config":
+            shown, changes = self._propose(value)
+            return shown, self._restart if changes else None
+        elif value:
+            return None, self._restart
+        return None
+
+    def blink(self) -> None:
+        """Once a second: the light blinks for as long as `identify` said."""
+        if self._led:
+            self._led.set(self._blinks > 0 and not self._led.on)
+        if self._blinks:
+            self._blinks -= 1
