@@ -50,13 +50,13 @@ class Answers:
     def obeyed(self, row, shown, utc_ms: int, at_ms: int) -> None:
         """A command of `utc_ms` is in force. `shown`: the answer, if not the value in force."""
         name = row[0]
-        self._tell(name, at_ms, True, True, shown)
+        self.tell(name, at_ms, True, True, shown)
         if self._program:
             changed = self._program.take()
             for also in changed:
                 if also != name:
-                    self._tell(also, at_ms, True)
-            self.decided(self._program.decides(name), changed, at_ms)
+                    self.tell(also, at_ms, True)
+            self._decided(self._program.decides(name), changed, at_ms)
         self.say(name, "", utc_ms)
 
     def refused(self, row, name: str, error, utc_ms: int, at_ms: int) -> None:
@@ -68,32 +68,35 @@ class Answers:
                 reason = "there is not enough memory"
             self._log.warning("command %s refused: %s", name[:_EXCERPT], reason)
             if row is not None:
-                self._tell(name, at_ms, False, True)
+                self.tell(name, at_ms, False, True)
             self.say(harmless(name[:_EXCERPT]), reason, utc_ms)
         except Exception as error:  # not even that much memory
             self._log.error("%s is not answered: %s", name, type(error).__name__)
 
-    def changed(self, names: tuple, at_ms: int) -> None:
-        """The program changed these properties by itself."""
-        for name in names:
-            self._tell(name, at_ms, True)
-        self.followed(names, at_ms)
-
-    def followed(self, names: tuple, at_ms: int) -> None:
-        """The program changed these; a preset decides its set points, too."""
+    def changed(self, names: tuple, at_ms: int, tells: bool) -> None:
+        """The program changed these properties by itself; they are told now, or later."""
+        if tells:
+            for name in names:
+                self.tell(name, at_ms, True)
+        else:
+            self._decided(names, (), at_ms)
         if "preset" in names and self._program.preset != "manual":
-            self.decided(self._program.decides("preset"), names, at_ms)
+            self._decided(self._program.decides("preset"), names, at_ms)
 
-    def decided(self, names: tuple, told: tuple, at_ms: int) -> None:
-        """These were decided, too, also those that had that value before."""
-        for name in names:
-            if name not in told:
-                self.keep(name, at_ms, True)
-                self.told.discard(name)
+    def tell(self, name: str, at_ms: int, decided=False, limited=False, value=None) -> None:
+        """Answer with what is in force, as of `at_ms` or as soon after it as is possible; 0: now.
 
-    def tell(self, name: str, at_ms: int) -> None:
-        """Answer with a value that nobody has decided now, as of `at_ms`; 0: of now."""
-        self._tell(name, at_ms, False)
+        decided: somebody has decided it. limited: it may have to wait. value: instead of what is
+        in force.
+        """
+        told_ms = max(at_ms, self._store.time(name) + 1) if at_ms else 0
+        if limited and (self._late or not self._may_send()):
+            if name not in self._late:
+                self._late.append(name)
+        else:
+            self._try_to_send(name, value, told_ms)
+        self.told.add(name)
+        self.keep(name, at_ms, decided)
 
     def say(self, name: str, reason: str, utc_ms: int) -> None:
         """What has become of a command, of `utc_ms` or, where that is 0, of now."""
@@ -154,16 +157,12 @@ class Answers:
                 self._store.date(name, max(self._store.time(name), dated_ms))
             self._undated.clear()
 
-    def _tell(self, name, at_ms, decided, limited=False, value=None):
-        """Answer with what is in force, as of `at_ms`, or as soon after it as is possible."""
-        told_ms = max(at_ms, self._store.time(name) + 1) if at_ms else 0
-        if limited and (self._late or not self._may_send()):
-            if name not in self._late:
-                self._late.append(name)
-        else:
-            self._try_to_send(name, value, told_ms)
-        self.told.add(name)
-        self.keep(name, at_ms, decided)
+    def _decided(self, names, told, at_ms):
+        """These were decided, too, also those that had that value before."""
+        for name in names:
+            if name not in told:
+                self.keep(name, at_ms, True)
+                self.told.discard(name)
 
     def _try_to_send(self, name, value, at_ms):
         try:

@@ -33,16 +33,16 @@ _LONGEST_REASON = const(160)  # characters
 
 
 class Settable:
-    """The rows whose owner this device has."""
+    """rows: of the table; those count whose owner this device has."""
 
     def __init__(self, owners: dict, rows=COMMANDS):
         """owners: parts of the device by the name that a row gives."""
         self._owners = owners
-        self._rows = rows
+        self.rows = rows
 
     def row(self, name: str):
         """The row of a property, or None where this device takes no such command."""
-        for row in self._rows:
+        for row in self.rows:
             if row[_NAME] == name and row[_OWNER] in self._owners:
                 return row
         return None
@@ -63,7 +63,7 @@ class Settable:
         """
         kind = row[_KIND]
         if type(payload) is range:
-            raise self._unexpected(row, _size(payload))
+            raise self._unexpected(row, payload)
         if len(payload) > (_LARGEST_OBJECT if kind in ("object", "schedule") else _LARGEST):
             raise self._unexpected(row, "%d bytes" % len(payload))
         deep = json_check.depth(io.BytesIO(payload))
@@ -102,7 +102,7 @@ class Settable:
 
     def _check(self, row, value):
         if type(value) is range:  # as for `read`
-            raise self._unexpected(row, _size(value))
+            raise self._unexpected(row, value)
         if not kinds.fits(row[_KIND], self._limits(row), value):
             got = "something else" if row[_KIND] == "object" else kinds.shown(value)
             raise self._unexpected(row, got)
@@ -112,6 +112,10 @@ class Settable:
         return owner.limits(row[_NAME]) if hasattr(owner, "limits") else row[_LIMITS]
 
     def _unexpected(self, row, got):
+        if type(got) is range:
+            size = len(got)
+            got = "%d bytes" if size > _LARGEST_OBJECT else "%d bytes, which cannot be read"
+            got %= size
         expected = kinds.expected(row[_KIND], self._limits(row), row[_UNIT])
         return ValueError("", "expected %s, got %s" % (expected, got))
 
@@ -130,11 +134,6 @@ def words(name: str, error) -> str:
         text = "%s: %s" % (type(error).__name__, error)
     text = harmless(text)
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
-
-
-def _size(missing):
-    size = len(missing)
-    return ("%d bytes" if size > _LARGEST_OBJECT else "%d bytes, which cannot be read") % size
 
 
 def _excerpt(payload):

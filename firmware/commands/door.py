@@ -39,7 +39,6 @@ class Commands:
         program = owners.get("program")
         self._program = program
         self._settable = Settable(owners, rows)
-        self._rows = rows
         self._store = store
         self._log = log("door")
         self._answers = Answers(self._settable, program, send, store, clock, log("answers"))
@@ -70,7 +69,8 @@ class Commands:
         """The program changed these properties: they are kept, and told. Raises nothing."""
         self._answers.date()
         changed_s = self._program.changed_s
-        self._answers.changed(names, 1000 * changed_s + 1 if changed_s else self._answers.now())
+        at_ms = 1000 * changed_s + 1 if changed_s else self._answers.now()
+        self._answers.changed(names, at_ms, True)
 
     def restore(self, tried=(), failed: "str | None" = None) -> None:
         """At the start: what was in force before it. Raises nothing.
@@ -79,7 +79,7 @@ class Commands:
         last trial did.
         """
         since = self._since() if tried else ()
-        for row in self._rows:
+        for row in self._settable.rows:
             name = row[_NAME]
             kept = self._store.get(name)
             if not kept or row[_LASTS] != "kept" or not self._settable.row(name):

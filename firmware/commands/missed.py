@@ -161,8 +161,7 @@ class Missed:
         names = program.catch_up(utc_ms // 1000, self._clock.uptime_ms())
         if names:
             at_ms = 1000 * (program.changed_s or utc_ms // 1000) + 1
-            self._answers.decided(names, (), at_ms)
-            self._answers.followed(names, at_ms)
+            self._answers.changed(names, at_ms, False)
         return names
 
     def _is_in_force(self, row, value):

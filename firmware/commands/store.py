@@ -20,8 +20,8 @@ from firmware.base.log import Log
 _LARGEST = const(4096)  # bytes of the file
 _BLOCK = const(128)  # bytes read at a time
 _SPACING_MS = const(5000)  # between two writings: flash wears out
-_HEAD = b'{"values": {'
-_TAIL = b'}, "crc32": %d}'
+_HEAD = const(b'{"values": {')
+_TAIL = const(b'}, "crc32": %d}')
 
 
 class Store:

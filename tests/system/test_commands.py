@@ -17,7 +17,7 @@ def test_a_setpoint_written_by_a_client_switches_the_relay(device, platform):
     device.config["thermostat"]["setpoint"] = 10
     # The health report repeats the setpoint; after the first one only an answer writes it.
     device.config["health"]["every_s"] = 3600
-    device.start(heap="256K")
+    device.start()
     wait(lambda: latest(platform, "relay") is False, "the relay off at 18 °C with 10 wanted")
     wait(lambda: latest(platform, "setpoint") == 10, "the first report")
     device.wait_log("listening for commands")
