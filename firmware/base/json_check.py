@@ -1,8 +1,8 @@
-"""What is JSON (RFC 8259), and how deep its brackets are within each other, before it is read.
+"""Whether a text is JSON (RFC 8259), and how deep its brackets nest, before it is parsed.
 
-MicroPython's `json` takes much that is none: `,21.5`, `[1 2]` or, up to 1.25, `{"a": 1` for whole,
-where what the missing half would have said is left out without a word. And a board's stack has
-room for fifty calls.
+MicroPython's `json` takes much that is no JSON: `,21.5`, `[1 2]` and, up to 1.25, `{"a": 1`, half
+of a text whose other half is then missing without a word. And deep nesting would end what walks
+through the value: a board's stack has room for fifty calls.
 """
 
 from micropython import const
@@ -21,9 +21,9 @@ _VALUE = b'"[{0'  # what a value begins with
 
 
 def depth(file) -> int:
-    """How deep the brackets of a file are; -1: it is no JSON, and stands after what is wrong.
+    """How deep the brackets of a file nest; 33 stands for everything deeper than 32.
 
-    What is deeper than 32 is not looked at: 33. The file is read from its beginning.
+    -1: it is no JSON, and the file stands after what is wrong. A file is read from its beginning.
     """
     if file.read(3) != b"\xef\xbb\xbf":  # the byte order mark that some editors write
         file.seek(0)
@@ -85,7 +85,7 @@ def depth(file) -> int:
 
 
 def _is_word(word: bytes) -> bool:
-    """Is it a number, as RFC 8259, section 6, has it, or true, false or null?"""
+    """Whether it is a number (RFC 8259, section 6), true, false or null."""
     if word in (b"true", b"false", b"null"):
         return True
     if word.startswith(b"-"):

@@ -1,8 +1,8 @@
 """The kinds of values that a person or the platform may set, and the words for them.
 
-One row of a table (firmware/config/schema.py, a driver's KEYS, the commands) gives a kind and its
-limits. From these come the check, the error message and the documentation, so that they cannot
-disagree:
+A row of a table (firmware/config/schema.py, a driver's KEYS, firmware/commands/table.py) gives a
+kind and its limits. The check, the error message and the documentation come from these, so they
+cannot disagree.
 
     kind             limits
     "number"         (lowest, highest)
@@ -16,12 +16,14 @@ disagree:
     "object"         none
     "schedule"       the most entries
 
-`" or null"` after a kind admits null, too.
+A kind that ends in `" or null"` takes null, too.
 """
 
 import json
 
-_LONGEST = 40  # characters of a value shown
+from micropython import const
+
+_LONGEST = const(40)  # characters of a value shown
 
 
 def fits(kind: str, limits: tuple, value) -> bool:
@@ -42,7 +44,7 @@ def fits(kind: str, limits: tuple, value) -> bool:
     if kind == "object":
         return type(value) is dict
     if kind == "time":
-        # Its own reader looks into it, as into a schedule.
+        # The property's owner reads it, as it reads a schedule.
         return value is None or type(value) is str
     if kind == "schedule":
         return type(value) in (list, dict)
@@ -80,9 +82,9 @@ def expected(kind: str, limits: tuple, unit: str) -> str:
 
 
 def shown(value) -> str:
-    """A value as JSON in at most 40 characters; of a list or an object, only what it is.
+    """A value as JSON in at most 40 characters; of a list or an object, only which it is.
 
-    (Its text could be of any depth, and hold what nobody may read.)
+    The text of one could nest to any depth, and hold what nobody may read.
     """
     if isinstance(value, dict):
         return "an object"
@@ -95,5 +97,5 @@ def shown(value) -> str:
 
 
 def _is_unprintable(text):
-    """Whether it has a control character, or half of a surrogate pair, which UTF-8 cannot say."""
+    """Whether it has a control character, or half of a surrogate pair, which is not UTF-8."""
     return any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in text)

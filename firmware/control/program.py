@@ -2,15 +2,17 @@
 
     by hand    holds until the next entry of the schedule, or until `hold_until`
     a preset   the same; it has a name and two set points
-    boost      a preset that ends by itself after `boost_s`, and then what was before is in force
+    boost      a preset that ends by itself after `boost_s`; then what was before is in force
                again, or the entry of the schedule that came meanwhile
 
-Pure: the time is handed in, in seconds since 1970, or None while nobody knows it. Then the
-schedule pauses, and what is in force stays so. What comes late takes effect as if it had come in
-time: a set point that was wanted at seven yields to the schedule's entry of eight.
+Pure: the time is handed in, in seconds since 1970, or None while nobody knows it. Without it the
+schedule pauses, and what is in force stays in force. A value that comes late takes effect as if it
+had come in time: a set point that was wanted at seven yields to the schedule's entry of eight.
 
-An entry of the schedule happens once, also where its hour is skipped or comes twice: local time is
-taken as the latest that the clocks have shown, which never goes back.
+An entry of the schedule happens once, also where its hour is skipped or comes twice. Local time is
+the latest that the clocks have shown, which never goes back.
+
+It owns commands (see firmware/commands/apply.py): set points, `preset`, `schedule`, `hold_until`.
 """
 
 from micropython import const
@@ -49,12 +51,12 @@ class Program:
         self.before: "tuple | None" = None
         self._boost_ms: "int | None" = None  # uptime at which it ends; None until known
         self._hold_s = 0
-        # Up to when the schedule has been followed; None: not at all.
+        # The schedule has been followed up to here; None: not at all.
         self._done_s: "int | None" = None
         self._forced_s = 0  # since when an entry that is older is in force again
         # When something was last put, and all that follows from it; see `rewind`.
         self._base: "tuple | None" = None
-        # `step` has nothing to do from the one to the other.
+        # Between these two `step` has nothing to follow.
         self._earliest_s = self._due_s = 0
         self._changed = []
         # The schedule, as the numbers that control.schedule explains.
@@ -131,7 +133,7 @@ class Program:
             self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
 
     def take(self) -> tuple:
-        """The names of what has changed since this was last asked, apart from what `put` named."""
+        """The names of what has changed since the last call, apart from what `put` named."""
         if not self._changed:
             return ()
         names = tuple(self._changed)
@@ -139,7 +141,7 @@ class Program:
         return names
 
     def catch_up(self, utc_s: int, now_ms: int) -> tuple:
-        """`step`, before what was decided at `utc_s` is put in force, if that is the newest."""
+        """`step`, before a value of `utc_s` is put in force, if that is newer than all of it."""
         if utc_s < max(self.decided_s or 0, self._done_s or 0, self._forced_s):
             return ()
         return self.step(utc_s, now_ms)
@@ -165,7 +167,7 @@ class Program:
         return True
 
     def step(self, utc_s: "int | None", now_ms: int) -> tuple:
-        """To be called once a second, with the uptime; the names of what it changed."""
+        """Once a second, with the uptime in ms. Returns the names of what it changed."""
         if self._base is None and utc_s is not None:
             self._mark(self.decided_s or utc_s)
         if self.preset == "boost":

@@ -5,9 +5,9 @@
      {"days": "daily",   "at": "22:30", "preset": "sleep"}]
 
 Days are `mon` to `sun`, with `-` and `,` between them, or `daily`; times are local. An entry may
-also be written short, `"mon-fri 06:30 home"`. An entry is kept as one number of 30 bits: the days,
-a bit each; the minute of the day; and a preset's number, or hundredths of a degree. What follows
-from them is for firmware/control/program.py; this module is needed to read and write them only.
+also be written short, `"mon-fri 06:30 home"`. It is kept as one number of 30 bits: the days, a bit
+each; the minute of the day; and a preset's number, or hundredths of a degree. This module reads
+and writes schedules. firmware/control/program.py carries them out.
 """
 
 from array import array
@@ -26,8 +26,8 @@ _LONGEST = const(1000)
 def compiled(entries) -> array:
     """A schedule as numbers.
 
-    entries: the list, {"entries": list} (the platform's objects are never lists), or the text that
-    `text` gave. Raises ValueError with where it is wrong, such as `[2].at`, and words.
+    entries: the list, or {"entries": list} (the platform's objects are never lists), or what
+    `text` returned. Raises ValueError(where it is wrong, such as `[2].at`, words).
     """
     if type(entries) is dict and len(entries) == 1:
         entries = entries.get("entries")

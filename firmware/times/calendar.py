@@ -1,20 +1,20 @@
-"""Dates and times of day, in milliseconds since 1970; whole numbers all the way.
+"""Dates and times of day as milliseconds since 1970, in whole numbers all the way.
 
-Not by the port's own `time.gmtime` and `mktime`: where a word has 32 bits they end in 2038 or
-2068, and they count from 1970 on some ports and from 2000 on others. The calendar is the proleptic
-Gregorian one.
+The port's own `time.gmtime` and `mktime` are not used. Where a word has 32 bits they end in 2038
+or 2068, and they count from 1970 on some ports and from 2000 on others. The calendar is the
+proleptic Gregorian one.
 """
 
 DAY_S = 86400
 
-# 2025-01-01. Somebody's clock that says less has just been switched on.
+# 2025-01-01. A clock that says less was never set since its power came.
 EARLIEST_MS = 1735689600000
 
 _YEAR_10000_MS = 253402300800000
 
 
 def days(year: int, month: int) -> int:
-    """Days from 1970-01-01 to the first of a month; month 13 is the next year's first."""
+    """Days from 1970-01-01 to the first day of a month; month 13 is the next year's January."""
     y = year - 1
     n = 365 * (year - 1970) + y // 4 - y // 100 + y // 400 - 477
     for m in range(1, month):
@@ -27,7 +27,7 @@ def is_leap(year: int) -> bool:
 
 
 def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int:
-    """Milliseconds since 1970 of a UTC date and time. Raises ValueError where it is none."""
+    """Milliseconds since 1970 of a UTC date and time. Raises ValueError if there is no such."""
     if not (1970 <= y <= 9999 and 1 <= mo <= 12 and 1 <= d <= days(y, mo + 1) - days(y, mo)):
         raise ValueError("no date")
     # A leap second is the first one of the next minute.
@@ -37,9 +37,10 @@ def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int
 
 
 def from_iso(text: str) -> int:
-    """Of `2017-05-01T14:00:57.467Z`, or with `+02:00`; the fraction of a second may be missing.
+    """Milliseconds since 1970 of `2017-05-01T14:00:57.467Z`, or with `+02:00` in place of the Z.
 
-    Raises ValueError. Digits after the millisecond are cut off.
+    The fraction of a second may be missing; its digits after the millisecond are cut off. Raises
+    ValueError.
     """
     if len(text) < 20 or text[4] + text[7] + text[10] + text[13] + text[16] != "--T::":
         raise ValueError("expected a time as 2026-11-22T16:00:00Z")
@@ -76,16 +77,19 @@ def from_iso(text: str) -> int:
 
 
 def number(digits: str) -> int:
-    """Of digits only: int() would take signs, spaces and underscores, too. Raises ValueError."""
+    """The number that digits say. int() would take signs, spaces and underscores, too.
+
+    Raises ValueError.
+    """
     if not digits.isdigit():
         raise ValueError("expected digits")
     return int(digits)
 
 
 def iso(t: int) -> str:
-    """ISO 8601 of milliseconds since 1970, as the platform's Data Feed wants it: `from_iso`'s
-    other direction. The year by days counted from 1 March of year 0, as in Howard Hinnant's
-    civil_from_days.
+    """ISO 8601 of milliseconds since 1970, as the platform's Data Feed wants it.
+
+    The year follows from the days since 1 March of year 0, as in Howard Hinnant's civil_from_days.
     """
     s = t // 1000
     days = s // DAY_S + 719468

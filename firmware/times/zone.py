@@ -10,31 +10,29 @@ _NEVER = 1 << 60
 
 
 class Zone:
-    """The offset now in force is kept until its end: asking for it is a comparison."""
+    """begin_s, until_s: from when to when the offset holds that was last asked for.
+
+    Within these times another question is a comparison.
+    """
 
     def __init__(self, text: str):
         """Raises ValueError("", words) for what is no such rule."""
         self._std_s, self._dst_s, self._start, self._end = zone_rule.read(text)
-        # Since when, until when, and what was before.
         self.begin_s = 1
         self.until_s = 0
-        self._offset_s = self._before_s = 0
+        self._offset_s = 0
+        self._before_s = 0  # the offset before that
 
     def offset(self, utc_s: int) -> int:
-        """Seconds that local time is ahead of UTC, and `begin_s`, `until_s` of that."""
+        """Seconds that local time is ahead of UTC."""
         if not self.begin_s <= utc_s < self.until_s:
             self._find(utc_s)
         return self._offset_s
 
-    def local(self, utc_s: int) -> tuple:
-        """(weekday, second of the day), Monday is 0."""
-        wall_s = utc_s + self.offset(utc_s)
-        return (wall_s // DAY_S + 3) % 7, wall_s % DAY_S
-
     def wall(self, utc_s: int) -> int:
         """The latest time that local clocks have shown by then, in seconds since 1970.
 
-        It never goes back: in an hour that comes twice it stands still the second time.
+        It never goes back. In an hour that comes twice it stands still the second time.
         """
         return max(utc_s + self.offset(utc_s), self.begin_s + self._before_s - 1)
 
@@ -45,7 +43,7 @@ class Zone:
         return earlier_s if earlier_s < self.begin_s else max(utc_s, self.begin_s)
 
     def _find(self, utc_s):
-        """What is in force then: the last change before it, of this year or those beside it."""
+        """Find the last change before that time, and the next: of its year or those beside it."""
         self.begin_s = -_NEVER
         self.until_s = _NEVER
         self._offset_s = self._before_s = self._std_s
@@ -68,7 +66,7 @@ class Zone:
 
 
 def _second(rule, year):
-    """When a rule's moment is in a year: seconds of a local clock that has not changed yet."""
+    """The moment of a rule in a year, in seconds since 1970 of a clock that has yet to change."""
     kind, month, week, n, second = rule
     if kind == "M":
         begin = days(year, month)

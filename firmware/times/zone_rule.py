@@ -3,13 +3,14 @@ extensions of RFC 8536.
 
     UTC0                                        no summer time
     CET-1CEST,M3.5.0,M10.5.0/3                  last Sundays of March at 2 and of October at 3
-    <+03>-3                                     a name that is no letters
+    <+03>-3                                     a name of digits and signs
     AEST-10AEDT,M10.1.0,M4.1.0/3                south of the equator, summer is over New Year
 
-After the names come the offsets, west of Greenwich positive, and the days on which summer time
-begins and ends: `Mm.w.d` is weekday d (0 is Sunday) of week w (5 is the last) of month m; `Jn` the
-n-th day of the year, never counting the 29th of February; `n` the same from 0, counting it.
-`/time` is the local time before the change, 2 o'clock if not given, from -167 to 167 hours.
+An offset comes after its name; it is positive west of Greenwich. Two days follow, on which summer
+time begins and ends. `Mm.w.d` is weekday d (0 is Sunday) of week w (5 is the last) of month m.
+`Jn` is the n-th day of the year, and never counts the 29th of February. `n` counts from 0, and
+counts that day. `/time` is the local time of the change, by the clock before it, from -167 to 167
+hours; without it the clocks change at 2 o'clock.
 """
 
 from micropython import const
@@ -43,7 +44,7 @@ def read(text) -> tuple:
 
 
 class _Reader:
-    """Takes a rule apart, from the left."""
+    """Reads a rule from its left to its right."""
 
     def __init__(self, text):
         self._text = text
@@ -56,7 +57,7 @@ class _Reader:
         return self._text[self._at : self._at + 1]
 
     def name(self):
-        """Three letters or more; or in angle brackets, and then digits and signs, too."""
+        """Three letters or more. In angle brackets it may have digits and signs, too."""
         quoted = self._takes("<")
         start = self._at
         while self.peek().isalpha() or (quoted and self.peek() and self.peek() in "0123456789+-"):

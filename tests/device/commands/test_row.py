@@ -44,7 +44,10 @@ def test_it_is_put_in_force_answered_and_checked():
     door, display = made()
     assert door.handle("display_brightness", b"70") is True
     assert display.brightness == 70
-    assert door.take() == [("display_brightness", 70), ("lastcommand", verdict("display_brightness"))]
+    assert door.take() == [
+        ("display_brightness", 70),
+        ("lastcommand", verdict("display_brightness")),
+    ]
     door.refuses(
         "display_brightness",
         b"101",
