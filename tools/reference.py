@@ -43,8 +43,8 @@ for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
     show("driver " + driver, "sensors[].", module.KEYS)
-for name, kind, limits, unit, owner, lasts in table.COMMANDS:
-    row = {"table": "commands", "name": name, "kind": kind}
+for name, kind, limits, unit, owner, lasts, meaning in table.COMMANDS:
+    row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))
 """
@@ -75,27 +75,10 @@ def configuration(table: list[dict]) -> str:
 def commands(table: list[dict]) -> str:
     """The properties that take commands."""
     lines = ["| property | expected | meaning |", "|---|---|---|"]
-    meanings = _meanings((ROOT / "firmware/commands/table.py").read_text(encoding="utf-8"))
     for row in table:
         if row["table"] == "commands":
-            meaning = meanings[row["name"]]
-            lines.append(f"| `{row['name']}` | {_cell(row['expected'])} | {meaning} |")
+            lines.append(f"| `{row['name']}` | {_cell(row['expected'])} | {row['meaning']} |")
     return "\n".join(lines) + "\n"
-
-
-def _meanings(source: str) -> dict[str, str]:
-    """What the commands mean: the comments above the rows of their table."""
-    found, comment = {}, []
-    for line in source.splitlines():
-        if line.startswith("    # "):
-            comment.append(line[6:])
-        elif line.startswith('    ("'):
-            name = line.split('"')[1]
-            if not comment:
-                raise ToolError(f"firmware/commands/table.py: {name} has no comment above it")
-            found[name] = " ".join(comment)
-            comment = []
-    return found
 
 
 def _keys(table):

@@ -1,7 +1,6 @@
 """Every property that takes commands, a row each.
 
-Name, kind and limits (firmware/base/kinds.py), unit, owner, how long a command lasts. The comment
-above a row says in the README what it means.
+Name, kind and limits (firmware/base/kinds.py), unit, owner, how long a command lasts, meaning.
 
 The owner is the part of the device that reads and sets the property: the name under which
 firmware/app.py hands it to the door. A device without that part does not have the command.
@@ -15,26 +14,29 @@ firmware/app.py hands it to the door. A device without that part does not have t
 
 from firmware.control.limits import MANUAL, MODES, PRESETS, SCHEDULE_ENTRIES, SETPOINT_C
 
+# fmt: off
 COMMANDS = (
-    # the temperature to heat to
-    ("setpoint", "number", SETPOINT_C, "°C", "program", "kept"),
-    # the temperature to cool down to
-    ("setpoint_cool", "number", SETPOINT_C, "°C", "program", "kept"),
-    # `off` only protects from frost; `cool` and `auto` only where there is a cooler
-    ("mode", "choice", MODES, "", "thermostat", "kept"),
-    # set points that have a name; `boost` ends by itself; `manual`: by hand, none of them
-    ("preset", "choice", PRESETS + (MANUAL,), "", "program", "kept"),
-    # as `thermostat.schedule`; or `{"entries": …}`, as it is answered; at most 2 KiB
-    ("schedule", "schedule", SCHEDULE_ENTRIES, "", "program", "kept"),
-    # until then the schedule changes nothing; `""` where nothing is held
-    ("hold_until", "time", (), "", "program", "kept"),
-    # as `feed.max_age_s`, up to half of `buffer.spill_after_s`
-    ("report_every", "number", (0.1, 3600), "seconds", "device", "kept"),
-    # `true` restarts the device
-    ("restart", "true or false", (), "", "device", "once"),
-    # the device's lamp blinks so long
-    ("identify", "whole number", (0, 300), "seconds", "device", "seconds"),
-    # a part of the configuration: objects are merged, `null` removes a key, all else replaces;
-    # kept if the platform is reached with it; at most 2 KiB; secrets are answered as `"(hidden)"`
-    ("config", "object", (), "", "device", "merged"),
+    ("setpoint", "number", SETPOINT_C, "°C", "program", "kept",
+     "the temperature to heat to"),
+    ("setpoint_cool", "number", SETPOINT_C, "°C", "program", "kept",
+     "the temperature to cool down to"),
+    ("mode", "choice", MODES, "", "thermostat", "kept",
+     "`off` only protects from frost; `cool` and `auto` only where there is a cooler"),
+    ("preset", "choice", PRESETS + (MANUAL,), "", "program", "kept",
+     "set points that have a name; `boost` ends by itself; `manual`: by hand, none of them"),
+    ("schedule", "schedule", SCHEDULE_ENTRIES, "", "program", "kept",
+     'as `thermostat.schedule`; or `{"entries": …}`, as it is answered; at most 2 KiB'),
+    ("hold_until", "time", (), "", "program", "kept",
+     'until then the schedule changes nothing; `""` where nothing is held'),
+    ("report_every", "number", (0.1, 3600), "seconds", "device", "kept",
+     "as `feed.max_age_s`, up to half of `buffer.spill_after_s`"),
+    ("restart", "true or false", (), "", "device", "once",
+     "`true` restarts the device"),
+    ("identify", "whole number", (0, 300), "seconds", "device", "seconds",
+     "the device's lamp blinks so long"),
+    ("config", "object", (), "", "device", "merged",
+     "a part of the configuration: objects are merged, `null` removes a key, all else"
+     " replaces; kept if the platform is reached with it; at most 2 KiB; secrets are"
+     ' answered as `"(hidden)"`'),
 )
+# fmt: on

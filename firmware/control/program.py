@@ -44,7 +44,6 @@ class Program:
         self._boost_s = settings["boost_s"]
         self._thermostat = thermostat
         self._zone = zone  # a Zone as soon as there is a schedule
-        self._schedule = None  # the module that reads schedules, from then on
         self.preset = MANUAL
         self.decided_s: "int | None" = None
         self.changed_s: "int | None" = None
@@ -76,13 +75,17 @@ class Program:
             return iso(1000 * self._hold_s) if self._hold_s else ""
         if not self._numbers:
             return {"entries": []}
-        return {"entries": self._schedule.entries(self._numbers)}  # type: ignore[attr-defined]
+        from firmware.control.schedule import entries
+
+        return {"entries": entries(self._numbers)}
 
     def short_schedule(self) -> str:
         """The schedule as one line of text."""
         if not self._numbers:
             return ""
-        return self._schedule.text(self._numbers)  # type: ignore[attr-defined]
+        from firmware.control.schedule import text
+
+        return text(self._numbers)
 
     def is_schedule(self, value) -> bool:
         """Whether that is the schedule in force. Raises ValueError for what is none."""
@@ -287,14 +290,15 @@ class Program:
         """A schedule as numbers; None for an empty one."""
         if value == [] or value == "" or value == {"entries": []}:
             return None
-        if self._schedule is None:
-            # Loaded only where there is a schedule.
-            from firmware.control import schedule
+        # These are loaded only where there is a schedule.
+        from firmware.control.schedule import compiled
+
+        numbers = compiled(value)
+        if type(self._zone) is str:
             from firmware.times.zone import Zone
 
-            self._schedule = schedule  # type: ignore[assignment]
             self._zone = Zone(self._zone)
-        return self._schedule.compiled(value)  # type: ignore[attr-defined]
+        return numbers
 
 
 def _last_and_next(numbers, minute):

@@ -7,7 +7,7 @@ from tools.linker.module import FUNCTIONS, Edit, LinkError, Module
 
 _MESSAGES = "_0"  # the variable
 _INTERNED = 10  # characters: shorter strings are kept as names are
-_COLUMNS = 6  # of a row in a table
+_COLUMNS = (6, 7)  # of a row in a table
 
 
 class Messages:
@@ -62,7 +62,7 @@ def meanings(module: Module) -> list[ast.Constant]:
         if isinstance(node, ast.Tuple)
         for row in node.elts
         if isinstance(row, ast.Tuple)
-        and len(row.elts) == _COLUMNS
+        and len(row.elts) in _COLUMNS
         and isinstance(row.elts[-1], ast.Constant)
         and isinstance(row.elts[-1].value, str)
     ]
