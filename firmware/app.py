@@ -274,7 +274,7 @@ class App:
             self.pauses.late(now - due)
             if self.regulation:
                 self._decide(now)
-            self._device.blink()
+            self._device.blink(now)
             self._commands.tick(now)
             due += _REGULATE_MS
             await asyncio.sleep_ms(max(0, due - uptime.ms()))

@@ -1,5 +1,6 @@
 """What is set of the device as a whole: how often it reports, `restart`, `identify`, `config`."""
 
+from firmware.base import uptime
 from firmware.base.log import Log
 
 
@@ -15,7 +16,7 @@ class Device:
         self._led = led
         self._restart = restart
         self._propose = propose
-        self._blinks = 0
+        self._until_ms = 0  # uptime up to which the light blinks
 
     def get(self, name: str):
         """What is in force."""
@@ -31,7 +32,7 @@ class Device:
         if name == "report_every":
             self._queue.max_age_ms = round(1000 * value)
         elif name == "identify":
-            self._blinks = value
+            self._until_ms = uptime.ms() + 1000 * value
             Log("device").info("this is the device that was asked to show itself")
         elif name == "config":
             shown, changes = self._propose(value)
@@ -40,9 +41,7 @@ class Device:
             return None, self._restart
         return None
 
-    def blink(self) -> None:
-        """Once a second: the light blinks for as long as `identify` said."""
+    def blink(self, now_ms: int) -> None:
+        """Once a second: the light blinks for as long as `identify` said. `now_ms`: uptime."""
         if self._led:
-            self._led.set(self._blinks > 0 and not self._led.on)
-        if self._blinks:
-            self._blinks -= 1
+            self._led.set(now_ms < self._until_ms and not self._led.on)

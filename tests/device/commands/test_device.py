@@ -1,5 +1,6 @@
 """What is set of the device as a whole."""
 
+from firmware.base import uptime
 from firmware.commands.device import Device
 
 
@@ -21,8 +22,9 @@ def test_it_blinks_for_as_long_as_it_is_asked_to():
 
     def blinks(seconds):
         shown = []
-        for _ in range(seconds):
-            device.blink()
+        begin_ms = uptime.ms()
+        for second in range(seconds):
+            device.blink(begin_ms + 1000 * second)
             shown.append(led.on)
         return shown
 
@@ -39,7 +41,7 @@ def test_it_blinks_for_as_long_as_it_is_asked_to():
 def test_without_a_light_it_is_not_shown():
     device = Device(Queue(), None, None, None)
     device.put("identify", 5)
-    device.blink()
+    device.blink(uptime.ms())
 
 
 def test_how_often_it_reports_is_read_as_it_was_set():
