@@ -19,7 +19,9 @@ from firmware.commands import door as commands
 from firmware.commands.store import Store
 from firmware.config import change, load, trial
 from firmware.control.heating import Regulation
-from firmware.link import sntp
+from firmware.link.dns import Resolver
+from firmware.link.stream import Network, Trust
+from firmware.link.timekeeper import Timekeeper
 from firmware.link.uplink import Uplink
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
@@ -137,20 +139,31 @@ class App:
         if lost:
             _log.warning("%d readings that were only in RAM are lost", lost)
         self._retained.set(0)
-        self._time = settings["time"]["ntp"], settings["https"]["url"]
         self.wifi = board.Wifi(settings["wifi"])
         self._store = Store()
         self._commands = commands.Commands(
             self, self.put, self._store, self._clock, Log("command")
         )
+        trust = Trust(settings["tls"]["ca"], settings["tls"]["verify"])
+        network = Network(Resolver(board.name_servers), trust)
         self.uplink = Uplink(
             settings,
+            network,
             self.queue,
             self._clock,
             self.wifi,
             self._commands.handle,
             self._commands.recover,
             self._commands.recovered,
+        )
+        self._timekeeper = Timekeeper(
+            self._clock,
+            settings["time"]["ntp"],
+            network,
+            self.wifi,
+            settings["https"]["url"],
+            self.uplink.alone,
+            self._time_is_known,
         )
         self._commands.restore(trial.named(), trial.note())
         self.pauses = PauseMeter()
@@ -166,7 +179,7 @@ class App:
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             add(spec["prop"], lambda task, spec=spec: self._sample(task, spec), silence_ms)
         add("journal", self._spill, _SENSOR_SILENCE_MS)
-        add("time", self._keep_time)
+        add("time", lambda task: self._timekeeper.run())
         add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
         if self._reported:
             add("health", self._report)
@@ -210,8 +223,7 @@ class App:
 
     def reached(self) -> list:
         """The ways over which the platform was, in this run."""
-        worked = (self.uplink.mqtt_ok, self.uplink.https_ok)
-        return [way for way, ok in zip(("mqtt", "https"), worked) if ok]
+        return self.uplink.reached()
 
     def take_pause(self) -> int:
         """The longest pause of the loop, in ms, since this was last asked for."""
@@ -304,10 +316,6 @@ class App:
             self.queue.tick()
             self._retain()
             await asyncio.sleep_ms(_SPILL_MS)
-
-    async def _keep_time(self, task):
-        on_set = self._time_is_known
-        await sntp.keep(self._clock, *self._time, on_set, self.wifi, self.uplink.alone)
 
     def _time_is_known(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.

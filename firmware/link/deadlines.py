@@ -9,7 +9,10 @@ Read as `deadlines.DNS_MS`, not copied by name: a test makes them shorter.
 
 from micropython import const
 
-# Name servers are asked again after a second of silence, and given up after three.
+# Name servers are asked again after a second of silence, and given up after three; the third time
+# is for the look-up as a whole.
+DNS_AGAIN_MS = const(1000)
+DNS_SILENCE_MS = const(3000)
 DNS_MS = const(5000)
 # A lost SYN is sent again after 1 s, and after 3 s; a third time would be after 7 s.
 TCP_MS = const(6000)
@@ -21,9 +24,10 @@ CONNACK_MS = const(6000)
 
 # A packet of up to 8 KiB into the connection: what is slower can't keep up with the readings.
 PACKET_OUT_MS = const(10000)
-# PUBACK, SUBACK and PINGRESP take as long as mqtt.grace_s, but never less than a slow mobile
-# network needs, nor so long that keep-alive and answer together pass the platform's 60 s. While
-# other packets come in it is the longest time, however short the grace: the answer is behind them.
+# PUBACK, SUBACK and PINGRESP may take as long as mqtt.grace_s: at least what a slow mobile network
+# needs, at most so long that keep-alive and answer together stay within the platform's 60 s. While
+# other packets come in, the longest time counts, however short the grace: the answer is behind
+# them.
 ANSWER_LEAST_MS = const(5000)
 ANSWER_MOST_MS = const(30000)
 
@@ -32,5 +36,5 @@ ANSWER_MOST_MS = const(30000)
 EXCHANGE_MS = const(15000)
 STATE_MS = const(12000)
 
-# An answer that took longer says nothing of the time: half of it is the error.
+# An answer that took longer says nothing about the time: half of its delay is the error.
 SNTP_MS = const(5000)

@@ -1,7 +1,7 @@
 """Names to addresses, without holding up the program as the port's own `getaddrinfo` does.
 
-One question for an IPv4 address over UDP (RFC 1035), to the name servers that the board knows.
-Neither /etc/hosts nor mDNS is asked: of the names that are not in the DNS, `localhost` alone is
+A look-up is one question for an IPv4 address over UDP (RFC 1035) to the name servers that are
+handed in. Neither /etc/hosts nor mDNS is asked: of the names outside the DNS only `localhost` is
 known.
 """
 
@@ -17,8 +17,8 @@ from micropython import const
 
 from firmware.base.log import Log
 from firmware.base.url import parse_host
-from firmware.board import board
-from firmware.link import LinkError
+from firmware.link import LinkError, deadlines
+from firmware.link.reasons import entry
 
 _PORT = const(53)
 _SERVERS = const(3)  # as many as a resolv.conf may name (resolv.conf(5), MAXNS)
@@ -37,57 +37,51 @@ _IN = const(1)
 _NO_SUCH_NAME = const(3)
 _CUT = const(16)  # our own, above the RCODEs, which have four bits
 _BROKEN = const(17)
-_WORDS = {
-    1: "it does not understand the question",
-    2: "it failed",
-    4: "it does not answer such questions",
-    5: "it refused to answer",
-    _CUT: "it cut its answer short",
-    _BROKEN: "it gave an answer that cannot be read",
-}
-
-
-async def resolve(host: str, port: int, kind: int) -> tuple:
-    """What `getaddrinfo` would give first for the host: (family, kind, proto, found, address).
-
-    `found`: the address for people, for `works`. Waits for up to three seconds. Raises LinkError,
-    with words, if there is no address.
+_REFUSALS = const(
     """
-    found = _plain(host)
-    if found == "localhost":
-        found = "127.0.0.1"
-    elif not _is_address(found):
-        found = await resolver.address(found)
-    try:
-        # Looks nothing up: it is an address.
-        family, kind, proto, _, address = socket.getaddrinfo(found, port, 0, kind)[0]
-    except OSError as e:
-        raise LinkError("the address %s cannot be used (%s)" % (found, e))
-    return family, kind, proto, found, address
-
-
-def works(host: str, found: str):
-    """The host was reached at the address that `resolve` found."""
-    resolver.remember(_plain(host), found)
+1 it does not understand the question
+2 it failed
+4 it does not answer such questions
+5 it refused to answer
+16 it cut its answer short
+17 it gave an answer that cannot be read
+"""
+)
 
 
 class Resolver:
-    """Asks name servers, and remembers where each host was last reached, for when they know none.
+    """Finds the addresses of hosts, and remembers where each was last reached.
 
-    They may be silent, or deny the name, as many routers do while their own way out is down.
-    `servers()` gives them, `address` or `address:port`, the one to prefer first. It is asked
-    before every look-up, because each Wi-Fi network has its own.
+    The remembered address is used when no name server gives one: they may be silent, or deny the
+    name, as many routers do while their own way out is down. `servers()` gives the name servers,
+    `address` or `address:port`, the preferred one first. It is called before every look-up,
+    because each Wi-Fi network has its own.
     """
-
-    AGAIN_MS = 1000  # of silence, then the next server is asked, or the same one again
-    SILENCE_MS = 3000  # of them all; the shortest deadline of a caller is five seconds
 
     def __init__(self, servers):
         self._servers = servers
-        self._known = {}
+        self.known = {}
+
+    async def find(self, host: str, port: int, kind: int) -> tuple:
+        """What `getaddrinfo` would give first: (family, kind, proto, found, address).
+
+        `found` is the address as text, for `remember`. Takes up to `deadlines.DNS_SILENCE_MS`.
+        Raises LinkError, with words, if there is no address.
+        """
+        found = host.lower().rstrip(".")
+        if found == "localhost":
+            found = "127.0.0.1"
+        elif not _is_address(found):
+            found = await self.address(found)
+        try:
+            # Looks nothing up: it is an address.
+            family, kind, proto, _, address = socket.getaddrinfo(found, port, 0, kind)[0]
+        except OSError as e:
+            raise LinkError("the address %s cannot be used (%s)" % (found, e))
+        return family, kind, proto, found, address
 
     async def address(self, host: str) -> str:
-        """The host's IPv4 address. Raises LinkError."""
+        """The IPv4 address of a host whose name is in lower case. Raises LinkError."""
         query = _query(host)
         try:
             found = await self._ask(query)
@@ -96,17 +90,18 @@ class Resolver:
             why = "does not exist" if found == _NO_SUCH_NAME else "has no IPv4 address"
         except LinkError as error:
             why = "cannot be resolved: %s" % error
-        found = self._known.get(host)
+        found = self.known.get(host)
         if found is None:
             raise LinkError("the name %s %s" % (host, why))
-        Log("dns").warning("the name %s %s; it is taken to be at %s still", host, why, found)
+        Log("dns").warning("the name %s %s; its last address, %s, is used", host, why, found)
         return found
 
-    def remember(self, host: str, address: str):
-        """The host is there."""
-        if host not in self._known and len(self._known) >= _KNOWN:
-            self._known.popitem()
-        self._known[host] = address
+    def remember(self, host: str, found: str):
+        """The host was reached at the address that `find` gave."""
+        host = host.lower().rstrip(".")
+        if host not in self.known and len(self.known) >= _KNOWN:
+            self.known.popitem()
+        self.known[host] = found
 
     async def _ask(self, query):
         """What `decode` made of the first answer that settles it; LinkError if none does."""
@@ -123,14 +118,14 @@ class Resolver:
             began = due = time.ticks_ms()
             while waiting:
                 now = time.ticks_ms()
-                if time.ticks_diff(now, began) >= self.SILENCE_MS:
+                if time.ticks_diff(now, began) >= deadlines.DNS_SILENCE_MS:
                     failure = "no answer from the name server "
                     raise LinkError(failure + ", ".join([server for _, server in waiting]))
                 asked = None
                 if time.ticks_diff(now, due) >= 0:
                     asked = waiting.pop(0)
                     waiting.append(asked)
-                    due = time.ticks_add(now, self.AGAIN_MS)
+                    due = time.ticks_add(now, deadlines.DNS_AGAIN_MS)
                 heard = [event[0] for event in poll.poll(0)]
                 for entry in list(waiting):
                     sock, server = entry
@@ -182,12 +177,8 @@ def _hear(sock, query):
         raise LinkError("its answer is empty")
     found = decode(packet, query)
     if isinstance(found, int) and found not in (0, _NO_SUCH_NAME):
-        raise LinkError(_WORDS.get(found) or "it answered with the error %d" % found)
+        raise LinkError(entry(_REFUSALS, found) or "it answered with the error %d" % found)
     return found
-
-
-def _plain(host: str) -> str:
-    return host.lower().rstrip(".")
 
 
 def _is_address(host: str) -> bool:
@@ -267,7 +258,3 @@ def _name(packet: bytes, at: int) -> tuple:
         if size > 63 or len(name) > _NAME:
             break
     raise ValueError("no name")
-
-
-# For a test to replace; the servers are looked for at each look-up.
-resolver = Resolver(board.name_servers)

@@ -11,7 +11,8 @@ from micropython import const
 
 from firmware.base.url import parse_url
 from firmware.link import LinkError
-from firmware.link.stream import connect, within
+from firmware.link.http_head import Head
+from firmware.link.stream import within
 
 # Receipts are a few dozen bytes. More than this is nothing that we asked for.
 MAX_BODY = const(8192)
@@ -19,7 +20,7 @@ MAX_BODY = const(8192)
 # deadline is its limit, and this is more than comes before any.
 _ENDLESS = const(0x3FFFFFFF)
 _MAX_HEAD = const(4096)
-_MAX_HEADERS = const(64)  # each takes far more RAM than its bytes
+_HEADERS = ("connection", "content-length", "date", "retry-after", "transfer-encoding")
 _CHUNK = const(128)
 
 
@@ -28,7 +29,7 @@ class Response:
 
     def __init__(self, status_code: int, headers: dict, content: bytes):
         self.status_code = status_code
-        self.headers = headers  # by names in lower case
+        self.headers = headers  # by names in lower case; only those of _HEADERS
         self.content = content
 
     @property
@@ -46,8 +47,9 @@ class Response:
 class Http:
     """A client with at most one connection open."""
 
-    def __init__(self, trust):
-        self._trust = trust
+    def __init__(self, network):
+        """`network`: a stream.Network."""
+        self._network = network
         self._stream = None
         self._peer = None  # the scheme, host and port that the connection leads to
         self._buffer = bytearray()
@@ -129,7 +131,7 @@ class Http:
     async def _attempt(self, peer, head: bytes, data, sink) -> Response:
         if self._stream is None:
             scheme, host, port = peer
-            self._stream = await connect(host, port, self._trust if scheme == "https" else None)
+            self._stream = await self._network.connect(host, port, scheme == "https")
             self._peer = peer
         self._buffer = bytearray()
         await self._stream.write(head)
@@ -151,25 +153,16 @@ class Http:
         return Response(status, headers, bytes(content))
 
     async def _head(self) -> tuple:
-        line = await self._line()
-        words = line.split(None, 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-            raise LinkError("what answers is no HTTP server; is https.url right?")
-        # The older version's connections end with the answer.
-        headers = {"connection": "close"} if words[0] == b"HTTP/1.0" else {}
-        size = len(line)
-        while True:
+        head = Head(_HEADERS, "HTTP server; is https.url right?")
+        size = 0
+        ended = False
+        while not ended:
             line = await self._line()
             size += len(line)
-            if size > _MAX_HEAD or len(headers) > _MAX_HEADERS:
-                raise LinkError(
-                    "the answer's head has more than %d bytes or %d lines"
-                    % (_MAX_HEAD, _MAX_HEADERS)
-                )
-            if not line:
-                return int(words[1]), headers
-            name, _, value = line.partition(b":")
-            headers[_text(name).lower()] = _text(value)
+            if size > _MAX_HEAD:
+                raise LinkError("the answer's head has more than %d bytes" % _MAX_HEAD)
+            ended = head.add(line)
+        return head.status, head.headers
 
     async def _body(self, headers: dict, sink, most: int):
         if "chunked" in headers.get("transfer-encoding", "").lower():

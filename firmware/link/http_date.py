@@ -1,12 +1,12 @@
 """The time from the `Date` of an HTTP answer, where no time server can be reached.
 
-Some networks let nothing through but HTTPS. Whose certificate is right cannot be told without the
-time, though: so this request, and no other, believes everybody. It carries no credentials, and
-all that an impostor gains is what he could do to SNTP as well.
+Some networks let nothing through but HTTPS. Without the time nobody can tell whether a certificate
+is valid. So this request, and no other, believes everybody. It carries no credentials, and an
+impostor gains no more than he would from SNTP.
 
-No status is believed less than another one. A redirect may be a captive portal's, but an impostor
-would answer with 200, and a platform may redirect: then there would be no time at all. What helps
-against a wrong answer is to ask again, which `sntp.keep` does. Imported only while it is needed.
+Every status is believed alike. A redirect may be a captive portal's, but an impostor would answer
+with 200, and a platform may redirect: without its time there would be none. What helps against a
+wrong answer is to ask again, which `timekeeper` does.
 """
 
 from micropython import const
@@ -14,20 +14,20 @@ from micropython import const
 from firmware.base.log import Log
 from firmware.link import LinkError, deadlines
 from firmware.link.http import Http
-from firmware.link.stream import Trust
+from firmware.link.stream import Network, Trust
 from firmware.times.calendar import EARLIEST_MS, number, utc_ms
 
-_ERROR_MS = const(5000)  # a second is not all: the answer may have been on its way for long
+_ERROR_MS = const(5000)  # more than a second: the answer may have been on its way for long
 
 
-async def ask(url: str, clock) -> "tuple | None":
+async def ask(url: str, names, clock) -> "tuple | None":
     """(ms since 1970, at which uptime), right to about a second. Raises LinkError.
 
-    None where the clock says the same, as far as this can tell, or where it is known and there is
-    no memory for a connection. Any answer will do, also a refusal: RFC 9110,
-    section 6.6.1, asks for a Date in all of them.
+    `names`: a dns.Resolver. None where the clock is known, and either agrees as far as this can
+    tell or there is no memory for a connection. A refusal will do as well: RFC 9110, section
+    6.6.1, asks for a Date in every answer.
     """
-    http = Http(Trust("", False))
+    http = Http(Network(names, Trust("", False)))
     try:
         answer = await http.head(url, deadlines.EXCHANGE_MS / 1000)
         at_ms = clock.uptime_ms()
@@ -46,7 +46,7 @@ async def ask(url: str, clock) -> "tuple | None":
     utc += 500  # the second that it names is half over, on average
     if clock.known and abs(utc - at_ms - clock.now() + clock.uptime_ms()) <= _ERROR_MS:
         return None
-    Log("time").warning("taken from the Date of %s, for which nobody vouches", url)
+    Log("http_date").warning("taken from the Date of %s, for which nobody vouches", url)
     return utc, at_ms
 
 

@@ -12,8 +12,8 @@ from firmware.link.http import Http
 _RETRY_AFTER_MS = const(60000)  # after a 429 that does not say how long
 _LONGEST_RETRY_AFTER_S = const(3600)
 _LONGEST_ANSWER = const(1024)  # a receipt has a few dozen bytes
-# A platform that refuses these one after another refuses everything: then only one is given up in
-# a time, in case that it is the points after all.
+# A platform that refuses so many single points in a row refuses everything. From then on one point
+# in this time is set aside, in case it is the points after all.
 _BLAMED_IN_A_ROW = const(3)
 _BLAME_MS = const(600000)
 _JSON = {"Content-Type": "application/json"}
@@ -23,35 +23,40 @@ _PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~$"
 class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
-    def __init__(self, settings: dict, trust, queue, pace):
+    def __init__(self, settings: dict, network, queue, pace):
+        """`network`: a stream.Network."""
         device = settings["device"]
         self._queue = queue
         self._pace = pace
-        self._log = Log("https")
-        self._http = Http(trust)
+        self._log = Log("https_api")
+        self._http = Http(network)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._auth = (device["key_id"], device["key_secret"])
         self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
         self._alone = True  # feeds of one property go to its own address
         self._blamed = 0  # points that were refused alone since a receipt last came
         self._blamed_ms = 0  # when the last of them was
-        self.worked = False  # it has taken a feed, or told something of this device
+        self.accepted_ms = -1  # uptime when it last took a feed, or told something of this device
         self.rejected = 0  # points that a receipt did not accept
 
     def close(self):
         self._http.close()
 
-    async def deliver(self):
-        """Send the queue's next feed and act on the answer. Raises LinkError where it failed."""
+    async def deliver(self) -> "bool | None":
+        """Send the queue's next feed and act on the answer. Raises LinkError where it failed.
+
+        True: the platform takes feeds. None: there was no feed.
+        """
         batch = self._queue.take(self._pace.most_points, self._alone)
         if not batch:
-            return
+            return None
         self._pace.sent(uptime.ms())
         try:
             path = "/properties"
             if batch.prop:
                 path = "/properties/" + batch.prop
             self._act_on(await self._post(path, batch.data), batch)
+            return True
         finally:
             self._queue.release()
 
@@ -80,25 +85,25 @@ class Api:
         """Read all that the platform holds of this device, in little memory.
 
         Its limits are kept to from now on. on_state(name, value, ms since 1970) is called for
-        each property, (name, None, 0) where it was never written; a value that can't be had here
-        is a range, as long as its text. Returns when all of them were told. Raises LinkError,
-        maybe when some of them were told already.
+        each property, (name, None, 0) where it was never written; a range stands for a value that
+        is too large or no JSON, as long as its text. Returns when all properties were told. Raises
+        LinkError, maybe when some of them were told already.
         """
 
         def found(kind, part):
             if kind == "ingestion":
-                self.worked = True
+                self.accepted_ms = uptime.ms()
                 self._keep_to(https_state.limits(part))
                 return
             reading = https_state.reading(part)
             if not reading:
                 return
-            self.worked = True
+            self.accepted_ms = uptime.ms()
             try:
                 on_state(*reading)
             except MemoryError:
                 raise
-            except Exception as error:  # whatever it is, the others are told
+            except Exception as error:  # whatever it is, the other properties are told
                 name = reading[0]
                 self._log.error(
                     "%s of the state is lost: %s: %s", name, type(error).__name__, error
@@ -129,7 +134,7 @@ class Api:
         return answer
 
     def _keep_to(self, stated: tuple):
-        """The limits that the platform states, where they are below the configured."""
+        """Keep to the limits that the platform states, where they are below the configured."""
         if stated != self._stated:
             self._stated = stated
             if self._pace.limit(*stated):
@@ -145,7 +150,7 @@ class Api:
         if status == 200:
             self._take_receipt(batch, answer)
         elif status in (404, 405) and batch.prop:
-            # It has no such address, or no such property: then a receipt is to say so.
+            # There is no such address, or no such property: a receipt will tell which.
             self._alone = False
             self._log.warning("a feed for %s alone was refused (%d)", batch.prop, status)
         elif status == 413 and len(batch) > 1:
@@ -158,13 +163,13 @@ class Api:
                 self._blame(answer)
             self._queue.refuse(batch)
             if status == 413:
-                # It was the point, and not the number of them.
+                # The point was too large, and not the feed.
                 self._pace.limit(*self._stated)
         elif status != 429:
             self._check(answer)
 
     def _blame(self, answer):
-        """Raises LinkError where it is hardly this point that is to blame: none is accepted."""
+        """A point was refused alone. Raises LinkError where it is hardly to blame: all are."""
         now = uptime.ms()
         if self._blamed >= _BLAMED_IN_A_ROW and now - self._blamed_ms < _BLAME_MS:
             self._check(answer)
@@ -188,7 +193,7 @@ class Api:
 
     def _take_receipt(self, batch, answer):
         accepted, rejected = _counts(answer)
-        self.worked = True
+        self.accepted_ms = uptime.ms()
         self._blamed = 0
         rejected = max(rejected, len(batch) - accepted)
         if rejected > 0:
@@ -217,7 +222,7 @@ def _counts(answer) -> tuple:
 
 
 def _parsed(answer) -> dict:
-    """The object that an answer is; empty where it is none, or not what was to be expected."""
+    """The object that an answer is; empty where it is none, or too long for one of ours."""
     try:
         # Brackets alone take a hundred times their size.
         tree = answer.json() if len(answer.content) <= _LONGEST_ANSWER else None

@@ -1,8 +1,8 @@
 """The platform's full state, taken apart while it comes: bytes in, its parts out. No network here.
 
 A state may be larger than the whole heap, and most of it is of no use to a thermostat. So it is
-not parsed as one: `ingestion`, and of each of the `properties` its name, value and time, are cut
-out by counting brackets, parsed by themselves, and gone before the next property comes.
+not parsed as a whole. `ingestion`, and the name, value and time of each of the `properties`, are
+cut out by counting brackets, parsed by themselves, and forgotten before the next property comes.
 """
 
 import json

@@ -13,7 +13,7 @@ from umqtt.simple import MQTTClient
 
 from firmware.base import uptime
 from firmware.base.log import Log
-from firmware.link import LinkError, deadlines
+from firmware.link import LinkError, deadlines, reasons
 from firmware.link.stream import within
 
 # A command is the raw value of one property; the largest that this device understands is a part
@@ -132,8 +132,6 @@ class Session:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
         code = packet[-1]
         if code:
-            from firmware.link import reasons
-
             raise LinkError(reasons.connack(code), refused=code in _CREDENTIALS)
 
     def subscribe(self, topic: bytes, pid: int):

@@ -1,58 +1,91 @@
-"""Why a connection failed, in words for a person.
+"""Why something failed, in words for a person: what a socket, TLS, a broker or a name server says.
 
-Imported when one has failed, and forgotten after it.
+Each kind of reason is one text, a reason a line, that is searched when something has failed: a
+dict of them would stay in RAM.
 """
 
 import errno
 
-_WORDS = {
-    errno.ECONNREFUSED: "the connection was refused; is the service running, the port right?",
-    errno.ECONNRESET: "the connection was reset",
-    errno.ECONNABORTED: "the connection was aborted",
-    errno.ENOTCONN: "the connection was reset",
-    errno.EHOSTUNREACH: "the host cannot be reached",
-    errno.ETIMEDOUT: "the host does not answer",
-    # ENFILE and EMFILE, for which MicroPython has no names.
-    23: "no socket is free",
-    24: "no socket is free",
-}
+from micropython import const
 
-# What mbedTLS says of a certificate, by words that all its versions have in it; and how to say it
-# to somebody who can do something about it. The last two by the numbers of its errors, -0x7200
-# (INVALID_RECORD) and -0x7780 (FATAL_ALERT_MESSAGE): not every build has their names.
-_TLS_WORDS = (
-    ("not correctly signed", "the certificate of {0} is not signed by {1}; is tls.ca right?"),
-    ("does not match", "the certificate of {0} is for another name; is the URL right?"),
-    ("has expired", "the certificate of {0} has expired; is the clock right?"),
-    ("in the future", "the certificate of {0} is not valid yet; is the clock right?"),
-    ("X509", "the certificate of {0} was refused by {1}; are tls.ca and the clock right?"),
-    ("-29184", "{0} speaks no TLS there; are the URL's scheme and port right?"),
-    ("-30592", "{0} refused it"),
+# By the names of `errno`, whose numbers differ from port to port; 23 and 24 are ENFILE and EMFILE,
+# for which MicroPython has no names.
+_SOCKET = const(
+    """
+ECONNREFUSED the connection was refused; is the service running, the port right?
+ECONNRESET the connection was reset
+ENOTCONN the connection was reset
+ECONNABORTED the connection was aborted
+EHOSTUNREACH the host cannot be reached
+ETIMEDOUT the host does not answer
+23 no socket is free
+24 no socket is free
+"""
 )
 
-# MQTT 3.1.1, table 3.1
-_CONNACK_WORDS = {
-    1: "the broker does not speak MQTT 3.1.1",
-    2: "the broker does not accept device.id as client id",
-    3: "the broker is not available",
-    4: "the broker refused device.key_id and device.key_secret",
-    5: "the broker refused device.key_id and device.key_secret for this device.id",
-}
+# What mbedTLS says, by words that all its versions have in it: {0} is the host, {1} the CA file.
+# The last two are the numbers of its errors, -0x7200 (INVALID_RECORD) and -0x7780
+# (FATAL_ALERT_MESSAGE): not every build has their names.
+_TLS = const(
+    """
+not correctly signed|the certificate of {0} is not signed by {1}; is tls.ca right?
+does not match|the certificate of {0} is for another name; is the URL right?
+has expired|the certificate of {0} has expired; is the clock right?
+in the future|the certificate of {0} is not valid yet; is the clock right?
+X509|the certificate of {0} was refused by {1}; are tls.ca and the clock right?
+-29184|{0} speaks no TLS there; are the URL's scheme and port right?
+-30592|{0} refused it
+"""
+)
+
+# By the return code of a CONNACK: MQTT 3.1.1, table 3.1.
+_CONNACK = const(
+    """
+1 the broker does not speak MQTT 3.1.1
+2 the broker does not accept device.id as client id
+3 the broker is not available
+4 the broker refused device.key_id and device.key_secret
+5 the broker refused device.key_id and device.key_secret for this device.id
+"""
+)
+
+# The second is MBEDTLS_ERR_MPI_ALLOC_FAILED, -0x10, which MicroPython takes for a socket's error.
+_NO_MEMORY = (errno.ENOMEM, 16)
 
 
-def words(error, host: str, ca) -> str:
-    """For an error of a socket or of TLS; see firmware.link.stream.words."""
+def words(error, host: str = "the server", ca=None) -> str:
+    """What a person can do something with, for an error of a socket or of TLS.
+
+    `ca`: the file that the host's certificate was checked by, if there was one. Raises MemoryError
+    where memory was short: the link alone can do nothing about that.
+    """
     text = str(error).strip()
-    if isinstance(error, OSError) and error.errno in _WORDS:
-        return _WORDS[error.errno]
-    for said, meant in _TLS_WORDS:
+    if isinstance(error, OSError):
+        number = error.errno
+        if number in _NO_MEMORY or "alloc" in text.lower():
+            raise MemoryError(text)
+        for line in _SOCKET.strip().split("\n"):
+            name, _, meaning = line.partition(" ")
+            if str(getattr(errno, name, name)) == str(number):
+                return meaning
+    for line in _TLS.strip().split("\n"):
+        said, _, meaning = line.partition("|")
         if said in text:
-            return meant.format(host, ca)
+            return meaning.format(host, ca)
     if isinstance(error, ValueError):
         return "the certificate of %s was refused: %s" % (host, text)
-    return "error " + text if text.isdigit() else text  # one that this port has no name for
+    return "error " + text if text.isdigit() else text  # this port has no name for it
 
 
 def connack(code: int) -> str:
     """For the return code of a CONNACK."""
-    return _CONNACK_WORDS.get(code) or "the broker refused the connection (code %d)" % code
+    return entry(_CONNACK, code) or "the broker refused the connection (code %d)" % code
+
+
+def entry(text: str, key) -> str:
+    """What follows the key at the start of a line of the text; "" where no line has it."""
+    start = text.find("\n%s " % key)
+    if start < 0:
+        return ""
+    start = text.find(" ", start) + 1
+    return text[start : text.find("\n", start)]

@@ -1,10 +1,10 @@
 """Single values that do not wait for a feed: one property's raw value, or the call of a method.
 
-The platform gives such a value the time at which it arrives. So one that can't go at once, or
-whose acknowledgement does not come, goes into the queue, as a point with the millisecond at which
-it was offered.
+The platform gives such a value the time at which it arrives. So a value that cannot go at once, or
+is not acknowledged, goes into the queue instead, as a point with the millisecond at which it was
+offered.
 
-Imported only where the `send` of a sensor asks for it.
+Only the uplink imports it, where the `send` of a sensor asks for it.
 """
 
 import json
@@ -25,10 +25,9 @@ _FRESH_MS = const(2000)  # later than this its time of arrival would be a false 
 _VALUE = b"csipio/data/out/devices/%s/properties/%s"
 _CALL = b"csipio/data/out/devices/%s/methods/json"
 
-# Of a value on its way; packet id: None before it was sent, since: of being offered, then of
-# being sent.
-_PID = const(0)
-_SINCE_MS = const(1)
+# A value on its way is a list of these.
+_PID = const(0)  # its packet id; None before it was sent
+_SINCE_MS = const(1)  # when it was sent, or offered before that
 _INDEX = const(2)
 _RAW = const(3)
 _UTC_MS = const(4)
@@ -37,8 +36,8 @@ _METHOD = const(6)
 _JSON = const(7)
 
 
-class Direct:
-    """Values on their way, in the order in which they were offered."""
+class SingleValues:
+    """Values on their way, in the order in which they were offered; `len` tells how many."""
 
     def __init__(self, sensors: list, device_id: bytes, queue, clock):
         """`sensors`: as in config.json; only those whose `send` is not "feed" are served."""
@@ -54,13 +53,11 @@ class Direct:
                 prop = feed.Property(sensor["prop"], sensor["decimals"])
                 self._sensors[sensor["prop"]] = (prop, method)
 
-    @property
-    def waiting(self) -> int:
-        """How many they are."""
+    def __len__(self) -> int:
         return len(self._entries)
 
     def offer(self, index: int, name: str, value) -> bool:
-        """Take it on its way; False if there is no room, or it is none that can go this way."""
+        """Take a value on its way; False if there is no room, or it cannot go this way."""
         prop, method = self._sensors.get(name, (None, None))
         if prop is None or len(self._entries) >= _MOST:
             return False
@@ -76,7 +73,7 @@ class Direct:
         return True
 
     def publish(self, session, next_pid, now: int):
-        """Write what was not sent yet."""
+        """Write the values that were not sent yet."""
         if self._stale(now):
             self.release()
         for entry in self._entries:
@@ -96,7 +93,7 @@ class Direct:
         return any(entry[_PID] == pid for entry in self._entries)
 
     def acknowledge(self, pid: int):
-        """The broker has this one, if it is one of these."""
+        """The broker acknowledged this packet id, which may be a value's."""
         for entry in self._entries:
             if entry[_PID] == pid:
                 self._entries.remove(entry)
@@ -110,9 +107,9 @@ class Direct:
         )
 
     async def post(self, api) -> bool:
-        """Send all over HTTPS. False: one was not taken, and it and the rest are in the queue.
+        """Send all of them over HTTPS. Raises LinkError where the credentials were refused.
 
-        Raises LinkError where the credentials were refused.
+        False: one was not taken; it and those behind it are in the queue now.
         """
         try:
             while self._entries and not self._stale(uptime.ms()):
@@ -128,19 +125,19 @@ class Direct:
         except LinkError as error:
             if error.refused:
                 raise
-            Log("https").warning("%s goes in a feed: %s", entry[_NAME], error)
+            Log("single_values").warning("%s goes in a feed: %s", entry[_NAME], error)
             return False
         finally:
             self.release()
 
     def release(self):
-        """None of them will be acknowledged any more: put them into the queue."""
+        """None of them will be acknowledged any more: they go into the queue."""
         entries, self._entries = self._entries, []
         for entry in entries:
             try:
                 self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
             except ValueError as error:
-                Log("link").error("a value of %s is lost: %s", entry[_NAME], error)
+                Log("single_values").error("a value of %s is lost: %s", entry[_NAME], error)
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""

@@ -1,8 +1,8 @@
 """TCP and TLS connections for asyncio, none of whose steps can block the program.
 
-To connect has deadlines of its own, for each step. Every other call may wait for as long as the
-peer likes: the caller puts a deadline around the whole of what it wants (`within`), because a
-deadline for each read is kept by a peer that drips.
+`Network.connect` has a deadline for each of its steps. Every other call may wait as long as the
+peer likes: the caller puts one deadline around all that it wants (`within`), because a peer that
+drips keeps a deadline for each read.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware.link import LinkError, deadlines
-from firmware.link.dns import resolve, works
+from firmware.link.reasons import words
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -33,9 +33,6 @@ _TLS_PAUSE_MS = const(5)
 _TURN_MS = const(10)
 
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
-
-# The second is MBEDTLS_ERR_MPI_ALLOC_FAILED, -0x10, which MicroPython takes for a socket's error.
-_NO_MEMORY = (errno.ENOMEM, 16)
 
 
 def readable(sock) -> Any:
@@ -58,15 +55,16 @@ class Trust:
     """Whom to believe: the certificate authorities of one PEM or DER file, as it is now."""
 
     def __init__(self, path: str, verify: bool):
+        """Everybody is believed unless `verify`; the file is not read then."""
         self.path = path
         self._verify = verify
         self._context: Any = None
         self._version: tuple | None = None  # of the file that the context is made of
 
     async def load(self):
-        """Read the file, if it is not the one that was read. Raises LinkError.
+        """Read the file, unless it was read and has not changed since. Raises LinkError.
 
-        A bundle has a hundred certificates or more: others get their turn between two of them.
+        A bundle may have a hundred certificates: other tasks get their turn between two of them.
         """
         version = None
         try:
@@ -93,7 +91,7 @@ class Trust:
         self._version = version
 
     def wrap(self, sock, host: str):
-        """The socket with TLS on it, after `load`; the handshake happens in the first write."""
+        """The socket with TLS on it, after `load`; the first write makes the handshake."""
         gc.collect()  # a board's TLS takes its 45 KiB from what the heap leaves
         return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
@@ -132,17 +130,17 @@ def _certificates(path: str):
 class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
-    def __init__(self, sock, host: str = "", ca=None, below=None, found=None):
+    def __init__(self, sock, host: str = "", ca=None, below=None, on_open=None):
         """`ca`: the file that certificates are checked by, for a socket with TLS on it.
 
-        `below`: the socket that this TLS is on. `found`: the address that the host was found at,
-        to be remembered if it is the right one.
+        `below`: the socket that this TLS is on. `on_open`: called once, when the connection is
+        made and the TLS handshake over.
         """
         self._sock = sock
         self._below = below
         self._host = host
         self._ca = ca
-        self._found = found
+        self._on_open = on_open
         self._shaking = ca is not None  # the TLS handshake is not over
         self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
@@ -189,9 +187,9 @@ class Stream:
                 at += n
                 # Nothing is taken before the connection is made, and the handshake over.
                 self._shaking = False
-                if self._found:
-                    works(self._host, self._found)
-                    self._found = None
+                if self._on_open:
+                    self._on_open()
+                    self._on_open = None
             elif self._ca is None:
                 await writable(self._sock)
             else:
@@ -212,39 +210,54 @@ class Stream:
             self._below.close()
 
 
-async def connect(host: str, port: int, trust=None) -> Stream:
-    """Open a TCP connection, with TLS on it if `trust` says whom to believe.
+class Network:
+    """Opens connections: it knows how hosts are found, and whom to believe."""
 
-    Each step has its deadline; the handshake is part of the first write. Raises LinkError.
-    """
-    if trust:
-        await trust.load()
-    family, kind, proto, found, address = await within(
-        deadlines.DNS_MS, "looking up %s" % host, resolve(host, port, socket.SOCK_STREAM)
-    )
-    sock = opened(family, kind, proto)
-    try:
-        try:
-            sock.connect(address)
-        except OSError as e:
-            if e.errno != errno.EINPROGRESS:
-                raise
-        await within(
-            deadlines.TCP_MS, "the TCP connection to %s:%d" % (host, port), writable(sock)
+    def __init__(self, names, trust: Trust):
+        """`names`: a dns.Resolver."""
+        self.names = names
+        self._trust = trust
+
+    async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
+        """Open a TCP connection; with TLS on it the first write makes the handshake.
+
+        Each step has its deadline. Raises LinkError.
+        """
+        trust = self._trust
+        if tls:
+            await trust.load()
+        family, kind, proto, found, address = await within(
+            deadlines.DNS_MS,
+            "looking up %s" % host,
+            self.names.find(host, port, socket.SOCK_STREAM),
         )
-        if trust:
-            return Stream(trust.wrap(sock, host), host, trust.path, sock, found)
-        return Stream(sock, host, found=found)
-    except OSError as e:
-        close(sock)
-        raise LinkError(words(e))
-    except BaseException:
-        close(sock)
-        raise
+        sock = opened(family, kind, proto)
+        try:
+            try:
+                sock.connect(address)
+            except OSError as e:
+                if e.errno != errno.EINPROGRESS:
+                    raise
+            await within(
+                deadlines.TCP_MS, "the TCP connection to %s:%d" % (host, port), writable(sock)
+            )
+
+            def reached():
+                self.names.remember(host, found)
+
+            if tls:
+                return Stream(trust.wrap(sock, host), host, trust.path, sock, reached)
+            return Stream(sock, host, on_open=reached)
+        except OSError as e:
+            close(sock)
+            raise LinkError(words(e))
+        except BaseException:
+            close(sock)
+            raise
 
 
 def opened(family: int, kind: int, proto: int):
-    """A new socket, that holds nobody up. Raises LinkError."""
+    """A new non-blocking socket. Raises LinkError."""
     try:
         sock = socket.socket(family, kind, proto)
     except OSError as e:
@@ -254,7 +267,7 @@ def opened(family: int, kind: int, proto: int):
 
 
 async def within(ms: int, what: str, awaitable):
-    """Await something under a total deadline; LinkError says what took too long."""
+    """Await something under a total deadline; LinkError says `what` took too long."""
     try:
         return await asyncio.wait_for_ms(awaitable, ms)
     except asyncio.TimeoutError:
@@ -263,17 +276,3 @@ async def within(ms: int, what: str, awaitable):
 
 def _late(what: str, ms: int) -> LinkError:
     return LinkError("%s took longer than %d s" % (what, ms // 1000))
-
-
-def words(error, host: str = "the server", ca=None) -> str:
-    """What a person can do something with, for an error of a socket or of TLS.
-
-    `ca`: the file that the host's certificate was checked by, if there was one. Raises MemoryError
-    where that is what was short: not the link alone is to do something about it.
-    """
-    text = str(error)
-    if isinstance(error, OSError) and (error.errno in _NO_MEMORY or "alloc" in text.lower()):
-        raise MemoryError(text)
-    from firmware.link import reasons
-
-    return reasons.words(error, host, ca)

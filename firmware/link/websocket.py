@@ -4,7 +4,7 @@ The borders of frames and messages mean nothing to MQTT (3.1.1, section 6). So w
 payload of one binary frame after another, straight into the reader's buffer: no frame is stored,
 however long it says that it is. What is written goes out in short frames, each a whole message.
 
-Imported only where mqtt.url says ws or wss.
+Only mqtt_client imports it, where mqtt.url says ws or wss.
 """
 
 import asyncio
@@ -15,18 +15,16 @@ import os
 from micropython import const
 
 from firmware.link import LinkError
+from firmware.link.http_head import Head
 from firmware.link.stream import Stream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
 _END = b"\r\n\r\n"
 _MAX_ANSWER = const(2048)  # bytes; brokers say all in 200, proxies add their own
-_HEADERS = (
-    b"upgrade",
-    b"connection",
-    b"sec-websocket-accept",
-    b"sec-websocket-protocol",
-    b"sec-websocket-extensions",
-)
+_SERVER = "WebSocket server; is mqtt.url right?"
+_ACCEPT = "sec-websocket-accept"
+_PROTOCOL = "sec-websocket-protocol"
+_EXTENSIONS = "sec-websocket-extensions"
 
 # Masking needs a few times this for a moment; in TLS each frame is a record, which costs 22 bytes.
 _LONGEST_PAYLOAD = const(512)
@@ -55,52 +53,47 @@ async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
         "Sec-WebSocket-Protocol: mqtt\r\n\r\n"
     )
     await stream.write((request % (path or "/", host, port, key.decode())).encode())
-    answer = await _answer(stream)
-    _check(answer, binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip())
+    accept = binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip().decode()
+    _check(await _answer(stream), accept)
     return WebSocket(stream)
 
 
-async def _answer(stream) -> bytes:
+async def _answer(stream) -> Head:
     """The head of the server's answer, and nothing of what follows it: that is a frame."""
     answer = bytearray()
     chunk = memoryview(bytearray(len(_END)))
-    missing = len(_END)  # of its end; so many bytes at least are still to come
+    missing = len(_END)  # of its end; at least so many bytes are still to come
     while missing:
         n = await stream.read_into(chunk[:missing])
         answer.extend(chunk[:n])
         if len(answer) > _MAX_ANSWER:
-            raise LinkError("what answers is no WebSocket server; is mqtt.url right?")
+            raise LinkError("what answers is no " + _SERVER)
         tail = bytes(answer[-len(_END) :])
         missing = 0
         while not tail.endswith(_END[: len(_END) - missing]):
             missing += 1
-    return bytes(answer)
+    head = Head(("upgrade", "connection", _ACCEPT, _PROTOCOL, _EXTENSIONS), _SERVER)
+    start = 0
+    while start < len(answer):
+        end = answer.find(b"\r\n", start)
+        head.add(bytes(answer[start:end]))
+        start = end + 2
+    return head
 
 
-def _check(answer: bytes, accept: bytes):
+def _check(head: Head, accept: str):
     """What section 4.1 asks of the server's answer; LinkError says what is amiss."""
-    end = answer.find(b"\r\n")
-    words = answer[:end].split(None, 2)
-    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
-        raise LinkError("what answers is no WebSocket server; is mqtt.url right?")
-    if words[1] != b"101":
-        raise LinkError(_refusal(words[1][:3].decode()))
-    headers = {}
-    while end + 4 < len(answer):
-        # Line by line, and only what counts: hundreds of short ones would take all memory.
-        start, end = end + 2, answer.find(b"\r\n", end + 2)
-        name, _, value = answer[start:end].partition(b":")
-        name = name.strip().lower()
-        if name in _HEADERS:
-            headers[name] = value.strip()
-    options = [option.strip() for option in headers.get(b"connection", b"").lower().split(b",")]
-    if headers.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in options:
+    if head.status != 101:
+        raise LinkError(_refusal("%03d" % head.status))
+    headers = head.headers
+    options = [option.strip() for option in headers.get("connection", "").lower().split(",")]
+    if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in options:
         raise LinkError("the server did not switch to WebSocket; is mqtt.url right?")
-    if headers.get(b"sec-websocket-accept") != accept:
+    if headers.get(_ACCEPT) != accept:
         raise LinkError("the server's Sec-WebSocket-Accept is wrong; does a proxy answer for it?")
-    if headers.get(b"sec-websocket-protocol") != b"mqtt":
+    if headers.get(_PROTOCOL) != "mqtt":
         raise LinkError("the server does not speak MQTT in its WebSocket; is mqtt.url right?")
-    if headers.get(b"sec-websocket-extensions"):
+    if headers.get(_EXTENSIONS):
         raise LinkError("the server uses a WebSocket extension that was not asked for")
 
 

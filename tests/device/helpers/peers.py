@@ -13,6 +13,8 @@ import sys
 import time
 
 from firmware.link import LinkError
+from firmware.link.dns import Resolver
+from firmware.link.stream import Network, Trust
 from skip import Skip
 
 HOST = "127.0.0.1"
@@ -30,6 +32,15 @@ ESP32_SOCKETS = not hasattr(socket, "SO_LINGER")
 _LINUX = sys.platform != "darwin"
 _SO_SNDBUF = 7 if _LINUX else 0x1001
 _SO_RCVBUF = 8 if _LINUX else 0x1002
+
+
+# Opens connections to addresses and to localhost: there is no name server.
+NETWORK = Network(Resolver(list), Trust("", False))
+
+
+def trusting(path, verify=True):
+    """A Network that believes the certificate authorities of that file."""
+    return Network(NETWORK.names, Trust(path, verify))
 
 
 class Conn:

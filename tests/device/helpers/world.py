@@ -13,17 +13,26 @@ import sys
 
 import broker
 from firmware.base import uptime
+from firmware.config.check import check
 from firmware.link import deadlines
 from firmware.link.uplink import Uplink
 from firmware.times.clock import Clock, system_ms
 from model import make_queue, points
-from peers import HOST, Peer, refusing, until
+from peers import HOST, NETWORK, Peer, refusing, until
 
 DEVICE = "_dev_571692235317590466"
 SECRET = "hunter2"
 OUT = b"csipio/data/out/devices/%s/" % DEVICE.encode()
 _PATH = b"/v3/data/devices/_this_"
 COMMANDS = b"csipio/data/in/devices/%s/properties/" % DEVICE.encode()
+
+
+def configured(**sections) -> dict:
+    """The settings of a configuration that says who the device is, and these sections."""
+    device = {"id": DEVICE, "key_id": "_key_1", "key_secret": SECRET}
+    settings, problems = check(dict(sections, device=device))
+    assert not problems, problems
+    return settings
 
 
 class Broker:
@@ -253,9 +262,15 @@ class World:
         send=None,
         method=None,
         decimals=2,
+        verify=True,
+        per_minute=6000,
+        network=NETWORK,
+        on_command=None,
         **queue,
     ):
-        """`send`: that of the one sensor, if it is not "feed"; the rest as in config.json."""
+        """`send`: that of the one sensor, if it is not "feed"; `on_command`: in place of keeping
+        what comes in `commands`. The rest is as in config.json, or goes to the queue.
+        """
         self.broker = Broker()
         self.api = Api()
         self.wifi = Wifi()
@@ -265,25 +280,24 @@ class World:
         self.lines = []  # of the log
         self._start = (mqtt, https)
         self.values = []
-        self.settings = {
-            "device": {"id": DEVICE, "key_id": "_key_1", "key_secret": SECRET},
-            "mqtt": {
-                "url": "mqtt://%s:%d" % (HOST, self.broker.port),
-                "keepalive_s": keepalive_s,
-                "grace_s": grace_s,
-                "max_packet": 4096,
-            },
-            "https": {"url": "http://%s:%d/v3" % (HOST, self.api.port), "poll_s": poll_s},
-            "sensors": [],
-            "tls": {"ca": "ca.pem", "verify": True},
-            "feed": {"per_minute": 60000, "max_points": 10},
-        }
+        sensors = []
+        if send:
+            sensor = {"prop": "temperature", "driver": "counter", "file": "x", "every_s": 1}
+            sensors.append(dict(sensor, decimals=decimals, send=send, method=method))
+        self.settings = configured(
+            mqtt={"url": "mqtt://%s:%d" % (HOST, self.broker.port), "grace_s": grace_s},
+            https={"url": "http://%s:%d/v3" % (HOST, self.api.port), "poll_s": poll_s},
+            sensors=sensors,
+            tls={"verify": verify},
+            feed={"per_minute": per_minute, "max_points": 10},
+        )
+        # No configuration may ask for the minutes of silence that some tests need.
+        self.settings["mqtt"]["keepalive_s"] = keepalive_s
+        self._network = network
+        self._on_command = on_command or self._command
         self.clock = Clock()
         if known:
             self.know()
-        if send:
-            sensor = {"prop": "temperature", "decimals": decimals, "send": send, "method": method}
-            self.settings["sensors"].append(sensor)
         queue.setdefault("max_age_ms", 0)
         self.queue = make_queue(None, decimals=decimals, clock=self.clock, **queue)
 
@@ -302,10 +316,11 @@ class World:
             self.api.start()
         self.link = Uplink(
             self.settings,
+            self._network,
             self.queue,
             self.clock,
             self.wifi,
-            self._command,
+            self._on_command,
             self._state,
             self._recovered,
         )
@@ -381,19 +396,19 @@ class World:
 
     async def empty_soon(self):
         """The same, past any back-off of HTTPS."""
-        await self._past(self.link._https_backoff, lambda: not len(self.queue), "an empty queue")
+        await self._past(self.link.failover.https, lambda: not len(self.queue), "an empty queue")
 
     async def connected(self, count=1):
         """So many sessions began, past any back-off of MQTT."""
         began = self.broker.subscriptions
-        await self._past(self.link._mqtt_backoff, lambda: len(began) >= count, "a session")
+        await self._past(self.link.failover.mqtt, lambda: len(began) >= count, "a session")
 
     async def retry_mqtt(self):
         """It failed, and is to try again now."""
-        await self._retry(self.link._mqtt_backoff, "a failure of MQTT")
+        await self._retry(self.link.failover.mqtt, "a failure of MQTT")
 
     async def retry_https(self):
-        await self._retry(self.link._https_backoff, "a failure of HTTPS")
+        await self._retry(self.link.failover.https, "a failure of HTTPS")
 
     async def _retry(self, backoff, what):
         # A failure whose delay was so short that it is over already is followed by another one.

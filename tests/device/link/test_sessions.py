@@ -36,7 +36,7 @@ async def test_after_a_slow_subscription_the_state_is_asked_for_once_more():
         await slow(world, 2)
         assert len(world.api.requests) == 2
         assert [name for name, _, _ in world.states] == ["setpoint"]
-        assert world.link.reconnections == 0
+        assert world.link.failover.reconnections == 0
         # The next one is not left so soon, or there would be no end to it.
         world.skip(60 * _MINUTE)
         await asyncio.sleep_ms(200)
@@ -59,7 +59,7 @@ async def test_it_is_told_when_a_state_was_read_to_its_end():
         await world.connected(2)
         assert world.recoveries == 1
         world.broker.stop()
-        world.link._mqtt_backoff = Steady(1000000)
+        world.link.failover.mqtt = Steady(1000000)
         world.api.state = (200, b"", STATE)
         world.skip(10000)
         await until(lambda: world.recoveries == 2, "the poll over HTTPS")
@@ -68,7 +68,7 @@ async def test_it_is_told_when_a_state_was_read_to_its_end():
 async def test_sessions_that_take_nothing_do_not_keep_https_waiting():
     async with World(grace_s=20) as world:
         world.broker.acknowledges = False
-        failed = world.link._mqtt_backoff = Steady(3000)
+        failed = world.link.failover.mqtt = Steady(3000)
         world.put(1)
         for count in range(1, 20):
             await until(lambda count=count: len(world.broker.feeds) == count, "a feed")
@@ -86,7 +86,7 @@ async def test_sessions_that_take_nothing_do_not_keep_https_waiting():
 
 async def test_values_on_their_way_can_be_taken_back():
     async with World(send="value") as world:
-        await until(lambda: world.link.transport == "mqtt", "MQTT")
+        await until(lambda: world.link.carrier == "mqtt", "MQTT")
         world.broker.acknowledges = False
         for value in (1, 2, 3):
             assert world.link.offer(0, "temperature", value)

@@ -16,15 +16,15 @@ HEAP = "2M"
 
 async def over_mqtt(world):
     await world.connected()
-    await until(lambda: world.link.transport == "mqtt", "MQTT")
+    await until(lambda: world.link.carrier == "mqtt", "MQTT")
 
 
 async def over_https(world):
     """For a World without a broker, whose grace is 0."""
-    world.link._mqtt_backoff = Steady(600000)
+    world.link.failover.mqtt = Steady(600000)
     world.put(0)
     await world.empty()
-    await until(lambda: world.link.state == "https", "HTTPS")
+    await until(lambda: world.link.failover.state == "https", "HTTPS")
     world.api.requests.clear()
     world.api.feeds.clear()
     world.values.clear()
@@ -50,7 +50,7 @@ async def test_a_value_over_mqtt_to_the_byte():
             (b"properties/temperature", b'"on"'),
             (b"properties/temperature", b'{"a": [1.5, null]}'),
         ]
-        await until(lambda: not world.link._direct.waiting, "their acknowledgements")
+        await until(lambda: not world.link.in_flight, "their acknowledgements")
         assert len(set(world.broker.pids)) == 5
         assert world.broker.feeds == [] and len(world.queue) == 0
 
@@ -83,7 +83,7 @@ async def test_eight_are_on_their_way_and_no_more():
         assert [value for _, _, value in found] == list(range(9))
         times = [t for _, t, _ in found]
         assert sorted(times) == times and t0 <= times[0]
-        assert not world.link._direct.waiting
+        assert not world.link.in_flight
 
 
 async def test_what_is_not_acknowledged_becomes_a_point_of_its_own_time():
@@ -97,7 +97,7 @@ async def test_what_is_not_acknowledged_becomes_a_point_of_its_own_time():
             await asyncio.sleep_ms(5)
         await until(lambda: len(world.broker.singles) == 3, "the values")
         await world.broker.send(broker.puback(world.broker.pids[1]))
-        await until(lambda: len(world.link._direct._entries) == 2, "its acknowledgement")
+        await until(lambda: world.link.in_flight == 2, "its acknowledgement")
         world.broker.conn.reset()
         await until(lambda: len(world.queue) == 2, "the points")
         world.broker.acknowledges = True
@@ -136,9 +136,9 @@ async def test_acknowledgements_of_nothing_free_nothing():
         for wrong in (0, pid - 1, pid + 1, 65535):
             await world.broker.send(broker.puback(wrong))
         await asyncio.sleep_ms(60)
-        assert world.link._direct.waiting
+        assert world.link.in_flight
         await world.broker.send(broker.puback(pid) * 2)
-        await until(lambda: not world.link._direct.waiting, "its acknowledgement")
+        await until(lambda: not world.link.in_flight, "its acknowledgement")
         assert len(world.broker.connects) == 1
 
 
@@ -146,10 +146,10 @@ async def test_packet_ids_leave_out_those_of_values():
     async with World(send="value", max_points=1) as world:
         world.broker.acknowledges = False
         await over_mqtt(world)
-        world.link._broker._pid = 65534
+        world.link.mqtt.pid = 65534
         assert offer(world, 1)
         await until(lambda: world.broker.singles, "the value")
-        world.link._broker._pid = 65534
+        world.link.mqtt.pid = 65534
         world.put(2, 3)
         await until(lambda: len(world.broker.feeds) == 2, "two feeds")
         assert world.broker.pids == [65535, 1, 2]
@@ -157,12 +157,11 @@ async def test_packet_ids_leave_out_those_of_values():
 
 async def test_values_take_their_turns_from_the_feeds():
     """The platform counts what is sent to it in a minute."""
-    async with World(send="value") as world:
+    async with World(send="value", per_minute=30) as world:
         await over_mqtt(world)
-        world.link._pace._gap_ms = 2000
         for value in range(9):
             assert offer(world, value)
-            await until(lambda: not world.link._direct.waiting, "the value's acknowledgement")
+            await until(lambda: not world.link.in_flight, "the value's acknowledgement")
         assert not offer(world, 9)
         world.put(10)
         world.skip(10000)
@@ -184,7 +183,7 @@ async def test_a_value_over_https_to_the_byte():
         assert [path for path, _ in world.api.singles] == [b"", b""]
         found = [json.loads(body) for _, body in world.api.singles]
         assert found == [{"temperature": 21.5}, {"temperature": "on"}]
-        await until(lambda: not world.link._direct.waiting, "the answers")
+        await until(lambda: not world.link.in_flight, "the answers")
         assert len(world.queue) == 0
 
 
@@ -194,7 +193,7 @@ async def test_the_call_of_a_method_over_https_to_the_byte():
         assert offer(world, 7)
         await until(lambda: world.api.singles, "the call")
         assert world.api.singles == [(b"/methods/alarm", b'{"value": 7}')]
-        await until(lambda: not world.link._direct.waiting, "the answer")
+        await until(lambda: not world.link.in_flight, "the answer")
 
 
 async def test_values_go_before_feeds_over_https():
@@ -227,7 +226,7 @@ async def test_a_method_that_there_is_not_is_no_failure_of_https():
     async with World(mqtt=False, grace_s=0, send="method") as world:
         await over_https(world)
         link = world.link
-        mqtt_at_ms = link._mqtt_backoff.at_ms
+        mqtt_at_ms = link.failover.mqtt.at_ms
         world.api.answer = lambda found: (404, b"", b"{}") if type(found) is bytes else None
         for value in (1, 2, 3):
             await until(lambda: offer(world, value), "HTTPS")  # noqa: B023
@@ -237,8 +236,8 @@ async def test_a_method_that_there_is_not_is_no_failure_of_https():
             await world.empty()
             assert world.api.feeds.pop()[0][2] == value
         assert world.told("temperature goes in a feed: the API answered 404")
-        assert link._https_backoff.at_ms == 0
-        assert link._mqtt_backoff.at_ms == mqtt_at_ms
+        assert link.failover.https.at_ms == 0
+        assert link.failover.mqtt.at_ms == mqtt_at_ms
 
 
 async def test_credentials_that_are_refused_with_a_value_are_a_failure():
@@ -246,7 +245,7 @@ async def test_credentials_that_are_refused_with_a_value_are_a_failure():
         await over_https(world)
         world.api.answer = lambda found: (403, b"", b"{}")
         assert offer(world, 1)
-        await until(lambda: world.link._https_backoff.refused, "the refusal")
+        await until(lambda: world.link.failover.https.refused, "the refusal")
         assert len(world.queue) == 1
         assert len(world.api.requests) == 1
 
@@ -254,7 +253,7 @@ async def test_credentials_that_are_refused_with_a_value_are_a_failure():
 async def test_a_failure_of_a_feed_makes_points_of_the_values_behind_it():
     async with World(mqtt=False, grace_s=0, send="value") as world:
         await over_https(world)
-        world.link._https_backoff = Steady(600000)
+        world.link.failover.https = Steady(600000)
         answering = asyncio.Event()
 
         def answer(found):
@@ -277,18 +276,17 @@ async def test_nothing_is_taken_that_cannot_go_now():
     async with World(mqtt=False, https=False, send="value") as world:
         assert not offer(world, 1)
         await world.retry_mqtt()
-        await until(lambda: world.link.state == "waiting", "the wait")
+        await until(lambda: world.link.failover.state == "waiting", "the wait")
         assert not offer(world, 1)
     async with World() as world:  # no sensor asks for it
         await over_mqtt(world)
         assert not offer(world, 1)
-        assert world.link._direct is None
     async with World(send="value") as world:
         await over_mqtt(world)
         assert not world.link.offer(0, "humidity", 1)
         for value in (float("nan"), b"bytes", "x" * 1100):
             assert not offer(world, value)
-        assert not world.link._direct.waiting
+        assert not world.link.in_flight
 
 
 async def test_what_has_waited_for_seconds_becomes_a_point():

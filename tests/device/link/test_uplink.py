@@ -6,7 +6,7 @@ import broker
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import deadlines
-from peers import PAUSE_MS, Ticks, descriptors, until
+from peers import NETWORK, PAUSE_MS, Ticks, descriptors, until
 from world import COMMANDS, Shorter, Steady, World
 
 HEAP = "2M"
@@ -44,7 +44,7 @@ async def test_a_point_leaves_the_queue_when_the_broker_has_acknowledged_it():
         await world.broker.send(broker.puback(pid))
         await world.empty()
         assert len(world.broker.feeds) == 1
-        assert world.link.transport == "mqtt"
+        assert world.link.carrier == "mqtt"
         assert world.api.feeds == []
 
 
@@ -107,10 +107,10 @@ async def test_packet_ids_wrap_and_leave_out_those_in_flight():
     async with World(max_points=1) as world:
         world.broker.acknowledges = False
         await world.connected()
-        world.link._broker._pid = 65533
+        world.link.mqtt.pid = 65533
         world.put(0, 1)
         await until(lambda: len(world.broker.feeds) == 2, "two feeds")
-        world.link._broker._pid = 65533  # once round: both are still unanswered
+        world.link.mqtt.pid = 65533  # once round: both are still unanswered
         world.put(2, 3)
         await until(lambda: len(world.broker.feeds) == 4, "two more")
         assert [pid for pid, _ in world.broker.feeds] == [65534, 65535, 1, 2]
@@ -136,7 +136,7 @@ async def test_a_lost_connection_loses_and_changes_nothing():
         again = world.arrived()
         for t in first:
             assert again[t] == first[t]
-        assert world.link.reconnections == 1
+        assert world.link.failover.reconnections == 1
         # Those that were sent before say so, and the new one does not.
         assert world.broker.repeated == world.broker.pids[2:4]
 
@@ -144,14 +144,13 @@ async def test_a_lost_connection_loses_and_changes_nothing():
 async def test_an_answer_that_does_not_come_ends_the_session_and_https_takes_over():
     async with World(grace_s=20) as world:
         world.broker.acknowledges = False
-        world.link._broker._answer_ms = 20000
-        world.link._mqtt_backoff = Steady(100000)
+        world.link.failover.mqtt = Steady(100000)
         await world.connected()
         world.put(1)
         await until(lambda: world.broker.feeds, "a feed")
         world.skip(15000)
         await nothing_more(world)
-        assert world.link.transport == "mqtt"
+        assert world.link.carrier == "mqtt"
         assert not world.told("did not acknowledge")
         # It has been unanswered for the time of grace: there is no reason for another one, which
         # would be far longer than this waits.
@@ -160,20 +159,26 @@ async def test_an_answer_that_does_not_come_ends_the_session_and_https_takes_ove
         assert world.told("did not acknowledge")
         world.complete()
         assert len(world.api.feeds) == 1
-        assert world.link.transport == "https"
+        assert world.link.carrier == "https"
 
 
 async def test_a_broker_that_takes_feeds_and_answers_none_is_asked_ever_more_rarely():
-    async with World(grace_s=0.2) as world:
-        world.broker.acknowledges = False
-        world.link._broker._answer_ms = 200
-        backoff = world.link._mqtt_backoff
-        for count in (1, 2, 3):
-            await world.connected(count)
-            world.put(count)
-            world.skip(40000)  # however long it takes
-            await until(lambda count=count: len(world.broker.feeds) >= count, "a feed")
-            await until(lambda count=count: backoff._failures == count, "a failure")
+    with Shorter("ANSWER_LEAST_MS", 200):
+        async with World(grace_s=0.2) as world:
+            world.broker.acknowledges = False
+            delays = []
+            failed = world.link.failover.mqtt.failed
+
+            def noted(now_ms, floor_ms=0):
+                delays.append(failed(now_ms, floor_ms))
+
+            world.link.failover.mqtt.failed = noted
+            for count in (1, 2, 3):
+                await world.connected(count)
+                world.put(count)
+                world.skip(40000)  # however long it takes
+                await until(lambda count=count: len(world.broker.feeds) >= count, "a feed")
+                await until(lambda count=count: len(delays) == count, "a failure")
 
 
 async def test_mqtt_takes_over_again_when_it_has_held():
@@ -181,7 +186,7 @@ async def test_mqtt_takes_over_again_when_it_has_held():
         world.broker.stop()
         world.put(1)
         await world.empty()
-        assert world.link.transport == "https"
+        assert world.link.carrier == "https"
         world.broker.start()
         await world.connected()
         world.put(2)
@@ -189,7 +194,7 @@ async def test_mqtt_takes_over_again_when_it_has_held():
         assert world.broker.feeds == []  # on probation
         world.skip(5000)
         await world.empty()
-        assert world.link.transport == "mqtt"
+        assert world.link.carrier == "mqtt"
         assert [len(world.api.feeds), len(world.broker.feeds)] == [1, 1]
         world.complete()
 
@@ -208,7 +213,7 @@ async def test_both_ways_come_and_go_and_nothing_is_lost():
             await world.empty()
             world.broker.stop()
             await readings(10)
-            await until(lambda: world.link.transport == "https", "HTTPS")
+            await until(lambda: world.link.carrier == "https", "HTTPS")
             world.api.stop()
             await readings(20)
             world.api.start()
@@ -218,7 +223,7 @@ async def test_both_ways_come_and_go_and_nothing_is_lost():
             await world.connected(2)
             await readings(10)
             world.skip(10000)
-            await until(lambda: world.link.transport == "mqtt", "MQTT")
+            await until(lambda: world.link.carrier == "mqtt", "MQTT")
             world.broker.conn.reset()
             await readings(10)
             await world.connected(3)
@@ -233,7 +238,7 @@ async def test_a_subscription_that_is_refused_ends_the_session():
     async with World(grace_s=0.1) as world:
         world.broker.granted = 0x80
         world.put(1)
-        await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "a failure")
+        await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "a failure")
         await world.empty()
         world.complete()
 
@@ -265,14 +270,22 @@ async def test_a_broker_that_accepts_and_stays_silent_is_left():
             world.put(1)
             await world.empty()
             assert world.told("the broker's answer to CONNECT took longer")
-            assert world.link.transport == "https"
-            assert not world.link.mqtt_ok
+            assert world.link.carrier == "https"
+            assert world.link.reached() == ["https"]
 
 
 async def test_how_long_an_answer_may_take_has_limits():
     for grace_s, expected_ms in ((0.1, 5000), (10, 10000), (3600, 30000)):
-        async with World(mqtt=False, https=False, grace_s=grace_s) as world:
-            assert world.link._broker._answer_ms == expected_ms
+        async with World(https=False, grace_s=grace_s) as world:
+            world.broker.acknowledges = False
+            await world.connected()
+            world.put(1)
+            await until(lambda w=world: w.broker.feeds, "a feed")
+            world.skip(expected_ms - 1000)
+            await nothing_more(world, 100)
+            assert not world.told("did not acknowledge a feed")
+            world.skip(1000)
+            await until(lambda w=world: w.told("did not acknowledge a feed"), "its end")
 
 
 # Signs of life
@@ -337,7 +350,7 @@ async def test_credentials_that_the_broker_refuses_are_tried_once_a_minute():
             world.broker.code = code
             for count in (1, 2, 3):
                 await until(lambda n=count: len(world.broker.connects) == n, "an attempt")
-                await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "its refusal")
+                await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "its refusal")
                 world.skip(_MINUTE - 500)
                 await nothing_more(world, 120)
                 assert len(world.broker.connects) == count
@@ -349,7 +362,7 @@ async def test_a_broker_that_is_not_there_is_tried_sooner():
     async with World(https=False, grace_s=1000) as world:
         world.broker.code = 3
         await until(lambda: world.broker.connects, "an attempt")
-        await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "its refusal")
+        await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "its refusal")
         world.skip(1000)
         await until(lambda: len(world.broker.connects) >= 2, "the next one")
 
@@ -362,7 +375,7 @@ async def test_credentials_that_the_api_refuses_are_tried_once_a_minute():
             world.put(1)
             for count in (1, 2, 3):
                 await until(lambda n=count: len(world.api.requests) == n, "an attempt")
-                await until(lambda: world.link._https_backoff.at_ms > uptime.ms(), "its refusal")
+                await until(lambda: world.link.failover.https.at_ms > uptime.ms(), "its refusal")
                 world.skip(_MINUTE - 500)
                 await nothing_more(world, 120)
                 assert len(world.api.requests) == count
@@ -384,8 +397,8 @@ def test_the_deadlines_keep_the_rules_of_the_supervisor_and_of_the_platform():
 async def test_a_network_that_is_joined_again_is_worth_a_new_try():
     async with World(mqtt=False, https=False) as world:
         await world.retry_mqtt()
-        await until(lambda: world.link.state == "waiting", "the wait")
-        for backoff in (world.link._mqtt_backoff, world.link._https_backoff):
+        await until(lambda: world.link.failover.state == "waiting", "the wait")
+        for backoff in (world.link.failover.mqtt, world.link.failover.https):
             for _ in range(10):
                 backoff.failed(uptime.ms())
             backoff.at_ms = uptime.ms() + 250000
@@ -393,18 +406,18 @@ async def test_a_network_that_is_joined_again_is_worth_a_new_try():
         world.broker.start()
         world.api.start()
         await until(lambda: world.broker.subscriptions, "a session")
-        assert world.link._mqtt_backoff.at_ms <= uptime.ms()
-        assert world.link._https_backoff.at_ms <= uptime.ms()
+        assert world.link.failover.mqtt.at_ms <= uptime.ms()
+        assert world.link.failover.https.at_ms <= uptime.ms()
         assert world.told("state: wifi: joining")
 
 
 async def test_a_network_that_is_joined_again_changes_no_credentials():
     async with World(https=False) as world:
         world.broker.code = 5
-        await until(lambda: world.link._mqtt_backoff.refused, "the refusal")
+        await until(lambda: world.link.failover.mqtt.refused, "the refusal")
         world.wifi.failures = [OSError("gone")]
         await until(lambda: not world.wifi.failures, "the network")
-        await until(lambda: world.link.state == "waiting", "the wait")
+        await until(lambda: world.link.failover.state == "waiting", "the wait")
         world.skip(50000)
         await nothing_more(world, 100)
         assert len(world.broker.connects) == 1
@@ -417,9 +430,8 @@ async def test_a_network_over_which_nothing_is_heard_is_joined_anew():
     async with World(mqtt=False, https=False) as world:
         link = world.link
         await world.retry_mqtt()
-        await until(lambda: link.state == "waiting", "the wait")
-        assert 600000 <= link._unheard_ms < 930000
-        for backoff in (link._mqtt_backoff, link._https_backoff):
+        await until(lambda: link.failover.state == "waiting", "the wait")
+        for backoff in (link.failover.mqtt, link.failover.https):
             for _ in range(10):
                 backoff.failed(uptime.ms())
             backoff.at_ms = uptime.ms() + 2000000
@@ -428,8 +440,8 @@ async def test_a_network_over_which_nothing_is_heard_is_joined_anew():
         assert world.wifi.left == 0
         world.skip(330000)
         await until(lambda: world.wifi.left == 1, "the end of the network")
-        await until(lambda: link._mqtt_backoff.at_ms < uptime.ms() + 1001, "a shorter wait")
-        await until(lambda: link._https_backoff.at_ms < uptime.ms() + 1001, "a shorter wait")
+        await until(lambda: link.failover.mqtt.at_ms < uptime.ms() + 1001, "a shorter wait")
+        await until(lambda: link.failover.https.at_ms < uptime.ms() + 1001, "a shorter wait")
         world.skip(300000)
         await nothing_more(world, 100)
         assert world.wifi.left == 1
@@ -437,7 +449,7 @@ async def test_a_network_over_which_nothing_is_heard_is_joined_anew():
 
 async def test_a_network_over_which_anything_is_heard_is_kept():
     async with World(grace_s=0, keepalive_s=60) as world:
-        steady = world.link._mqtt_backoff = Steady(100)
+        steady = world.link.failover.mqtt = Steady(100)
         await world.connected()
         world.skip(20 * _MINUTE)
         await until(lambda: world.broker.pings, "a sign of life")
@@ -462,12 +474,12 @@ async def test_https_that_works_again_shortens_the_wait_of_mqtt():
     async with World(mqtt=False, https=False, grace_s=0) as world:
         world.put(1)
         await world.retry_https()
-        await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "a failure of MQTT")
-        world.link._mqtt_backoff.at_ms = uptime.ms() + 250000
+        await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "a failure of MQTT")
+        world.link.failover.mqtt.at_ms = uptime.ms() + 250000
         world.api.start()
         world.broker.start()
         await until(lambda: len(world.queue) == 0 or world.skip(2000), "the point")
-        assert world.link._mqtt_backoff.at_ms <= uptime.ms() + 1000
+        assert world.link.failover.mqtt.at_ms <= uptime.ms() + 1000
         world.skip(1000)
         await until(lambda: world.broker.subscriptions, "a session")
 
@@ -478,33 +490,33 @@ async def test_https_that_comes_and_goes_leaves_mqtt_alone():
         world.put(0)
         await world.empty()
         for value, restarted in ((1, True), (2, False), (3, False)):
-            far_ms = link._mqtt_backoff.at_ms = uptime.ms() + 200000
+            far_ms = link.failover.mqtt.at_ms = uptime.ms() + 200000
             world.api.answer = status(500)
             world.put(value)
             await world.retry_https()
             world.api.answer = lambda found: None
             await world.empty_soon()
-            assert (link._mqtt_backoff.at_ms != far_ms) is restarted, value
+            assert (link.failover.mqtt.at_ms != far_ms) is restarted, value
         world.skip(300000)
-        await until(lambda: link.state == "https", "HTTPS")
-        link._mqtt_backoff.at_ms = uptime.ms() + 200000
+        await until(lambda: link.failover.state == "https", "HTTPS")
+        link.failover.mqtt.at_ms = uptime.ms() + 200000
         world.api.answer = status(500)
         world.put(4)
         await world.retry_https()
         world.api.answer = lambda found: None
         await world.empty_soon()
-        await until(lambda: link._mqtt_backoff.at_ms < uptime.ms() + 190000, "another restart")
+        await until(lambda: link.failover.mqtt.at_ms < uptime.ms() + 190000, "another restart")
 
 
 async def test_https_that_has_worked_all_the_time_changes_nothing():
     async with World(mqtt=False, grace_s=0) as world:
         world.put(1)
         await world.empty()
-        until_ms = world.link._mqtt_backoff.at_ms = uptime.ms() + 250000
-        await until(lambda: world.link.state == "https", "HTTPS")
+        until_ms = world.link.failover.mqtt.at_ms = uptime.ms() + 250000
+        await until(lambda: world.link.failover.state == "https", "HTTPS")
         world.put(2)
         await world.empty()
-        assert world.link._mqtt_backoff.at_ms == until_ms
+        assert world.link.failover.mqtt.at_ms == until_ms
 
 
 # The story in the log
@@ -519,19 +531,19 @@ async def test_the_states_are_told_once_each():
     world = World(known=False, grace_s=0)
     world.wifi.failures = [OSError("no such network")]
     async with world:
-        assert world.link.state == ""
-        await until(lambda: world.link.state == "time", "the wait for the time")
+        assert world.link.failover.state == ""
+        await until(lambda: world.link.failover.state == "time", "the wait for the time")
         world.know()
         await world.connected()
         world.put(1)
         await world.empty()
         await nothing_more(world, 120)
         assert story(world) == ["wifi", "time", "asking", "mqtt"]
-        world.link._mqtt_backoff = Steady(100000)
+        world.link.failover.mqtt = Steady(100000)
         world.broker.stop()
         world.put(2)
         await world.empty()
-        await until(lambda: world.link.state == "https", "HTTPS")
+        await until(lambda: world.link.failover.state == "https", "HTTPS")
         await nothing_more(world, 120)
         assert story(world)[4:] == ["waiting", "https"]
         world.broker.start()
@@ -542,16 +554,16 @@ async def test_the_states_are_told_once_each():
 
 async def test_it_gets_on_in_every_state():
     async def gets_on(world, state):
-        await until(lambda: world.link.state == state, state)
+        await until(lambda: world.link.failover.state == state, state)
         for _ in range(2):
             seen = world.link.alive_ms
             await until(lambda seen=seen: world.link.alive_ms > seen, "progress in " + state)
-        assert world.link.state == state
+        assert world.link.failover.state == state
 
-    world = World(known=False, grace_s=1000)
+    world = World(known=False, grace_s=300)
     world.wifi.failures = [OSError("no such network")] * 3
     async with world:
-        world.link._mqtt_backoff = Steady(100000)
+        world.link.failover.mqtt = Steady(1000000)
         await gets_on(world, "wifi")
         world.wifi.failures.clear()
         await gets_on(world, "time")
@@ -560,8 +572,7 @@ async def test_it_gets_on_in_every_state():
         await gets_on(world, "mqtt")
         world.broker.stop()
         await gets_on(world, "waiting")
-        world.skip(99000)
-        world.link._down_since = -1000000
+        world.skip(300000)
         world.put(1)
         await gets_on(world, "https")
 
@@ -570,21 +581,21 @@ async def test_what_worked_since_it_began_is_known():
     async with World(mqtt=False, https=False, grace_s=0) as world:
         link = world.link
         await world.retry_mqtt()
-        assert not link.mqtt_ok and not link.https_ok and not link.unverified
+        assert link.reached() == [] and not link.unverified
         world.api.start()
-        await until(lambda: link.https_ok or world.skip(1000), "HTTPS")
-        assert not link.mqtt_ok
+        await until(lambda: link.reached() == ["https"] or world.skip(1000), "HTTPS")
         world.broker.start()
         await world.connected()
-        assert link.mqtt_ok
+        assert link.reached() == ["mqtt", "https"]
         world.broker.stop()
         world.api.stop()
-        await until(lambda: not link._broker.carries, "the end")
-        assert link.mqtt_ok and link.https_ok
+        await until(lambda: link.failover.state != "mqtt", "the end")
+        assert link.reached() == ["mqtt", "https"]
         await world.end()
+        world.skip(1)
         world.task = asyncio.create_task(link.run())
         await asyncio.sleep_ms(0)
-        assert not link.mqtt_ok and not link.https_ok
+        assert link.reached() == []
 
 
 async def test_a_stranger_that_answers_over_https_has_not_worked():
@@ -594,15 +605,15 @@ async def test_a_stranger_that_answers_over_https_has_not_worked():
         (lambda found: (200, b"", b'{"error":"unknown host"}'), (200, b"", b"[]")),
     ):
         async with World(mqtt=False, grace_s=0) as world:
-            world.link._mqtt_backoff = Steady(10000000)
+            world.link.failover.mqtt = Steady(10000000)
             world.api.answer = found
             world.api.state = stated
             world.put(*range(9))
             await until(lambda: len(world.api.feeds) > 3 or world.skip(500), "its answers")
-            assert not world.link.https_ok
+            assert world.link.reached() == []
             world.api.answer = lambda found: None
             await world.empty_soon()
-            assert world.link.https_ok
+            assert world.link.reached() == ["https"]
 
 
 # The state of the platform
@@ -648,10 +659,10 @@ async def test_a_command_between_the_question_and_the_subscription_is_found_in_t
         world.skip(_MINUTE)
         await until(lambda: len(world.broker.subscriptions) == 2, "the next session")
         assert [name for name, _, _ in world.states] == ["setpoint"]
-        assert world.link.reconnections == 0
+        assert world.link.failover.reconnections == 0
         world.broker.conn.reset()
         await world.connected(3)
-        assert world.link.reconnections == 1
+        assert world.link.failover.reconnections == 1
 
 
 async def test_a_session_is_not_left_while_a_feed_is_in_flight():
@@ -673,8 +684,8 @@ async def test_the_state_is_asked_for_when_both_ways_come_back():
     """However long HTTPS would have been left alone."""
     async with World(mqtt=False, https=False, grace_s=0) as world:
         await world.retry_https()
-        await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "a failure of MQTT")
-        world.link._https_backoff.at_ms = uptime.ms() + 250000
+        await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "a failure of MQTT")
+        world.link.failover.https.at_ms = uptime.ms() + 250000
         world.api.state = (200, b"", STATE)
         world.broker.start()
         world.api.start()
@@ -685,7 +696,7 @@ async def test_the_state_is_asked_for_when_both_ways_come_back():
 
 async def test_the_state_is_asked_for_while_https_carries_the_feeds():
     async with World(mqtt=False, grace_s=0, poll_s=60) as world:
-        world.link._mqtt_backoff = Steady(1000000)
+        world.link.failover.mqtt = Steady(1000000)
         world.put(1)
         await world.empty()
         asked = lambda: len([line for line in world.api.requests if b"GET" in line])  # noqa: E731
@@ -703,7 +714,7 @@ async def test_the_state_is_asked_for_while_https_carries_the_feeds():
 
 async def test_a_platform_that_cannot_tell_its_state_gets_the_feeds():
     async with World(mqtt=False, grace_s=0, poll_s=10) as world:
-        world.link._mqtt_backoff = Steady(1000000)
+        world.link.failover.mqtt = Steady(1000000)
         world.api.state = (500, b"", b"{}")
         for value in range(4):
             world.put(value)
@@ -712,28 +723,46 @@ async def test_a_platform_that_cannot_tell_its_state_gets_the_feeds():
         world.complete()
 
 
+class Counting:
+    """A Network that counts the connections that are open."""
+
+    names = NETWORK.names
+
+    def __init__(self):
+        self.open = set()
+        self.made = 0
+        self.most = 0
+
+    async def connect(self, host, port, tls):
+        stream = await NETWORK.connect(host, port, tls)
+        self.made += 1
+        self.open.add(self.made)
+        self.most = max(self.most, len(self.open))
+        close = stream.close
+
+        def closed(number=self.made):
+            self.open.discard(number)
+            close()
+
+        stream.close = closed
+        return stream
+
+
 async def test_one_connection_is_open_at_a_time():
     """The memory of a board holds one TLS session."""
-    async with World(grace_s=0) as world:
+    network = Counting()
+    async with World(grace_s=0, network=network) as world:
         link = world.link
-        found = []
-        serve = link._broker.serve
-
-        async def checked(*args):
-            found.append(link._api._http._stream)
-            await serve(*args)
-
-        link._broker.serve = checked
         await world.connected()
-        link._mqtt_backoff = Steady(1000)
+        link.failover.mqtt = Steady(1000)
         world.broker.stop()
         world.put(1)
         await world.empty()
-        assert link.transport == "https" and link._api._http._stream
-        link._https_backoff.failed(uptime.ms(), _MINUTE)  # so that the API is not asked before
+        assert link.carrier == "https" and len(network.open) == 1
+        link.failover.https.failed(uptime.ms(), _MINUTE)  # so that the API is not asked before
         world.broker.start()
         await world.connected(2)
-        assert len(found) >= 2 and not any(found)
+        assert network.most == 1 and network.made >= 4
 
 
 async def test_the_state_is_not_asked_for_during_a_session():
@@ -757,10 +786,10 @@ async def test_https_waits_for_the_time_of_grace():
         world.skip(5000)
         await nothing_more(world)
         assert world.api.feeds == []
-        assert world.link.transport == "none"
+        assert world.link.carrier == "none"
         world.skip(20000)
         await world.empty()
-        assert world.link.transport == "https"
+        assert world.link.carrier == "https"
 
 
 async def test_a_feed_over_https_to_the_byte():
@@ -814,7 +843,7 @@ async def test_what_is_no_receipt_frees_nothing():
             world.api.answer = status(200, body=body)
             world.put(1)
             await until(lambda: world.api.feeds, "a feed")
-            await until(lambda: world.link._https_backoff.at_ms > uptime.ms(), "a failure")
+            await until(lambda: world.link.failover.https.at_ms > uptime.ms(), "a failure")
             assert len(world.queue) == 1, body
             assert world.queue.in_flight == 0
             world.api.answer = status(200, body=b'{"accepted":1,"rejected":0}')
@@ -829,7 +858,7 @@ async def test_other_statuses_free_nothing():
             world.api.answer = status(code)
             world.put(1)
             await until(lambda: world.api.feeds, "a feed")
-            await until(lambda: world.link._https_backoff.at_ms > uptime.ms(), "a failure")
+            await until(lambda: world.link.failover.https.at_ms > uptime.ms(), "a failure")
             assert len(world.queue) == 1
             world.api.answer = lambda found: None
             world.skip(2000)
@@ -982,13 +1011,11 @@ async def test_of_a_command_of_a_megabyte_the_size_is_told_and_the_session_kept(
 
 
 async def test_a_handler_that_raises_ends_nothing():
-    async with World() as world:
+    def fail(name, payload):
+        raise MemoryError("no")
+
+    async with World(on_command=fail) as world:
         await world.connected()
-
-        def fail(name, payload):
-            raise MemoryError("no")
-
-        world.link._broker._on_command = fail
         await world.broker.send(broker.publish(COMMANDS + b"setpoint", b"20", 9))
         await until(lambda: world.broker.acks == [9], "the acknowledgement")
         world.put(1)
@@ -1019,10 +1046,9 @@ async def test_wifi_is_joined_first_and_again():
 
 async def test_certificates_that_are_not_verified_are_warned_of():
     warnings = Log.warnings
-    world = World()
-    world.settings["tls"]["verify"] = False
-    async with world:
+    async with World(verify=False) as world:
         assert Log.warnings == warnings + 1
+        assert world.link.unverified
 
 
 async def test_a_lack_of_memory_ends_it_with_nothing_left_open():
@@ -1036,7 +1062,7 @@ async def test_a_lack_of_memory_ends_it_with_nothing_left_open():
             await until(lambda w=world: w.api._peer, "a platform")
             before = descriptors()
             if https:
-                await until(lambda w=world: w.link.state == "waiting", "the wait")
+                await until(lambda w=world: w.link.failover.state == "waiting", "the wait")
             else:
                 await world.connected()
             take = world.queue.take
@@ -1052,7 +1078,7 @@ async def test_a_lack_of_memory_ends_it_with_nothing_left_open():
                 if peer:
                     await peer.finished(len(peer.conns))
             assert descriptors() == before
-            assert world.link.state == "" and world.link.transport == "none"
+            assert world.link.failover.state == "" and world.link.carrier == "none"
             world.queue.take = take
             world.task = asyncio.create_task(world.link.run())
             await world.empty_soon()
@@ -1065,7 +1091,7 @@ async def test_an_end_leaves_no_socket():
         before = descriptors()
         await world.connected()
         await world.end()
-        assert world.link.transport == "none"
+        assert world.link.carrier == "none"
         for peer in (world.broker._peer, world.api._peer):
             await peer.finished(len(peer.conns))
         assert descriptors() == before
@@ -1080,7 +1106,7 @@ async def test_sockets_do_not_add_up_over_many_failures():
         found = []
         for count in range(1, 25):
             await until(lambda n=count: len(world.broker.connects) >= n, "another failure")
-            await until(lambda: world.link._mqtt_backoff.at_ms > uptime.ms(), "its back-off")
+            await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "its back-off")
             found.append(descriptors())
             world.skip(400000)
         assert len(world.api.feeds) > 5
