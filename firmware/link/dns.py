@@ -53,13 +53,21 @@ class Resolver:
     """Finds the addresses of hosts, and remembers where each was last reached.
 
     The remembered address is used when no name server gives one: they may be silent, or deny the
-    name, as many routers do while their own way out is down. `servers()` gives the name servers,
-    `address` or `address:port`, the preferred one first. It is called before every look-up,
-    because each Wi-Fi network has its own.
+    name, as many routers do while their own way out is down.
+
+    `servers()` gives the name servers, `address` or `address:port`, the preferred one first. It is
+    called before every look-up, because each Wi-Fi network has its own.
     """
 
-    def __init__(self, servers):
+    def __init__(
+        self,
+        servers,
+        again_ms: int = deadlines.DNS_AGAIN_MS,
+        silence_ms: int = deadlines.DNS_SILENCE_MS,
+    ):
         self._servers = servers
+        self._again_ms = again_ms
+        self._silence_ms = silence_ms
         self.known = {}
 
     async def find(self, host: str, port: int, kind: int) -> tuple:
@@ -118,14 +126,14 @@ class Resolver:
             began = due = time.ticks_ms()
             while waiting:
                 now = time.ticks_ms()
-                if time.ticks_diff(now, began) >= deadlines.DNS_SILENCE_MS:
+                if time.ticks_diff(now, began) >= self._silence_ms:
                     failure = "no answer from the name server "
                     raise LinkError(failure + ", ".join([server for _, server in waiting]))
                 asked = None
                 if time.ticks_diff(now, due) >= 0:
                     asked = waiting.pop(0)
                     waiting.append(asked)
-                    due = time.ticks_add(now, deadlines.DNS_AGAIN_MS)
+                    due = time.ticks_add(now, self._again_ms)
                 heard = [event[0] for event in poll.poll(0)]
                 for entry in list(waiting):
                     sock, server = entry

@@ -80,6 +80,11 @@ class Uplink:
         """Which way the feeds go: mqtt, https or none."""
         return self.failover.carrier
 
+    @property
+    def rejected(self) -> int:
+        """Points that the platform did not accept."""
+        return self.api.rejected + self._queue.rejected
+
     def reached(self) -> list:
         """The ways over which the platform accepted this device since `run` began."""
         ways = (("mqtt", self.mqtt.accepted_ms), ("https", self.api.accepted_ms))

@@ -18,7 +18,7 @@ REPORT = (
     ("damaged", "queue"),
     ("lost", "queue"),
     ("undated", "queue"),
-    ("rejected", lambda app: app.queue.rejected + app.uplink.api.rejected),
+    ("rejected", "uplink"),
     ("transport", lambda app: app.uplink.carrier),
     ("reconnections", lambda app: app.uplink.failover.reconnections),
     ("unverified", "uplink"),

@@ -54,7 +54,7 @@ def test_bad_commands_are_refused_and_the_session_stays(device, platform, mosqui
     device.wait_log('command mode: "off" is now in force')
     # The refused and the accepted are answered with what is in force; each by one connection.
     wait(lambda: "off" in [value for _, value in mosquitto.points("mode")], "the mode's answer")
-    assert len([line for line in device.log if "mqtt: connected" in line]) == 1
+    assert len([line for line in device.log if "mqtt_client: connected" in line]) == 1
     assert 21 in [value for _, value in mosquitto.points("setpoint")]
     refusals = [value for _, value in mosquitto.points("lastcommand") if not value["ok"]]
     assert refusals[1]["property"] == "setpoint"
@@ -78,7 +78,7 @@ def test_a_thousand_malformed_commands_do_not_end_the_session(device, mosquitto)
     wait(lambda: 17.5 in [value for _, value in mosquitto.points("setpoint")], "its answer")
     assert len([line for line in device.log if " refused: " in line]) == 1000
     assert len([line for line in device.log if " in force" in line]) == 1
-    assert len([line for line in device.log if "mqtt: connected" in line]) == 1
+    assert len([line for line in device.log if "mqtt_client: connected" in line]) == 1
     # Answers that come too fast are put together, so the readings keep their place.
     last = device.counted()[-1]
     wait(lambda: counters(mosquitto)[-1:] >= [last], "the readings")

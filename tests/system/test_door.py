@@ -48,7 +48,7 @@ def test_commands_written_while_it_was_off_are_recovered_and_answered(device, pl
     device.wait_log("command setpoint: 26.5 is now in force")
     wait(lambda: latest(platform, "relay") is True, "the relay on at 18 °C with 26.5 wanted")
     heard(platform, "schedule")
-    device.wait_log("mqtt: connected")
+    device.wait_log("mqtt_client: connected")
     time.sleep(3)
     assert by_device(platform, "setpoint") == [10, 11, 26.5], "each once"
     assert by_device(platform, "schedule")[-1] == {"entries": entries}
@@ -113,7 +113,10 @@ def test_restart_comes_once(device, platform):
     device.wait_log("listening for commands")
     write(platform, {"restart": True})
     device.wait_log("restarting: command")
-    wait(lambda: sum("mqtt: connected" in line for line in device.log) == 2, "the device back")
+    wait(
+        lambda: sum("client: connected" in line for line in device.log) == 2,
+        "the device back",
+    )
     wait(lambda: latest(platform, "restart") is False, "the answer")
     assert heard(platform, "restart")
     time.sleep(3)
@@ -174,7 +177,10 @@ def test_a_wrong_broker_address_heals_itself(device, platform):
     device.wait_log("restarting: command")
     wait(lambda: latest(platform, "transport") == "https", "HTTPS, as the broker is not there")
     device.wait_log("restarting: config", 60)
-    wait(lambda: sum("mqtt: connected" in line for line in device.log) == 2, "the broker again")
+    wait(
+        lambda: sum("client: connected" in line for line in device.log) == 2,
+        "the broker again",
+    )
     refusal = heard(platform, "config", ok=False)
     assert refusal["reason"] == "the platform was not reached over mqtt with it in time"
     wait(lambda: latest(platform, "config") == {}, "nothing of it is in force")

@@ -25,7 +25,7 @@ def test_a_broker_that_flaps_does_not_make_the_transports_alternate(device, plat
     device.config["health"]["every_s"] = 0
     device.count()
     device.start()
-    device.wait_log("mqtt: carries the feeds")
+    device.wait_log("mqtt_client: carries the feeds")
     wait(lambda: platform.writes(), "feeds over MQTT")
     # Few enough for the back-off to stay below a minute.
     for _ in range(6):
@@ -55,7 +55,7 @@ def test_a_feed_that_is_too_large_for_the_api_is_halved(device, platform):
     # It asks for the limits before each try, and here they are lowered between two.
     device.wait_log(r"MQTT: the connection was refused.*next try in [1-9]\d+ s", 180)
     platform.control(lambda tree: tree["limits"].update(rateLimit=6000, maxNrOfDpPerFeed=4))
-    device.wait_log(r"https: a feed of [0-9]+ points was too large \(413\)")
+    device.wait_log(r"https_api: a feed of [0-9]+ points was too large \(413\)")
     wait(lambda: len(counted_values(platform)) > 30, "the points of feeds that were too large")
     values = counted_values(platform)
     assert values == list(range(len(values)))

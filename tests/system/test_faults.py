@@ -37,7 +37,7 @@ def test_without_any_good_configuration_it_waits_for_one(device, platform):
 def test_a_failing_sensor_is_told_once_and_the_others_go_on(device, platform):
     device.count()
     device.start()
-    device.wait_log("mqtt: connected")
+    device.wait_log("mqtt_client: connected")
     (device.folder / "counter.txt").unlink()
     device.stop()
     (device.folder / "counter.txt").mkdir()
@@ -130,7 +130,7 @@ def test_rejected_points_are_counted_and_told(device, platform):
     platform.stop_mqtt()
     device.config["mqtt"]["grace_s"] = 0
     device.start()
-    device.wait_log("https: the platform rejected [0-9]+ of [0-9]+ points")
+    device.wait_log("https_api: the platform rejected [0-9]+ of [0-9]+ points")
     wait(lambda: (latest(platform, "rejected") or 0) > 0, "the count of rejected points")
 
 
@@ -141,7 +141,7 @@ def test_too_many_feeds_wait_as_long_as_the_platform_asks(device, platform):
     device.wait_log("HTTPS carries the feeds")
     # Lower than what was sent within the last minute already.
     platform.control(lambda tree: tree["limits"].update(rateLimit=2))
-    line = device.wait_log(r"https: too many feeds \(429\); waiting [0-9]+ s", 60)
+    line = device.wait_log(r"https_api: too many feeds \(429\); waiting [0-9]+ s", 60)
     assert 1 <= int(line.split("waiting ")[1].split()[0]) <= 60
     assert device.running
 
@@ -151,7 +151,7 @@ def test_the_limits_that_the_platform_states_are_kept(device, platform):
     device.config["health"]["every_s"] = 0
     device.count()
     device.start()
-    device.wait_log("https: the platform takes 240 feeds a minute, 3 points each")
+    device.wait_log("https_api: the platform takes 240 feeds a minute, 3 points each")
     wait(lambda: len(platform.points("counter")) > 50, "fifty readings")
     # Over MQTT a feed above a limit would be acknowledged, and lost.
     values = [value for _, _, value in platform.points("counter")]

@@ -22,7 +22,7 @@ def run_with_outage(device, stop_broker, start_broker):
     device.config["health"] = {"every_s": 0}
     device.count(PERIOD_MS / 1000)
     device.start(heap="256K")
-    device.wait_log("mqtt: connected")
+    device.wait_log("mqtt_client: connected")
     begun = time.monotonic()
     time.sleep((RUN_S - OUTAGE_S) / 2)
     stop_broker()

@@ -33,12 +33,12 @@ def all_there(platform):
 def test_out_of_memory_in_the_link_spills_and_is_over_with_the_next_link(device, platform):
     device.count()
     device.start_broken("""
-import firmware.link.mqtt_client as broker
-real = broker.Broker.serve
-async def serve(self, *args):
-    broker.Broker.serve = real
+from firmware.link.mqtt_client import MqttClient
+real = MqttClient.serve
+async def serve(self):
+    MqttClient.serve = real
     bytearray(1 << 29)
-broker.Broker.serve = serve
+MqttClient.serve = serve
 """)
     device.wait_log("link: out of memory; the readings in RAM went to flash")
     wait(lambda: latest(platform, "restarts") == 1, "the count of restarts")

@@ -65,7 +65,7 @@ def test_readings_are_dated_by_the_time_server_also_those_before_its_answer(
     device.start()
     wait(lambda: server.asked and len(device.counted()) > 20, "readings without a time")
     assert not platform.writes()
-    device.wait_log("W time: the answer of the time server 127.0.0.1 took longer than 5 s")
+    device.wait_log("W timekeeper: the answer of the time server 127.0.0.1 took longer than 5 s")
     server.open.set()
     wait(lambda: len(platform.points("counter")) > 20, "readings with a time", 60)
     points = platform.points("counter")
@@ -83,8 +83,8 @@ def test_where_no_time_server_answers_the_platforms_own_date_serves(device, plat
     device.count()
     begun = time.time()
     device.start()
-    device.wait_log("W time: the time server 127.0.0.1 does not answer")
-    device.wait_log("W time: taken from the Date of https://.*, for which nobody vouches")
+    device.wait_log("W timekeeper: the time server 127.0.0.1 does not answer")
+    device.wait_log("W http_date: taken from the Date of https://.*, for which nobody vouches")
 
     def first_s():
         return next((t / 1000 for _, t, value in platform.points("counter") if value == 0), None)

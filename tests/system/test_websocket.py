@@ -45,7 +45,7 @@ def test_points_and_commands_through_mosquittos_websocket(device, mosquitto, sch
     wait(lambda: len(mosquitto.points("counter")) > 50, "50 readings")
     values = [value for _, value in mosquitto.points("counter")]
     assert values == list(range(len(values))), "each reading once, in order"
-    assert len([line for line in device.log if "mqtt: connected" in line]) == 1
+    assert len([line for line in device.log if "mqtt_client: connected" in line]) == 1
 
 
 def test_a_certificate_of_another_authority_is_refused(device, mosquitto):

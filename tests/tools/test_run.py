@@ -112,7 +112,7 @@ def test_points_arrive_and_the_banners_commands_work(started):
     assert '"accepted": 1' in command(run, "curl .*setpoint")
     run.columns(setpoint="23.0", relay="on")
     command(run, r"sed .*\[\"mqtt\"\]")
-    run.until(r"! device: .* W link: MQTT: ")
+    run.until(r"! device: .* W uplink: MQTT: ")
     run.columns(transport="https")
     command(run, r"sed .*\[\],")
     run.columns(transport="mqtt")

@@ -12,12 +12,12 @@ import fake_esp32
 
 fake_esp32.install()
 
-from firmware.base.log import Log  # noqa: E402
+from firmware.base.log import Log
 from firmware.board import esp32, unix  # noqa: E402 needs the stand-ins
-from firmware.link import LinkError, dns, sntp  # noqa: E402
-from firmware.link.dns import Resolver, decode, resolve  # noqa: E402
-from firmware.link.stream import Trust, connect, readable, within  # noqa: E402
-from peers import (  # noqa: E402
+from firmware.link import LinkError, sntp
+from firmware.link.dns import Resolver, _query, decode
+from firmware.link.stream import Network, Trust, readable, within
+from peers import (
     HOST,
     PAUSE_MS,
     Peer,
@@ -34,7 +34,7 @@ A, NS, CNAME, AAAA = 1, 2, 5, 28
 ANSWERED = 0x8180  # a response, recursion desired and available
 BROKEN = 17  # what `decode` calls an answer that cannot be read
 POINTER = b"\xc0\x0c"  # to the question's name
-QUERY = dns._query(NAME)
+QUERY = _query(NAME)
 
 
 def wire(name):
@@ -74,9 +74,7 @@ def answers_with(flags, *records):
 def asking(*peers, again_ms=60, silence_ms=180):
     """A resolver that asks these; ports may stand for peers."""
     ports = [peer if isinstance(peer, int) else peer.port for peer in peers]
-    made = Resolver(lambda: ["%s:%d" % (HOST, port) for port in ports])
-    made.AGAIN_MS, made.SILENCE_MS = again_ms, silence_ms
-    return made
+    return Resolver(lambda: ["%s:%d" % (HOST, port) for port in ports], again_ms, silence_ms)
 
 
 async def address(resolver, name=NAME):
@@ -396,8 +394,8 @@ async def test_only_a_few_addresses_are_kept():
     resolver = asking()
     for i in range(20):
         resolver.remember("host%d.example" % i, "192.0.2.7")
-    assert len(resolver._known) == 8
-    assert "host19.example" in resolver._known
+    assert len(resolver.known) == 8
+    assert "host19.example" in resolver.known
 
 
 async def test_the_servers_are_those_of_the_moment():
@@ -457,18 +455,8 @@ async def test_garbage_from_a_server_raises_nothing_but_a_link_error():
 # Through those who connect
 
 
-class Asked:
-    """In place of the resolver of the whole program."""
-
-    def __init__(self, resolver):
-        self._resolver = resolver
-
-    def __enter__(self):
-        self._kept = dns.resolver
-        dns.resolver = self._resolver
-
-    def __exit__(self, *_):
-        dns.resolver = self._kept
+def network_of(resolver):
+    return Network(resolver, Trust("", False))
 
 
 async def test_connections_are_made_by_name():
@@ -477,25 +465,26 @@ async def test_connections_are_made_by_name():
         await conn.silence()
 
     peer = Peer(script)
-    with Asked(asking(UdpPeer(says(HOST)))):
-        stream = await within(2000, "it", connect("MQTT.csip.io.", peer.port))
-        answer = bytearray(5)
-        await stream.read_exactly(memoryview(answer))
-        assert answer == b"hello"
-        stream.close()
-    with Asked(asking(UdpPeer(answers_with(0x8183)))):
-        error = await failure(connect(NAME, peer.port))
-        assert str(error) == "the name mqtt.csip.io does not exist"
-        error = await failure(sntp.query(NAME, 123, time.ticks_ms))
-        assert str(error) == "the name mqtt.csip.io does not exist"
+    network = network_of(asking(UdpPeer(says(HOST))))
+    stream = await within(2000, "it", network.connect("MQTT.csip.io.", peer.port))
+    answer = bytearray(5)
+    await stream.read_exactly(memoryview(answer))
+    assert answer == b"hello"
+    stream.close()
+    network = network_of(asking(UdpPeer(answers_with(0x8183))))
+    for step in (
+        network.connect(NAME, peer.port),
+        sntp.query(network.names, NAME, 123, time.ticks_ms),
+    ):
+        assert str(await failure(step)) == "the name mqtt.csip.io does not exist"
 
 
 async def test_an_address_is_remembered_when_the_host_was_reached_there():
     async def gone(conn):
         await conn.gone()
 
-    async def attempt(port, trust=None):
-        stream = await connect(NAME.upper(), port, trust)
+    async def attempt(port, tls=False):
+        stream = await network_of(resolver).connect(NAME.upper(), port, tls)
         try:
             await stream.write(b"hello")
         finally:
@@ -504,14 +493,13 @@ async def test_an_address_is_remembered_when_the_host_was_reached_there():
     closed, _sock = refusing()
     peer = Peer(gone)
     resolver = asking(UdpPeer(says(HOST)))
-    with Asked(resolver):
-        await failure(attempt(closed))
-        # It accepts connections, and speaks no TLS.
-        mute = Peer(lambda conn: conn.read(1))
-        await failure(attempt(mute.port, Trust("", False)))
-        assert resolver._known == {}
-        await attempt(peer.port)
-        assert resolver._known == {NAME: HOST}
+    await failure(attempt(closed))
+    # It accepts connections, and speaks no TLS.
+    mute = Peer(lambda conn: conn.read(1))
+    await failure(attempt(mute.port, True))
+    assert resolver.known == {}
+    await attempt(peer.port)
+    assert resolver.known == {NAME: HOST}
     mute.close()
     peer.close()
 
@@ -524,23 +512,23 @@ async def test_the_address_of_a_time_server_is_remembered_when_it_has_answered()
     for answers, remembered in ((answer, {NAME: HOST}), (lambda data: (b"no",), {})):
         resolver = asking(UdpPeer(says(HOST)))
         peer = UdpPeer(answers)
-        with Asked(resolver):
-            try:
-                await within(300, "it", sntp.query(NAME, peer.port, time.ticks_ms))
-            except LinkError:
-                pass
-        assert resolver._known == remembered
+        try:
+            await within(300, "it", sntp.query(resolver, NAME, peer.port, time.ticks_ms))
+        except LinkError:
+            pass
+        assert resolver.known == remembered
 
 
 async def test_addresses_and_localhost_are_not_asked_for():
     peer = UdpPeer(silent)
-    with Asked(asking(peer)):
-        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-            family, kind, proto, _, plain = socket.getaddrinfo(HOST, 80, 0, kind)[0]
-            for name in (HOST, "localhost", "LocalHost."):
-                assert await resolve(name, 80, kind) == (family, kind, proto, HOST, plain)
-        await failure(resolve("1.2.3", 80, socket.SOCK_STREAM))
-        await failure(resolve("256.1.1.1", 80, socket.SOCK_STREAM))
+    resolver = asking(peer)
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        family, kind, proto, _, plain = socket.getaddrinfo(HOST, 80, 0, kind)[0]
+        for name in (HOST, "localhost", "LocalHost."):
+            assert await resolver.find(name, 80, kind) == (family, kind, proto, HOST, plain)
+    assert peer.asked == 0
+    await failure(resolver.find("1.2.3", 80, socket.SOCK_STREAM))
+    await failure(resolver.find("256.1.1.1", 80, socket.SOCK_STREAM))
     assert peer.asked >= 2
 
 

@@ -4,7 +4,7 @@ import json
 import random
 
 import fuzz
-from firmware.link import LinkError, http
+from firmware.link import LinkError
 from firmware.link.http import MAX_BODY, Http
 from firmware.link.https_api import Api
 from firmware.link.pacing import Pace
@@ -154,16 +154,23 @@ class Server(fuzz.Served):
         self.at = 0
 
 
+class Network:
+    """Connects to one Server with these answers, and then to others whose answers are good."""
+
+    def __init__(self, answers):
+        self._answers = answers
+        self.servers = []
+
+    async def connect(self, _host, _port, _tls):
+        self.servers.append(Server([GOOD] if self.servers else self._answers))
+        return self.servers[-1]
+
+
 async def check(data):
     rules = expected(data)
-    servers = []
-
-    async def connect(_host, _port, *_):
-        servers.append(Server([data, GOOD] if not servers else [GOOD]))
-        return servers[-1]
-
-    http.connect = connect
-    client = Http(None)
+    network = Network([data, GOOD])
+    servers = network.servers
+    client = Http(network)
     taken = bytearray()
     streamed = random.randrange(3) == 0
     fuzz.begin()
@@ -266,17 +273,12 @@ def accepts(body) -> bool:
 
 async def check_receipt(data):
     rules = expected(data)
-
-    async def connect(_host, _port, *_):
-        return Server([data])
-
-    http.connect = connect
     queue = Queue()
     settings = {
         "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
         "https": {"url": "https://192.0.2.1/v3"},
     }
-    api = Api(settings, None, queue, Pace(60, 100))
+    api = Api(settings, Network([data]), queue, Pace(60, 100))
     fuzz.begin()
     try:
         await api.deliver()

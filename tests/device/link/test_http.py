@@ -6,7 +6,7 @@ import time
 
 from firmware.link import LinkError
 from firmware.link.http import MAX_BODY, Http
-from peers import HOST, PAUSE_MS, Peer, Ticks, descriptors, failure
+from peers import HOST, NETWORK, PAUSE_MS, Peer, Ticks, descriptors, failure
 
 OK = b"HTTP/1.1 200 OK\r\n"
 EMPTY = OK + b"Content-Length: 0\r\n\r\n"
@@ -59,12 +59,12 @@ async def request(conn):
 async def get(*answers, **kw):
     """(response, server) of one GET."""
     server = Server(*answers, **kw)
-    return await Http(None).get(server.url + "/", timeout=5), server
+    return await Http(NETWORK).get(server.url + "/", timeout=5), server
 
 
 async def get_failure(*answers, timeout=5):
     server = Server(*answers, keep=False)
-    return str(await failure(Http(None).get(server.url + "/", timeout=timeout)))
+    return str(await failure(Http(NETWORK).get(server.url + "/", timeout=timeout)))
 
 
 # What is asked
@@ -79,7 +79,7 @@ async def test_a_request_to_the_byte():
 
     peer = Peer(script)
     url = "http://127.0.0.1:%d/v3/data/devices/_this_/properties" % peer.port
-    await Http(None).post(
+    await Http(NETWORK).post(
         url, data=b"{}", headers={"Content-Type": "application/json"}, auth=("_key_1", "s")
     )
     assert received[0] == (
@@ -103,13 +103,13 @@ async def test_a_get_has_no_body_and_asks_for_the_root():
 
 async def test_a_query_is_asked_for_as_it_is():
     server = Server(EMPTY)
-    await Http(None).get(server.url + "/v3/state?header=true&u=http://x/")
+    await Http(NETWORK).get(server.url + "/v3/state?header=true&u=http://x/")
     assert server.requests[0][0] == b"GET /v3/state?header=true&u=http://x/ HTTP/1.1"
 
 
 async def test_credentials_are_utf_8_and_on_one_line_however_long():
     server = Server(EMPTY)
-    await Http(None).post(server.url, auth=("°key", "s" * 200))
+    await Http(NETWORK).post(server.url, auth=("°key", "s" * 200))
     _, headers, _ = server.requests[0]
     scheme, _, credentials = headers[b"Authorization"].partition(b" ")
     assert scheme == b"Basic"
@@ -126,7 +126,7 @@ async def test_data_of_every_kind_is_sent_with_its_length_in_bytes():
         (b"", b""),
     ):
         server = Server(EMPTY)
-        await Http(None).post(server.url + "/x", data=data)
+        await Http(NETWORK).post(server.url + "/x", data=data)
         _, headers, body = server.requests[0]
         assert int(headers[b"Content-Length"]) == len(sent)
         assert body == sent
@@ -136,12 +136,12 @@ async def test_data_of_every_kind_is_sent_with_its_length_in_bytes():
 
 
 async def test_a_body_of_a_known_length():
-    answer, _ = await get(OK + b"content-LENGTH:2\r\nX: \xc2\xb0C \r\n\r\n{}")
+    answer, _ = await get(OK + b"content-LENGTH:2\r\nRETRY-after: \xc2\xb0C \r\n\r\n{}")
     assert answer.status_code == 200
     assert answer.content == b"{}"
     assert answer.text == "{}"
     assert answer.json() == {}
-    assert answer.headers["x"] == "°C"
+    assert answer.headers == {"content-length": "2", "retry-after": "°C"}
     answer.close()
 
 
@@ -180,13 +180,13 @@ async def test_an_answer_that_has_no_body_by_its_status():
 
 async def test_interim_answers_are_passed_over():
     answer, _ = await get(
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nDate: x\r\n\r\n"
         + OK
         + b"Content-Length: 1\r\n\r\nx"
     )
     assert answer.status_code == 200
     assert answer.content == b"x"
-    assert "link" not in answer.headers
+    assert "date" not in answer.headers
 
 
 async def test_statuses_are_results_and_not_errors():
@@ -212,7 +212,7 @@ async def test_what_explains_a_status_is_not_waited_for():
         dripping,
     ):
         server = Server(answer, EMPTY)
-        client = Http(None)
+        client = Http(NETWORK)
         found = await client.get(server.url, timeout=5)
         assert found.status_code >= 300 and found.content == b""
         assert (await client.get(server.url)).status_code == 200
@@ -223,10 +223,9 @@ async def test_a_redirect_is_not_followed():
     target = Server(EMPTY)
     head = b"HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nLocation: %s/\r\n\r\n"
     server = Server(head % target.url.encode())
-    client = Http(None)
+    client = Http(NETWORK)
     answer = await client.post(server.url + "/a", data=b"x", auth=("user", "password"))
     assert answer.status_code == 307
-    assert answer.headers["location"] == target.url + "/"
     client.close()
     await server.peer.finished()
     assert target.connections == 0
@@ -268,7 +267,7 @@ async def test_a_body_of_any_kind_is_passed_on_piece_by_piece():
     ):
         server = Server(answer, keep=False)
         sink = Sink()
-        found = await Http(None).get(server.url, sink=sink)
+        found = await Http(NETWORK).get(server.url, sink=sink)
         assert (found.status_code, found.content) == (200, b"")
         assert sink.data == body and sink.longest <= 1024
 
@@ -277,7 +276,7 @@ async def test_what_is_no_success_is_not_passed_on():
     for status, body in ((b"404 Not Found", b""), (b"301 Moved", b""), (b"201 Created", b"{}")):
         server = Server(b"HTTP/1.1 " + status + b"\r\nContent-Length: 2\r\n\r\n{}")
         sink = Sink()
-        found = await Http(None).get(server.url, sink=sink)
+        found = await Http(NETWORK).get(server.url, sink=sink)
         assert (sink.data, found.content) == (b"", body)
 
 
@@ -301,7 +300,7 @@ async def test_a_body_that_is_not_kept_may_have_any_length():
             await conn.write(tail)
 
         server = Server(answer, keep=False)
-        found = await Http(None).get(server.url, timeout=30, sink=count)
+        found = await Http(NETWORK).get(server.url, timeout=30, sink=count)
         assert (found.status_code, taken[0]) == (200, size)
 
 
@@ -312,7 +311,7 @@ async def test_a_body_that_is_not_kept_has_its_end_in_time():
     ):
         server = Server(flood(start, block), keep=False)
         async with Ticks() as ticks:
-            error = await failure(Http(None).get(server.url, timeout=0.3, sink=len))
+            error = await failure(Http(NETWORK).get(server.url, timeout=0.3, sink=len))
         assert "took longer than" in str(error)
         assert ticks.longest_ms <= PAUSE_MS
 
@@ -323,7 +322,7 @@ async def test_what_the_sink_raises_ends_the_exchange():
 
     before = descriptors()
     server = Server(OK + b"Content-Length: 2\r\n\r\n{}")
-    client = Http(None)
+    client = Http(NETWORK)
     assert str(await failure(client.get(server.url, sink=sink))) == "no state"
     server.peer.close()
     assert descriptors() == before
@@ -339,7 +338,7 @@ async def test_an_answer_that_broke_off_is_not_asked_for_again():
         conn.reset()
 
     server.answers[1] = cut
-    client = Http(None)
+    client = Http(NETWORK)
     await client.get(server.url)
     sink = Sink()
     await failure(client.get(server.url, sink=sink))
@@ -352,7 +351,7 @@ async def test_the_head_alone():
         OK + b"Transfer-Encoding: chunked\r\n\r\n",
         b"HTTP/1.1 401 x\r\nContent-Length: 99\r\nDate: today\r\n\r\n",
     )
-    client = Http(None)
+    client = Http(NETWORK)
     assert (await client.head(server.url + "/v3")).status_code == 200
     answer = await client.head(server.url + "/v3")
     assert (answer.status_code, answer.content) == (401, b"")
@@ -402,11 +401,11 @@ async def test_lengths_that_are_none():
 async def test_a_head_need_not_be_utf_8():
     """RFC 9110, section 5.5: it was Latin-1 once, and any byte is allowed still."""
     answer, _ = await get(
-        b"HTTP/1.1 200 Tr\xe8s bien\r\nServer: caf\xe9\r\n\xff\xfe: \xff\r\n"
+        b"HTTP/1.1 200 Tr\xe8s bien\r\nDate: caf\xe9\r\n\xff\xfe: \xff\r\n"
         b"Content-Length: 2\r\n\r\n{}"
     )
     assert answer.content == b"{}"
-    assert answer.headers["server"] == "café"
+    assert answer.headers["date"] == "café"
 
 
 async def test_the_largest_body_is_accepted_and_no_larger_one():
@@ -452,10 +451,12 @@ async def test_what_never_ends_is_cut_off_at_its_limit():
         assert why in text, (start[:40], block[:10], text)
 
 
-async def test_a_head_of_many_short_lines_is_cut_off():
+async def test_a_head_of_many_short_lines_is_passed_over():
+    """Each header takes far more RAM than its bytes: only those that are used are kept."""
     head = b"".join([b"h%d:\r\n" % i for i in range(200)])
-    assert len(head) < 4096
-    assert "lines" in await get_failure(OK + head + b"\r\n")
+    answer, _ = await get(OK + head + b"Content-Length: 1\r\n\r\nx")
+    assert answer.content == b"x"
+    assert answer.headers == {"content-length": "1"}
 
 
 async def test_what_never_ends_and_needs_no_memory_is_cut_off_in_time():
@@ -492,7 +493,7 @@ async def test_the_timeout_is_for_everything_together():
 
         peer = Peer(script)
         start = time.ticks_ms()
-        error = await failure(Http(None).get("http://127.0.0.1:%d/" % peer.port, timeout=0.2))
+        error = await failure(Http(NETWORK).get("http://127.0.0.1:%d/" % peer.port, timeout=0.2))
         took_ms = time.ticks_diff(time.ticks_ms(), start)
         assert "the answer of 127.0.0.1 took longer than" in str(error)
         assert 190 <= took_ms <= 1000
@@ -510,7 +511,7 @@ async def test_the_connection_is_kept():
         b"HTTP/1.1 204 No Content\r\n\r\n",
         OK + b"Content-Length: 1\r\n\r\ne",
     )
-    client = Http(None)
+    client = Http(NETWORK)
     found = []
     for _ in range(4):
         found.append((await client.get(server.url)).content)
@@ -525,7 +526,7 @@ async def test_the_connection_is_closed_where_the_answer_says_so():
         b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na",
     ):
         server = Server(answer, answer)
-        client = Http(None)
+        client = Http(NETWORK)
         for count in (1, 2):
             assert (await client.get(server.url)).content == b"a"
             assert server.connections == count, answer
@@ -534,7 +535,7 @@ async def test_the_connection_is_closed_where_the_answer_says_so():
 async def test_an_older_server_may_keep_the_connection():
     answer = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na"
     server = Server(answer, answer)
-    client = Http(None)
+    client = Http(NETWORK)
     for _ in range(2):
         assert (await client.get(server.url)).content == b"a"
     assert server.connections == 1
@@ -545,7 +546,7 @@ async def test_what_follows_an_answer_is_not_taken_for_the_next_one():
     server = Server(
         OK + b"Content-Length: 1\r\n\r\na" + planted, OK + b"Content-Length: 1\r\n\r\nb"
     )
-    client = Http(None)
+    client = Http(NETWORK)
     assert (await client.get(server.url)).content == b"a"
     assert (await client.get(server.url)).content == b"b"
     assert server.connections == 2
@@ -554,7 +555,7 @@ async def test_what_follows_an_answer_is_not_taken_for_the_next_one():
 async def test_a_kept_connection_that_went_stale_is_tried_once_more():
     answer = OK + b"Content-Length: 1\r\n\r\na"
     server = Server(answer, answer, answer, keep=False)
-    client = Http(None)
+    client = Http(NETWORK)
     for count in (1, 2, 3):
         assert (await client.post(server.url, data=b"body")).content == b"a"
         await server.peer.finished(count)
@@ -564,7 +565,7 @@ async def test_a_kept_connection_that_went_stale_is_tried_once_more():
 
 async def test_a_new_connection_that_fails_is_not_tried_again():
     server = Server(b"", b"", keep=False)
-    await failure(Http(None).get(server.url))
+    await failure(Http(NETWORK).get(server.url))
     assert server.connections == 1
 
 
@@ -577,7 +578,7 @@ async def test_what_came_while_nothing_was_asked_is_no_answer():
         await conn.write(late)
 
     server = Server(answer, OK + b"Content-Length: 1\r\n\r\na")
-    client = Http(None)
+    client = Http(NETWORK)
     assert (await client.get(server.url)).status_code == 200
     await asyncio.sleep_ms(60)
     assert (await client.get(server.url)).content == b"a"
@@ -586,7 +587,7 @@ async def test_what_came_while_nothing_was_asked_is_no_answer():
 
 async def test_a_stale_connection_is_tried_only_once_more():
     server = Server(OK + b"Content-Length: 0\r\n\r\n", b"", b"", keep=False)
-    client = Http(None)
+    client = Http(NETWORK)
     await client.get(server.url)
     await failure(client.get(server.url))
     assert server.connections == 2
@@ -595,7 +596,7 @@ async def test_a_stale_connection_is_tried_only_once_more():
 async def test_another_host_is_another_connection():
     one = Server(EMPTY, EMPTY)
     other = Server(EMPTY)
-    client = Http(None)
+    client = Http(NETWORK)
     await client.get(one.url)
     await client.get(other.url)
     await one.peer.finished()  # its connection was closed: there is only one at a time
@@ -604,7 +605,7 @@ async def test_another_host_is_another_connection():
 
 async def test_closing_closes_and_the_next_request_connects_again():
     server = Server(EMPTY, EMPTY)
-    client = Http(None)
+    client = Http(NETWORK)
     before = descriptors()
     await client.get(server.url)
     client.close()
@@ -620,7 +621,7 @@ async def test_a_cancelled_request_leaves_no_connection():
         await conn.gone()
 
     peer = Peer(script)
-    client = Http(None)
+    client = Http(NETWORK)
     task = asyncio.create_task(client.get("http://127.0.0.1:%d/" % peer.port, timeout=60))
     before = descriptors()
     while not peer.conns:

@@ -5,8 +5,8 @@ import asyncio
 import broker
 from firmware.link import mqtt_session as mqtt
 from firmware.link.mqtt_session import MAX_PACKET, PINGRESP, PUBACK, SUBACK, Session
-from firmware.link.stream import connect, within
-from peers import HOST, PAUSE_MS, Peer, Ticks, failure, narrow, until
+from firmware.link.stream import within
+from peers import HOST, NETWORK, PAUSE_MS, Peer, Ticks, failure, narrow, until
 from world import Shorter
 
 HEAP = "2M"
@@ -23,7 +23,7 @@ class Link:
         self.received = []  # (kind, packet id) of every packet
         self.error = None
         self.peer = Peer(script, **kw)
-        self.stream = await connect(HOST, self.peer.port)
+        self.stream = await NETWORK.connect(HOST, self.peer.port)
         self.session = Session(self.stream, b"_dev_1", self.take)
         return self
 

@@ -10,12 +10,14 @@ import gc
 import socket
 import time
 
-from firmware.link import sntp
+from firmware.link import sntp, timekeeper
 from firmware.link import stream as stream_module
 from firmware.link.http import Http
-from firmware.link.mqtt_client import Broker
-from firmware.link.stream import Stream, Trust, connect, words
-from peers import DATA, HOST, Peer, descriptors, failure, until
+from firmware.link.mqtt_client import MqttClient
+from firmware.link.reasons import words
+from firmware.link.stream import Network, Stream, Trust
+from peers import DATA, HOST, NETWORK, Peer, descriptors, failure, trusting, until
+from world import configured
 
 CA = DATA + "tls/ca.der"
 
@@ -73,11 +75,16 @@ class Context:
         raise self._error
 
 
-def trusting(error, wrapped=False):
-    """A Trust whose TLS raises that, when it wraps or when it writes."""
-    trust = Trust("", False)
-    trust._context = Context(error, wrapped)
-    return trust
+class Believing(Trust):
+    """A Trust with that context."""
+
+    def __init__(self, context):
+        super().__init__("", False)
+        self._context = context
+
+
+def with_context(context):
+    return Network(NETWORK.names, Believing(context))
 
 
 def test_a_lack_of_memory_is_put_into_no_words():
@@ -98,23 +105,15 @@ async def test_no_memory_to_write_or_read_is_a_lack_of_memory():
 
 async def test_no_memory_for_tls_is_one_both_ways_and_every_socket_is_closed():
     peer = Peer(quiet)
-    settings = {
-        "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},
-        "mqtt": {
-            "url": "mqtts://localhost:%d" % peer.port,
-            "keepalive_s": 25,
-            "grace_s": 10,
-            "max_packet": 4096,
-        },
-    }
+    settings = configured(mqtt={"url": "mqtts://localhost:%d" % peer.port})
     before = descriptors()
     for error in SHORT:
         for wrapped in (False, True):
-            trust = trusting(error, wrapped)
-            get = Http(trust).get("https://localhost:%d/v3" % peer.port)
+            network = with_context(Context(error, wrapped))
+            get = Http(network).get("https://localhost:%d/v3" % peer.port)
             assert await lacks_memory(get), (error, wrapped)
-            broker = Broker(settings, trust, None, None, None)
-            assert await lacks_memory(broker.serve(0, 60000)), (error, wrapped)
+            client = MqttClient(settings, network, None, None, None, None)
+            assert await lacks_memory(client.serve()), (error, wrapped)
     await until(lambda: peer.ended == 4 * len(SHORT), "the ends of the connections")
     assert descriptors() == before
     peer.close()
@@ -128,7 +127,7 @@ async def test_no_memory_for_the_file_of_certificates_is_one():
     real = stream_module.os
     stream_module.os = Short()
     try:
-        assert await lacks_memory(connect(HOST, 1, Trust(CA, True)))
+        assert await lacks_memory(trusting(CA).connect(HOST, 1, True))
     finally:
         stream_module.os = real
 
@@ -142,14 +141,12 @@ async def test_room_is_made_before_tls_takes_its_own():
             told.append(gc.mem_free())
             raise OSError(errno.ENOMEM)
 
-    trust = Trust("", False)
-    trust._context = Told()
     peer = Peer(quiet)
     gc.collect()
     free = gc.mem_free()
     for _ in range(20):
         bytearray(4000)  # let go of at once
-    assert await lacks_memory(connect(HOST, peer.port, trust))
+    assert await lacks_memory(with_context(Told()).connect(HOST, peer.port, True))
     assert told[0] > free - 20000, (told, free)
     peer.close()
 
@@ -179,9 +176,9 @@ class NoSocket:
 async def test_where_no_socket_is_free_a_connection_fails_with_words():
     for number in (23, 24):
         for opening in (
-            connect(HOST, 1),
-            connect(HOST, 1, Trust(CA, True)),
-            sntp.query(HOST, 123, time.ticks_ms),
+            NETWORK.connect(HOST, 1),
+            trusting(CA).connect(HOST, 1, True),
+            sntp.query(NETWORK.names, HOST, 123, time.ticks_ms),
         ):
             with NoSocket(number):
                 assert "no socket is free" in str(await failure(opening))
@@ -203,12 +200,19 @@ async def test_where_no_socket_is_free_the_clock_is_kept_all_the_same():
             rounds.append(seconds)
             await asyncio.sleep_ms(1)
 
-    sntp.asyncio = Hasty()
+    class Wifi:
+        def connected(self):
+            return True
+
+    keeper = timekeeper.Timekeeper(
+        Clock(), [HOST], NETWORK, Wifi(), "http://localhost:1", at_once, None
+    )
+    timekeeper.asyncio = Hasty()
     try:
         with NoSocket(24):
-            task = asyncio.create_task(sntp.keep(Clock(), [HOST]))
+            task = asyncio.create_task(keeper.run())
             await until(lambda: len(rounds) >= 3 or task.done(), "three rounds")
         assert not task.done()
         task.cancel()
     finally:
-        sntp.asyncio = asyncio
+        timekeeper.asyncio = asyncio

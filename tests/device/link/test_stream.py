@@ -8,12 +8,14 @@ import ssl
 import sys
 import time
 
-from firmware.link import LinkError, deadlines
+from firmware.link import LinkError
 from firmware.link import stream as stream_module
-from firmware.link.stream import Trust, connect, within, words
+from firmware.link.reasons import words
+from firmware.link.stream import Network, Trust, within
 from peers import (
     DATA,
     HOST,
+    NETWORK,
     PAUSE_MS,
     Peer,
     Ticks,
@@ -22,9 +24,11 @@ from peers import (
     failure,
     narrow,
     refusing,
+    trusting,
     until,
 )
 from skip import Skip
+from world import Shorter
 
 TLS = DATA + "tls/"
 
@@ -36,7 +40,7 @@ async def silent(conn):
 async def open_to(script, **kw):
     """(stream, peer)"""
     peer = Peer(script, **kw)
-    return await connect(HOST, peer.port), peer
+    return await NETWORK.connect(HOST, peer.port), peer
 
 
 async def test_bytes_go_both_ways():
@@ -79,7 +83,7 @@ async def test_a_refused_connection_says_so():
     port, _sock = refusing()
 
     async def attempt():
-        stream = await connect(HOST, port)
+        stream = await NETWORK.connect(HOST, port)
         try:
             await stream.write(b"x")
         finally:
@@ -227,19 +231,19 @@ async def test_sockets_are_closed_whatever_ends_them():
 
     peer = Peer(script)
     port, _sock = refusing()
-    (await connect(HOST, peer.port)).close()
+    (await NETWORK.connect(HOST, peer.port)).close()
     await peer.finished()
     before = descriptors()
 
     async def read_for_ever():
-        stream = await connect(HOST, peer.port)
+        stream = await NETWORK.connect(HOST, peer.port)
         try:
             await stream.read_into(bytearray(1))
         finally:
             stream.close()
 
     async def refused():
-        stream = await connect(HOST, port)
+        stream = await NETWORK.connect(HOST, port)
         try:
             await stream.write(b"x")
         finally:
@@ -251,7 +255,7 @@ async def test_sockets_are_closed_whatever_ends_them():
         await failure(within(5, "reading", reading))
         await failure(refused())
         await peer.finished(2 + i)
-    await failure(connect("no.such.host.invalid", 1))
+    await failure(NETWORK.connect("no.such.host.invalid", 1))
     assert descriptors() == before
 
 
@@ -264,7 +268,7 @@ async def test_a_connection_that_is_never_made_is_closed_by_its_deadline():
     streams = []
     try:
         for _ in range(20):
-            streams.append(await within(300, "connecting", connect(HOST, port)))
+            streams.append(await within(300, "connecting", NETWORK.connect(HOST, port)))
     except LinkError as error:
         assert "connecting took longer" in str(error)
     else:
@@ -272,21 +276,6 @@ async def test_a_connection_that_is_never_made_is_closed_by_its_deadline():
     for stream in streams:
         stream.close()
     assert descriptors() == before
-
-
-class Shorter:
-    """Makes one deadline short: `with Shorter("TCP_MS", 100): …`."""
-
-    def __init__(self, name, ms):
-        self._name = name
-        self._ms = ms
-
-    def __enter__(self):
-        self._real = getattr(deadlines, self._name)
-        setattr(deadlines, self._name, self._ms)
-
-    def __exit__(self, *_):
-        setattr(deadlines, self._name, self._real)
 
 
 async def test_a_tcp_connection_that_is_late_is_named_as_such():
@@ -298,7 +287,7 @@ async def test_a_tcp_connection_that_is_late_is_named_as_such():
     with Shorter("TCP_MS", 200):
         try:
             for _ in range(20):
-                streams.append(await connect(HOST, port))
+                streams.append(await NETWORK.connect(HOST, port))
         except LinkError as error:
             assert str(error) == "the TCP connection to %s:%d took longer than 0 s" % (HOST, port)
         else:
@@ -309,16 +298,12 @@ async def test_a_tcp_connection_that_is_late_is_named_as_such():
 
 
 async def test_a_name_that_is_looked_up_for_too_long_is_named_as_such():
-    async def for_ever(host, port, kind):
-        await asyncio.sleep(60)
+    class Slow:
+        async def find(self, host, port, kind):
+            await asyncio.sleep(60)
 
-    real = stream_module.resolve
-    stream_module.resolve = for_ever
-    try:
-        with Shorter("DNS_MS", 50):
-            error = await failure(connect("mqtt.csip.io", 8883))
-    finally:
-        stream_module.resolve = real
+    with Shorter("DNS_MS", 50):
+        error = await failure(Network(Slow(), None).connect("mqtt.csip.io", 8883))
     assert str(error) == "looking up mqtt.csip.io took longer than 0 s"
 
 
@@ -328,7 +313,7 @@ async def test_cancelling_what_connects_closes_its_socket():
     listener.listen(5)
     before = descriptors()
     for _ in range(10):
-        task = asyncio.create_task(connect(HOST, port))
+        task = asyncio.create_task(NETWORK.connect(HOST, port))
         await asyncio.sleep_ms(0)
         task.cancel()
         try:
@@ -341,9 +326,9 @@ async def test_cancelling_what_connects_closes_its_socket():
 async def test_a_connection_that_cannot_even_be_tried_leaves_no_socket():
     before = descriptors()
     for _ in range(5):
-        await failure(connect("255.255.255.255", 1))
+        await failure(NETWORK.connect("255.255.255.255", 1))
         peer = Peer(silent)
-        error = await failure(connect(HOST, peer.port, Trust("missing.pem", True)))
+        error = await failure(trusting("missing.pem").connect(HOST, peer.port, True))
         assert "tls.ca" in str(error)
         peer.close()
     assert descriptors() == before
@@ -422,9 +407,9 @@ def tls_server(certificate):
     return script
 
 
-async def echoed(peer, trust, host="localhost"):
-    """What comes back of `hello`. Raises LinkError."""
-    stream = await connect(host, peer.port, trust)
+async def echoed(peer, network, host="localhost"):
+    """What comes back of `hello` over TLS. Raises LinkError."""
+    stream = await network.connect(host, peer.port, True)
     try:
         await stream.write(b"hello")
         answer = bytearray(5)
@@ -437,7 +422,7 @@ async def echoed(peer, trust, host="localhost"):
 async def test_a_server_whose_certificate_the_ca_has_signed_is_believed():
     for host in ("localhost", HOST):
         peer = Peer(tls_server("good"))
-        assert await echoed(peer, Trust(TLS + "ca.der", True), host) == b"hello"
+        assert await echoed(peer, trusting(TLS + "ca.der"), host) == b"hello"
         peer.close()
 
 
@@ -451,11 +436,11 @@ async def test_why_a_server_is_not_believed_is_told_in_words_and_by_name():
         ("future", "the certificate of localhost is not valid yet; is the clock right?"),
     ):
         peer = Peer(tls_server(certificate))
-        assert str(await failure(echoed(peer, Trust(ca, True)))) == text
+        assert str(await failure(echoed(peer, trusting(ca)))) == text
         peer.close()
         # Nobody is asked to prove anything where tls.verify is false.
         peer = Peer(tls_server(certificate))
-        assert await echoed(peer, Trust(ca, False)) == b"hello"
+        assert await echoed(peer, trusting(ca, False)) == b"hello"
         peer.close()
     assert descriptors() == before
 
@@ -486,7 +471,7 @@ async def test_a_handshake_that_fails_says_so():
         (alert, "localhost refused it", -0x7780),
     ):
         peer = Peer(script)
-        error = str(await failure(echoed(peer, Trust(TLS + "ca.der", True))))
+        error = str(await failure(echoed(peer, trusting(TLS + "ca.der"))))
         assert error.startswith("the TLS handshake with localhost: "), error
         why = error[len("the TLS handshake with localhost: ") :]
         assert why.startswith((text, "(%d, 'SSL - " % code)), error
@@ -501,7 +486,7 @@ async def test_a_connection_that_is_refused_is_no_handshake_that_failed():
 
     peer = Refusing()
     peer.port = port
-    error = str(await failure(echoed(peer, Trust(TLS + "ca.der", True))))
+    error = str(await failure(echoed(peer, trusting(TLS + "ca.der"))))
     assert error.startswith("the connection was refused"), error
 
 
@@ -516,7 +501,7 @@ async def test_a_handshake_that_is_late_is_named_as_such():
     for script in (silent, dripping):
         peer = Peer(script)
         with Shorter("TLS_MS", 100):
-            error = await failure(echoed(peer, Trust(TLS + "ca.der", True)))
+            error = await failure(echoed(peer, trusting(TLS + "ca.der")))
         assert str(error) == "the TLS handshake with localhost took longer than 0 s"
         peer.close()
     assert descriptors() == before
@@ -548,20 +533,21 @@ def copy(name, path):
 
 async def test_a_ca_file_that_was_exchanged_is_read_again():
     trust = Trust("ca.der", True)
+    network = Network(NETWORK.names, trust)
     copy("stranger-ca.der", "ca.der")
     peer = Peer(tls_server("good"))
-    assert "not signed by ca.der" in str(await failure(echoed(peer, trust)))
+    assert "not signed by ca.der" in str(await failure(echoed(peer, network)))
     copy("ca.der", "ca.der")
-    assert await echoed(peer, trust) == b"hello"
+    assert await echoed(peer, network) == b"hello"
     context = trust._context
-    assert await echoed(peer, trust) == b"hello"
+    assert await echoed(peer, network) == b"hello"
     assert trust._context is context, "it was read again without a reason"
     write("ca.der", b"torn")
-    assert "ca.der is no certificate" in str(await failure(echoed(peer, trust)))
+    assert "ca.der is no certificate" in str(await failure(echoed(peer, network)))
     os.remove("ca.der")
-    assert "ca.der cannot be read" in str(await failure(echoed(peer, trust)))
+    assert "ca.der cannot be read" in str(await failure(echoed(peer, network)))
     copy("ca.der", "ca.der")
-    assert await echoed(peer, trust) == b"hello"
+    assert await echoed(peer, network) == b"hello"
     peer.close()
 
 

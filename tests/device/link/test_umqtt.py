@@ -13,8 +13,8 @@ from umqtt.simple import MQTTClient
 import broker
 from firmware.link import mqtt_session as mqtt
 from firmware.link.mqtt_session import PINGRESP, PUBACK, Session
-from firmware.link.stream import connect, within
-from peers import HOST, Peer, failure, pair, until
+from firmware.link.stream import within
+from peers import HOST, NETWORK, Peer, failure, pair, until
 from skip import Skip
 
 HEAP = "2M"
@@ -77,7 +77,7 @@ class Ours:
                 await conn.gone()
 
         self._peer = Peer(script)
-        stream = await connect(HOST, self._peer.port)
+        stream = await NETWORK.connect(HOST, self._peer.port)
         self.session = Session(stream, b"_dev_1", take or self._take)
         self._task = asyncio.create_task(self._listen())
         await until(lambda: self._peer.conns, "the connection")
@@ -209,7 +209,7 @@ async def test_a_broker_that_falls_silent_within_a_packet():
         await conn.silence()
 
     peer = Peer(script)
-    session = Session(await connect(HOST, peer.port), b"_dev_1", None)
+    session = Session(await NETWORK.connect(HOST, peer.port), b"_dev_1", None)
     error = await failure(within(100, "the broker", session.receive()))
     assert "the broker took longer" in str(error)
 

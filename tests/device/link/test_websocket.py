@@ -9,12 +9,12 @@ import sys
 
 import broker
 from firmware.link import LinkError
-from firmware.link.mqtt_client import Broker
+from firmware.link.mqtt_client import MqttClient
 from firmware.link.mqtt_session import PINGRESP, PUBACK, Session
-from firmware.link.stream import connect, within
+from firmware.link.stream import within
 from firmware.link.websocket import WebSocket, upgrade
-from peers import HOST, PAUSE_MS, Peer, Ticks, failure, narrow, until
-from world import Shorter
+from peers import HOST, NETWORK, PAUSE_MS, Peer, Ticks, failure, narrow
+from world import Shorter, configured
 
 HEAP = "2M"
 
@@ -142,13 +142,23 @@ def server(then=None, answer=ANSWER, heads=None):
 async def open_to(script, path="", **kw):
     """(WebSocket, peer)"""
     peer = Peer(script, **kw)
-    stream = await connect(HOST, peer.port)
+    stream = await NETWORK.connect(HOST, peer.port)
     try:
         web = await within(2000, "the upgrade", upgrade(stream, HOST, peer.port, path))
     except LinkError:
         stream.close()
         raise
     return web, peer
+
+
+def client_of(url, network=NETWORK):
+    """An MqttClient that has nothing to send."""
+
+    class Nothing:
+        def release(self):
+            pass
+
+    return MqttClient(configured(mqtt={"url": url}), network, Nothing(), None, None, None)
 
 
 async def refused(answer) -> str:
@@ -261,7 +271,7 @@ async def test_an_answer_that_drips_is_given_up():
         await conn.drip(b"HTTP/1.1 101 Switching Protocols\r\n" * 100, 5)
 
     peer = Peer(server(then, answer=b""))
-    stream = await connect(HOST, peer.port)
+    stream = await NETWORK.connect(HOST, peer.port)
     error = await failure(within(200, "the upgrade", upgrade(stream, HOST, peer.port, "")))
     assert "took longer" in str(error)
     stream.close()
@@ -272,9 +282,9 @@ async def test_an_upgrade_without_an_answer_is_named():
         await conn.silence()
 
     peer = Peer(silent)
-    link = Broker(settings("ws://%s:%d" % (HOST, peer.port)), None, None, None, None)
+    client = client_of("ws://%s:%d" % (HOST, peer.port))
     with Shorter("UPGRADE_MS", 100):
-        error = await failure(within(3000, "all", link.serve(0, 60000)))
+        error = (await within(3000, "all", client.serve())).error
     assert str(error).startswith("the upgrade to a WebSocket took longer")
     peer.close()
 
@@ -583,31 +593,39 @@ async def test_a_flood_of_control_frames_leaves_others_their_turn():
 # The choice of it
 
 
-def settings(url):
-    return {
-        "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "secret"},
-        "mqtt": {"url": url, "keepalive_s": 25, "grace_s": 10, "max_packet": 4096},
-    }
+class Refused(LinkError):
+    pass
 
 
-def test_only_its_schemes_import_it_and_wss_has_trust():
+class Asked:
+    """A Network that is asked for TLS or not, and refuses."""
+
+    async def connect(self, host, port, tls):
+        self.tls = tls
+        raise Refused("no")
+
+
+async def test_only_its_schemes_import_it_and_wss_has_tls():
     name = "firmware.link.websocket"
     kept = sys.modules.pop(name)
     try:
-        for url in ("mqtt://h", "mqtts://h"):
-            Broker(settings(url), "trust", None, None, None)
-            assert name not in sys.modules, url
-        for url, trust in (("ws://h", None), ("wss://h/x", "trust")):
-            assert Broker(settings(url), "trust", None, None, None)._trust == trust
-            assert name in sys.modules
+        for url, imported, tls in (
+            ("mqtt://h", False, False),
+            ("mqtts://h", False, True),
+            ("ws://h", True, False),
+            ("wss://h/x", True, True),
+        ):
+            network = Asked()
+            client = client_of(url, network)
+            assert (name in sys.modules) is imported, url
+            assert type((await client.serve()).error) is Refused
+            assert network.tls is tls, url
     finally:
         sys.modules[name] = kept
 
 
 async def test_a_refused_upgrade_leaves_no_connection():
     peer = Peer(server(answer=b"HTTP/1.1 404 Not Found\r\n\r\n"))
-    link = Broker(settings("ws://%s:%d" % (HOST, peer.port)), None, None, None, None)
-    error = await failure(link.serve(0, 60000))
-    assert "HTTP status 404" in str(error)
+    outcome = await client_of("ws://%s:%d" % (HOST, peer.port)).serve()
+    assert "HTTP status 404" in str(outcome.error)
     await peer.finished()
-    await until(lambda: peer.ended == 1, "the connection's end")
