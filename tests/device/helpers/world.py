@@ -27,6 +27,25 @@ _PATH = b"/v3/data/devices/_this_"
 COMMANDS = b"csipio/data/in/devices/%s/properties/" % DEVICE.encode()
 
 
+# A state with a command in it.
+STATE = (
+    b'{"header":{"ingestion":{"rateLimit":6000}},"properties":[{"ref":{"qname":"Room$SetPoint"},'
+    b'"meta":{"name":"setpoint"},"value":{"mostRecent":21.5,"time":"2026-11-22T16:00:00.000Z"}}]}'
+)
+
+MINUTE = 60000  # in ms
+
+
+def status(code, headers=b"", body=b"{}"):
+    """An answer of the API to everything."""
+    return lambda found: (code, headers, body)
+
+
+async def nothing_more(world, ms=200):
+    """Some time in which the uplink could do what it must not; there is nothing to wait for."""
+    await asyncio.sleep_ms(ms)
+
+
 def configured(**sections) -> dict:
     """The settings of a configuration that says who the device is, and these sections."""
     device = {"id": DEVICE, "key_id": "_key_1", "key_secret": SECRET}

@@ -186,7 +186,7 @@ async def test_where_no_socket_is_free_a_connection_fails_with_words():
 
 async def test_where_no_socket_is_free_the_clock_is_kept_all_the_same():
     class Clock:
-        known = False
+        known = True
 
         def uptime_ms(self):
             return 0
@@ -204,9 +204,7 @@ async def test_where_no_socket_is_free_the_clock_is_kept_all_the_same():
         def connected(self):
             return True
 
-    keeper = timekeeper.Timekeeper(
-        Clock(), [HOST], NETWORK, Wifi(), "http://localhost:1", at_once, None
-    )
+    keeper = timekeeper.Timekeeper(Clock(), [HOST], NETWORK, Wifi(), "", None, None)
     timekeeper.asyncio = Hasty()
     try:
         with NoSocket(24):
