@@ -137,10 +137,10 @@ class Uplink:
                         if state == "mqtt":
                             await self._serve()
                 else:
-                    async with self._turn:
-                        exchanged = await self._exchange_due(uptime.ms())
-                    if not exchanged:
-                        await asyncio.sleep_ms(_TICK_MS)
+                    if state != "time":
+                        async with self._turn:
+                            await self._exchange_due(uptime.ms())
+                    await asyncio.sleep_ms(_TICK_MS)
         finally:
             self.api.close()
             self.release()
@@ -188,19 +188,16 @@ class Uplink:
         else:
             self._log.info("MQTT is left to ask for the state")
 
-    async def _exchange_due(self, now: int) -> bool:
-        """What is to be done over HTTPS now, while MQTT is down; False if there is nothing."""
+    async def _exchange_due(self, now: int):
+        """Do what is due over HTTPS, once MQTT has been down for long enough."""
         if not self.failover.may_deliver(now):
-            return False
+            return
         if self._values:
             await self._exchange(self._values.post(self.api))
         elif self.failover.may_poll(now):
             await self._exchange(self._read_state())
         elif self._pace.ready(now) and self._queue.due():
             await self._exchange(self.api.deliver())
-        else:
-            return False
-        return True
 
     async def _exchange(self, step):
         """Await an exchange with the API, and tell the failover how it ended."""

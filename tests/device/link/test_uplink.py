@@ -271,7 +271,7 @@ async def test_the_state_is_not_asked_for_during_a_session():
 
 
 async def test_nothing_is_sent_before_the_time_is_known():
-    async with World(known=False) as world:
+    async with World(known=False, grace_s=0) as world:
         world.put(1)
         await nothing_more(world)
         assert world.broker.connects == [] and world.api.requests == []
