@@ -21,7 +21,7 @@ class Backoff:
 
     def __init__(self):
         self._failures = 0
-        self._floor_ms = 0
+        self.refused = False  # the last failure had a floor
         self.at_ms = 0  # when to try again
 
     def failed(self, now_ms: int, floor_ms: int = 0) -> int:
@@ -31,7 +31,7 @@ class Backoff:
         else:
             delay = draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
             self._failures += 1
-        self._floor_ms = floor_ms
+        self.refused = floor_ms > 0
         self.at_ms = now_ms + delay
         return delay
 
@@ -39,30 +39,25 @@ class Backoff:
         """Had it failed before?"""
         failed = self._failures > 0 or self.refused
         self._failures = 0
-        self._floor_ms = 0
+        self.refused = False
         self.at_ms = 0
         return failed
 
     def restart(self, now_ms: int):
         """The cause of the failures may be gone: wait no longer than after a first one.
 
-        But a floor stays: whatever it is for, a better network is no cure.
+        A floor stays: a better network does not cure what it is for.
         """
-        if not self._floor_ms:
+        if not self.refused:
             self._failures = 0
             self.at_ms = min(self.at_ms, now_ms + draw(_FIRST_MS))
-
-    @property
-    def refused(self) -> bool:
-        """Was the last failure one with a floor?"""
-        return self._floor_ms > 0
 
 
 class Pace:
     """At most so many feeds a minute, evenly spaced, of at most so many points each.
 
-    The limits are the configured ones or those that the platform states, whichever are lower; and
-    half the pace each time that the platform says it is too fast, recovered feed by feed.
+    The limits are the configured ones or those that the platform states, whichever are lower. Each
+    time that the platform says it is too fast the pace is halved; it recovers feed by feed.
     """
 
     def __init__(self, per_minute: int, most_points: int):
