@@ -19,9 +19,9 @@ from firmware.commands import door as commands
 from firmware.commands.store import Store
 from firmware.config import change, load, trial
 from firmware.control.heating import Regulation
+from firmware.link import timekeeper
 from firmware.link.dns import Resolver
-from firmware.link.stream import Network, Trust
-from firmware.link.timekeeper import Timekeeper
+from firmware.link.stream import Network
 from firmware.link.uplink import Uplink
 from firmware.points.feed import Property
 from firmware.points.queue import Queue
@@ -144,8 +144,8 @@ class App:
         self._commands = commands.Commands(
             self, self.put, self._store, self._clock, Log("command")
         )
-        trust = Trust(settings["tls"]["ca"], settings["tls"]["verify"])
-        network = Network(Resolver(board.name_servers), trust)
+        tls = settings["tls"]
+        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
         self.uplink = Uplink(
             settings,
             network,
@@ -156,15 +156,7 @@ class App:
             self._commands.recover,
             self._commands.recovered,
         )
-        self._timekeeper = Timekeeper(
-            self._clock,
-            settings["time"]["ntp"],
-            network,
-            self.wifi,
-            settings["https"]["url"],
-            self.uplink.alone,
-            self._time_is_known,
-        )
+        self._time = settings["time"]["ntp"], network, self.wifi, settings["https"]["url"]
         self._commands.restore(trial.named(), trial.note())
         self.pauses = PauseMeter()
         self.low_heap = None
@@ -179,7 +171,7 @@ class App:
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             add(spec["prop"], lambda task, spec=spec: self._sample(task, spec), silence_ms)
         add("journal", self._spill, _SENSOR_SILENCE_MS)
-        add("time", lambda task: self._timekeeper.run())
+        add("time", self._keep_time)
         add("link", lambda task: self.uplink.run(), _LINK_SILENCE_MS, self.uplink)
         if self._reported:
             add("health", self._report)
@@ -316,6 +308,10 @@ class App:
             self.queue.tick()
             self._retain()
             await asyncio.sleep_ms(_SPILL_MS)
+
+    async def _keep_time(self, task):
+        alone = self.uplink.alone
+        await timekeeper.keep(self._clock, *self._time, alone, self._time_is_known)
 
     def _time_is_known(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.

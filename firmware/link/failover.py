@@ -46,14 +46,13 @@ _UNHEARD_SPREAD_MS = const(300000)
 class Outcome:
     """How a session over MQTT goes, and how it went."""
 
-    def __init__(self):
-        self.connected_ms: int | None = None  # uptime when the broker accepted it, if it did
-        self.listening_ms: int | None = None  # when it acknowledged the subscription
-        self.carried = False  # feeds went this way
-        self.replaced = "none"  # the carrier of the feeds until then
-        self.acknowledged = False  # the broker acknowledged a feed or a value
-        self.unanswered_ms: int | None = None  # when the feed was sent whose PUBACK was late
-        self.error: Exception | None = None  # the LinkError that ended it; None: left on purpose
+    connected_ms: "int | None" = None  # uptime when the broker accepted it, if it did
+    listening_ms: "int | None" = None  # when it acknowledged the subscription
+    carried = False  # feeds went this way
+    replaced = "none"  # the carrier of the feeds until then
+    acknowledged = False  # the broker acknowledged a feed or a value
+    unanswered_ms: "int | None" = None  # when the feed was sent whose PUBACK was late
+    error: "Exception | None" = None  # the LinkError that ended it; None: left on purpose
 
 
 class Failover:
@@ -180,14 +179,13 @@ class Failover:
         """Is the state to be asked for again, to find commands?"""
         return now - self._asked_ms >= self._poll_ms
 
-    def asked(self, now: int):
-        """The state is asked for; a platform that cannot tell it may take feeds all the same."""
-        self._asked_ms = now
-        self._told = False
+    def asked(self, began_ms: int, told: bool):
+        """The state was asked for at that uptime; `told`: and was told to its end.
 
-    def told(self):
-        """The state that was asked for was told to its end."""
-        self._told = True
+        A platform that cannot tell its state may take feeds all the same.
+        """
+        self._asked_ms = began_ms
+        self._told = told
 
     def exchanged(self, now: int, taken: "bool | None"):
         """The API has answered. `taken`: whether it took a feed or a value; None: it had none."""

@@ -11,7 +11,7 @@ from micropython import const
 
 from firmware.base.url import parse_url
 from firmware.link import LinkError
-from firmware.link.http_head import Head
+from firmware.link.http_head import read_head
 from firmware.link.stream import within
 
 # Receipts are a few dozen bytes. More than this is nothing that we asked for.
@@ -139,7 +139,9 @@ class Http:
             await self._stream.write(data)
         status = 100
         while 100 <= status < 200:
-            status, headers = await self._head()
+            status, headers = await read_head(
+                self._line, _HEADERS, "HTTP server; is https.url right?"
+            )
         content = bytearray()
         if status >= 300:
             self.close()  # the status is what counts, and not the page that explains it
@@ -151,18 +153,6 @@ class Http:
         if "close" in headers.get("connection", "").lower() or self._buffer:
             self.close()
         return Response(status, headers, bytes(content))
-
-    async def _head(self) -> tuple:
-        head = Head(_HEADERS, "HTTP server; is https.url right?")
-        size = 0
-        ended = False
-        while not ended:
-            line = await self._line()
-            size += len(line)
-            if size > _MAX_HEAD:
-                raise LinkError("the answer's head has more than %d bytes" % _MAX_HEAD)
-            ended = head.add(line)
-        return head.status, head.headers
 
     async def _body(self, headers: dict, sink, most: int):
         if "chunked" in headers.get("transfer-encoding", "").lower():
@@ -242,11 +232,3 @@ class Http:
 def _limit(size: int, most: int):
     if size > most:
         raise LinkError("the answer is longer than %d bytes" % most)
-
-
-def _text(data: bytes) -> str:
-    try:
-        return str(data, "utf-8").strip()
-    except UnicodeError:
-        # RFC 9110, section 5.5: it may be Latin-1, or anything.
-        return "".join([chr(byte) for byte in data]).strip()

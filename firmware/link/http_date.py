@@ -14,7 +14,7 @@ from micropython import const
 from firmware.base.log import Log
 from firmware.link import LinkError, deadlines
 from firmware.link.http import Http
-from firmware.link.stream import Network, Trust
+from firmware.link.stream import Network
 from firmware.times.calendar import EARLIEST_MS, number, utc_ms
 
 _ERROR_MS = const(5000)  # more than a second: the answer may have been on its way for long
@@ -27,7 +27,7 @@ async def ask(url: str, names, clock) -> "tuple | None":
     tell or there is no memory for a connection. A refusal will do as well: RFC 9110, section
     6.6.1, asks for a Date in every answer.
     """
-    http = Http(Network(names, Trust("", False)))
+    http = Http(Network(names, "", False))
     try:
         answer = await http.head(url, deadlines.EXCHANGE_MS / 1000)
         at_ms = clock.uptime_ms()

@@ -1,40 +1,40 @@
-"""The head of an HTTP answer (RFC 9112), line by line: its status, and the headers that are used.
+"""The head of an HTTP answer (RFC 9112): its status, and the headers that are used.
 
 A head may have hundreds of headers, each of which takes far more RAM than its bytes. Only those
 that somebody wants are kept.
 """
 
+from micropython import const
+
 from firmware.link import LinkError
 
+_MAX_HEAD = const(4096)
 
-class Head:
-    """The status and the headers, once `add` has had every line."""
 
-    def __init__(self, wanted: tuple, what: str):
-        """`wanted`: names of headers, in lower case. `what`: what else would answer, for people:
-        "HTTP server; is https.url right?".
-        """
-        self._wanted = wanted
-        self._what = what
-        self.status = 0
-        self.headers = {}  # by names in lower case
+async def read_head(next_line, wanted: tuple, what: str) -> tuple:
+    """(status, {name in lower case: value}) of an answer. Raises LinkError.
 
-    def add(self, line: bytes) -> bool:
-        """Take the next line, without its end; True when it was the last. Raises LinkError."""
-        if not self.status:
-            version, status = (line.split(None, 2) + [b"", b""])[:2]
-            if not version.startswith(b"HTTP/1.") or len(status) != 3 or not status.isdigit():
-                raise LinkError("what answers is no " + self._what)
-            self.status = int(status)
-            if version == b"HTTP/1.0":
-                # Connections of the older version end with the answer.
-                self.headers["connection"] = "close"
-            return False
+    next_line(): a coroutine with the next line, without its end. `wanted`: the names of headers to
+    keep, in lower case. `what`: what else would answer, for people: "HTTP server; is https.url
+    right?".
+    """
+    line = await next_line()
+    size = len(line)
+    version, status = (line.split(None, 2) + [b"", b""])[:2]
+    if not version.startswith(b"HTTP/1.") or len(status) != 3 or not status.isdigit():
+        raise LinkError("what answers is no " + what)
+    # Connections of the older version end with the answer.
+    headers = {"connection": "close"} if version == b"HTTP/1.0" else {}
+    while line:
+        line = await next_line()
+        size += len(line)
+        if size > _MAX_HEAD:
+            raise LinkError("the answer's head has more than %d bytes" % _MAX_HEAD)
         key, _, value = line.partition(b":")
         name = _text(key).lower()
-        if name in self._wanted:
-            self.headers[name] = _text(value)
-        return not line
+        if name in wanted:
+            headers[name] = _text(value)
+    return int(status), headers
 
 
 def _text(data: bytes) -> str:

@@ -1,6 +1,4 @@
-"""The platform's HTTPS API, with the device's own key: feeds, raw values, methods, the state."""
-
-import json
+"""The platform's HTTPS API, with the device's own key: it takes feeds, and tells the state."""
 
 from micropython import const
 
@@ -17,7 +15,6 @@ _LONGEST_ANSWER = const(1024)  # a receipt has a few dozen bytes
 _BLAMED_IN_A_ROW = const(3)
 _BLAME_MS = const(600000)
 _JSON = {"Content-Type": "application/json"}
-_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~$"
 
 
 class Api:
@@ -55,31 +52,10 @@ class Api:
             path = "/properties"
             if batch.prop:
                 path = "/properties/" + batch.prop
-            self._act_on(await self._post(path, batch.data), batch)
+            self._act_on(await self.post(path, batch.data), batch)
             return True
         finally:
             self._queue.release()
-
-    async def write_values(self, values: dict):
-        """Write raw values, by the names of their properties; the platform sets their time.
-
-        Raises LinkError where they did not arrive. One that the platform rejects is counted.
-        """
-        answer = await self._post("", json.dumps(values), True)
-        self._check(answer)
-        rejected = len(values) - _counts(answer)[0]
-        if rejected > 0:
-            self._count(rejected, len(values))
-
-    async def call_method(self, name: str, value):
-        """Call a method of the device's on the platform; return its result. Raises LinkError."""
-        call = json.dumps({"value": value})
-        answer = await self._post("/methods/" + _quoted(name), call, True)
-        self._check(answer)
-        answered = _parsed(answer)
-        if "result" not in answered:
-            raise LinkError("the API's answer is no result of a method")
-        return answered["result"]
 
     async def read_state(self, on_state):
         """Read all that the platform holds of this device, in little memory.
@@ -93,7 +69,15 @@ class Api:
         def found(kind, part):
             if kind == "ingestion":
                 self.accepted_ms = uptime.ms()
-                self._keep_to(https_state.limits(part))
+                stated = https_state.limits(part)
+                if stated != self._stated:
+                    self._stated = stated
+                    if self._pace.limit(*stated):
+                        self._log.info(
+                            "the platform takes %s feeds a minute, %s points each",
+                            stated[0] or "?",
+                            stated[1] or "?",
+                        )
                 return
             reading = https_state.reading(part)
             if not reading:
@@ -116,11 +100,15 @@ class Api:
             timeout=deadlines.STATE_MS / 1000,
             sink=scanner.feed,
         )
-        self._check(answer)
+        self.check(answer)
         if not scanner.ended:
             raise LinkError("the API's state is cut short")
 
-    async def _post(self, path: str, data, once: bool = False):
+    async def post(self, path: str, data, once: bool = False):
+        """POST to a path below the device's; `once`: what must not arrive twice. The answer.
+
+        An answer of 429 has slowed everything down. Raises LinkError.
+        """
         answer = await self._http.post(
             self._url + path,
             data=data,
@@ -130,25 +118,22 @@ class Api:
             once=once,
         )
         if answer.status_code == 429:
-            self._slow_down(answer)
+            # RFC 9110, section 10.2.3: seconds, or a date, which is taken for not knowing.
+            text = answer.headers.get("retry-after", "")
+            wait_ms = _RETRY_AFTER_MS
+            if text.isdigit() and len(text) <= 6:
+                wait_ms = 1000 * min(int(text), _LONGEST_RETRY_AFTER_S)
+            self._pace.too_fast(uptime.ms(), wait_ms)
+            self._log.warning("too many feeds (429); waiting %d s", wait_ms // 1000)
         return answer
-
-    def _keep_to(self, stated: tuple):
-        """Keep to the limits that the platform states, where they are below the configured."""
-        if stated != self._stated:
-            self._stated = stated
-            if self._pace.limit(*stated):
-                feeds, points = stated
-                self._log.info(
-                    "the platform takes %s feeds a minute, %s points each",
-                    feeds or "?",
-                    points or "?",
-                )
 
     def _act_on(self, answer, batch):
         status = answer.status_code
         if status == 200:
-            self._take_receipt(batch, answer)
+            self.take_receipt(answer, len(batch))
+            self._blamed = 0
+            self._queue.acknowledge(batch)
+            self._pace.accepted(len(batch))
         elif status in (404, 405) and batch.prop:
             # There is no such address, or no such property: a receipt will tell which.
             self._alone = False
@@ -166,22 +151,17 @@ class Api:
                 # The point was too large, and not the feed.
                 self._pace.limit(*self._stated)
         elif status != 429:
-            self._check(answer)
+            self.check(answer)
 
     def _blame(self, answer):
         """A point was refused alone. Raises LinkError where it is hardly to blame: all are."""
         now = uptime.ms()
         if self._blamed >= _BLAMED_IN_A_ROW and now - self._blamed_ms < _BLAME_MS:
-            self._check(answer)
+            self.check(answer)
         self._blamed += 1
         self._blamed_ms = now
 
-    def _slow_down(self, answer):
-        wait_ms = _retry_after_ms(answer)
-        self._pace.too_fast(uptime.ms(), wait_ms)
-        self._log.warning("too many feeds (429); waiting %d s", wait_ms // 1000)
-
-    def _check(self, answer):
+    def check(self, answer):
         """Raises LinkError unless the answer is a success."""
         status = answer.status_code
         if status in (401, 403):
@@ -191,37 +171,25 @@ class Api:
         if status != 200:
             raise LinkError("the API answered %d" % status)
 
-    def _take_receipt(self, batch, answer):
-        accepted, rejected = _counts(answer)
+    def take_receipt(self, answer, points: int):
+        """Count those of the points that the platform rejected. LinkError: it is no receipt."""
+        receipt = parsed(answer)
+        accepted, rejected = receipt.get("accepted"), receipt.get("rejected", 0)
+        if type(accepted) is not int or type(rejected) is not int:
+            raise LinkError("the API's answer is no receipt")
         self.accepted_ms = uptime.ms()
-        self._blamed = 0
-        rejected = max(rejected, len(batch) - accepted)
+        rejected = max(rejected, points - accepted)
         if rejected > 0:
-            self._count(rejected, len(batch))
-        self._queue.acknowledge(batch)
-        self._pace.accepted()
-        self._pace.fitted(len(batch))
-
-    def _count(self, rejected: int, of: int):
-        self.rejected += rejected
-        self._log.warning(
-            "the platform rejected %d of %d points; its log of this device says why, while its"
-            " status is debug",
-            rejected,
-            of,
-        )
+            self.rejected += rejected
+            self._log.warning(
+                "the platform rejected %d of %d points; its log of this device says why, while its"
+                " status is debug",
+                rejected,
+                points,
+            )
 
 
-def _counts(answer) -> tuple:
-    """(accepted, rejected) of a receipt."""
-    receipt = _parsed(answer)
-    accepted, rejected = receipt.get("accepted"), receipt.get("rejected", 0)
-    if type(accepted) is not int or type(rejected) is not int:
-        raise LinkError("the API's answer is no receipt")
-    return accepted, rejected
-
-
-def _parsed(answer) -> dict:
+def parsed(answer) -> dict:
     """The object that an answer is; empty where it is none, or too long for one of ours."""
     try:
         # Brackets alone take a hundred times their size.
@@ -229,16 +197,3 @@ def _parsed(answer) -> dict:
     except (ValueError, TypeError, MemoryError):
         tree = None
     return tree if type(tree) is dict else {}
-
-
-def _retry_after_ms(answer) -> int:
-    """RFC 9110, section 10.2.3, in seconds; a date is taken for not knowing."""
-    text = answer.headers.get("retry-after", "")
-    if not text.isdigit() or len(text) > 6:
-        return _RETRY_AFTER_MS
-    return 1000 * min(int(text), _LONGEST_RETRY_AFTER_S)
-
-
-def _quoted(name: str) -> str:
-    """A name as a segment of a path (RFC 3986, section 2.1)."""
-    return "".join([chr(c) if c in _PLAIN else "%%%02X" % c for c in name.encode()])

@@ -83,11 +83,6 @@ class Pace:
         self._too_many = points
         self.most_points = points // 2
 
-    def fitted(self, points: int):
-        """A feed of so many points was not too large: the next one may have one more."""
-        if points == self.most_points and points + 1 < self._too_many:
-            self.most_points += 1
-
     def ready(self, now_ms: int) -> bool:
         return now_ms >= self._next_ms
 
@@ -107,10 +102,12 @@ class Pace:
         self._slowness = min(self._slowness * 2, _SLOWEST)
         self._next_ms = now_ms + wait_ms
 
-    def accepted(self):
-        """A feed was taken: a step back towards the full pace."""
+    def accepted(self, points: int = 0):
+        """A feed of so many points was taken: a step back towards the full pace and size."""
         if self._slowness > 1:
             self._slowness -= 1
+        if points == self.most_points and points + 1 < self._too_many:
+            self.most_points += 1
 
 
 def draw(ceiling: int) -> int:

@@ -15,6 +15,7 @@ from micropython import const
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import LinkError
+from firmware.link.https_api import parsed
 from firmware.points import feed
 from firmware.points.json_text import encode
 from firmware.points.ring import MAX_TEXT
@@ -23,6 +24,7 @@ _MOST = const(8)  # on their way
 _FRESH_MS = const(2000)  # later than this its time of arrival would be a false time
 
 _VALUE = b"csipio/data/out/devices/%s/properties/%s"
+_PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~$"
 _CALL = b"csipio/data/out/devices/%s/methods/json"
 
 # A value on its way is a list of these.
@@ -116,9 +118,9 @@ class SingleValues:
                 entry = self._entries[0]
                 value = json.loads(entry[_JSON])  # with the property's decimals
                 if entry[_METHOD]:
-                    await api.call_method(entry[_METHOD], value)
+                    await call_method(api, entry[_METHOD], value)
                 else:
-                    await api.write_values({entry[_NAME]: value})
+                    await write_value(api, entry[_NAME], value)
                 if entry in self._entries:
                     self._entries.remove(entry)
             return True
@@ -155,3 +157,24 @@ def _encoded(prop, value) -> bytes:
         single = struct.unpack("<I", struct.pack("<f", value))[0]
         return bytes(digits[: feed.put_value(digits, 0, 0, single, prop)])
     return encode(value, prop.decimals)
+
+
+async def write_value(api, name: str, value):
+    """Write one property's raw value over HTTPS; the platform sets its time.
+
+    `api`: an https_api.Api. Raises LinkError where the value did not arrive. One that the platform
+    rejects is counted.
+    """
+    answer = await api.post("", json.dumps({name: value}), True)
+    api.check(answer)
+    api.take_receipt(answer, 1)
+
+
+async def call_method(api, name: str, value):
+    """Call a method of the device's on the platform over HTTPS. Raises LinkError."""
+    # A segment of a path: RFC 3986, section 2.1.
+    quoted = "".join([chr(c) if c in _PLAIN else "%%%02X" % c for c in name.encode()])
+    answer = await api.post("/methods/" + quoted, json.dumps({"value": value}), True)
+    api.check(answer)
+    if "result" not in parsed(answer):
+        raise LinkError("the API's answer is no result of a method")

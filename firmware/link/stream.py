@@ -51,51 +51,6 @@ def close(sock):
     sock.close()
 
 
-class Trust:
-    """Whom to believe: the certificate authorities of one PEM or DER file, as it is now."""
-
-    def __init__(self, path: str, verify: bool):
-        """Everybody is believed unless `verify`; the file is not read then."""
-        self.path = path
-        self._verify = verify
-        self._context: Any = None
-        self._version: tuple | None = None  # of the file that the context is made of
-
-    async def load(self):
-        """Read the file, unless it was read and has not changed since. Raises LinkError.
-
-        A bundle may have a hundred certificates: other tasks get their turn between two of them.
-        """
-        version = None
-        try:
-            if self._verify:
-                stat = os.stat(self.path)
-                version = stat[6], stat[8]
-            if self._context and version == self._version:
-                return
-            self._context = None  # before the new one is made: there is no room for two
-            context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
-            if self._verify:
-                for certificate in _certificates(self.path):
-                    context.load_verify_locations(cadata=certificate)
-                    await asyncio.sleep_ms(0)
-        except OSError as e:
-            raise LinkError(
-                "tls.ca: %s cannot be read (%s); put the CA there" % (self.path, words(e))
-            )
-        except ValueError as e:
-            why = str(e).strip()
-            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self.path, why))
-        self._context = context
-        self._version = version
-
-    def wrap(self, sock, host: str):
-        """The socket with TLS on it, after `load`; the first write makes the handshake."""
-        gc.collect()  # a board's TLS takes its 45 KiB from what the heap leaves
-        return self._context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-
-
 def _certificates(path: str):
     """Yield every certificate of a PEM bundle in DER, or the one that a DER file is.
 
@@ -213,19 +168,23 @@ class Stream:
 class Network:
     """Opens connections: it knows how hosts are found, and whom to believe."""
 
-    def __init__(self, names, trust: Trust):
-        """`names`: a dns.Resolver."""
+    def __init__(self, names, ca: str, verify: bool):
+        """`names`: a dns.Resolver. `ca`: the file of the certificate authorities that are
+        believed, PEM or DER; unless `verify`, everybody is believed and the file is not read.
+        """
         self.names = names
-        self._trust = trust
+        self._ca = ca
+        self._verify = verify
+        self.context: Any = None
+        self._version: tuple | None = None  # of the file that the context is made of
 
     async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         """Open a TCP connection; with TLS on it the first write makes the handshake.
 
         Each step has its deadline. Raises LinkError.
         """
-        trust = self._trust
         if tls:
-            await trust.load()
+            await self.load()
         family, kind, proto, found, address = await within(
             deadlines.DNS_MS,
             "looking up %s" % host,
@@ -245,15 +204,48 @@ class Network:
             def reached():
                 self.names.remember(host, found)
 
-            if tls:
-                return Stream(trust.wrap(sock, host), host, trust.path, sock, reached)
-            return Stream(sock, host, on_open=reached)
+            if not tls:
+                return Stream(sock, host, on_open=reached)
+            gc.collect()  # a board's TLS takes its memory from what the heap leaves
+            wrapped = self.context.wrap_socket(
+                sock, server_hostname=host, do_handshake_on_connect=False
+            )
+            return Stream(wrapped, host, self._ca, sock, reached)
         except OSError as e:
             close(sock)
             raise LinkError(words(e))
         except BaseException:
             close(sock)
             raise
+
+    async def load(self):
+        """Read the CA file, unless it was read and has not changed since. Raises LinkError.
+
+        A bundle may have a hundred certificates: other tasks get their turn between two of them.
+        """
+        version = None
+        try:
+            if self._verify:
+                stat = os.stat(self._ca)
+                version = stat[6], stat[8]
+            if self.context and version == self._version:
+                return
+            self.context = None  # before the new one is made: there is no room for two
+            context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
+            if self._verify:
+                for certificate in _certificates(self._ca):
+                    context.load_verify_locations(cadata=certificate)
+                    await asyncio.sleep_ms(0)
+        except OSError as e:
+            raise LinkError(
+                "tls.ca: %s cannot be read (%s); put the CA there" % (self._ca, words(e))
+            )
+        except ValueError as e:
+            why = str(e).strip()
+            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self._ca, why))
+        self.context = context
+        self._version = version
 
 
 def opened(family: int, kind: int, proto: int):

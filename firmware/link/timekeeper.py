@@ -26,83 +26,65 @@ _EVERY_S = const(3600)
 _JOINED_MS = const(250)  # between two looks at the Wi-Fi
 
 
-class Timekeeper:
-    """One clock's. on_set(ms since 1970) is called whenever the clock was set."""
+async def keep(clock, hosts: list, network, wifi, api_url: str, alone, on_set):
+    """Task: keep the clock right; never returns.
 
-    def __init__(self, clock, hosts: list, network, wifi, api_url: str, alone, on_set):
-        """`hosts`: time servers, `host` or `host:port`; none means that the operating system's
-        clock is right. `network`: a stream.Network. `wifi`: nobody is asked while it is not
-        connected. `alone(step)`: a coroutine that awaits `step()` while no connection is open.
-        """
-        self._clock = clock
-        self._hosts = hosts
-        self._names = network.names
-        self._wifi = wifi
-        self._api_url = api_url
-        self._alone = alone
-        self._on_set = on_set
-        self._log = Log("timekeeper")
+    `hosts`: time servers, `host` or `host:port`; none means that the operating system's clock is
+    right. `network`: a stream.Network. `wifi`: nobody is asked while it is not connected.
+    alone(step): a coroutine that awaits `step()` while no other connection is open.
+    on_set(ms since 1970): called whenever the clock was set.
+    """
+    if hosts:
+        from firmware.link import http_date, sntp
+    log = Log("timekeeper")
+    pause_s = _FIRST_PAUSE_S
+    unanswered = 0  # rounds
+    by_date = False  # the time is that of a `Date`
+    while True:
         if hosts:
-            from firmware.link import http_date, sntp
-
-            self._query = sntp.query
-            self._ask_api = http_date.ask
-
-    async def run(self):
-        """Task: never returns."""
-        clock = self._clock
-        pause_s = _FIRST_PAUSE_S
-        unanswered = 0  # rounds
-        by_date = False  # the time is that of a `Date`
-        while True:
-            if self._hosts:
-                while not self._wifi.connected():
-                    await asyncio.sleep_ms(_JOINED_MS)
-                found = await self._of_servers()
-            else:
-                found = (system_ms(), clock.uptime_ms())
-            if found:
-                unanswered = 0
-                wait_s = pause_s = _EVERY_S
-                by_date = False
-            else:
-                unanswered += 1
-                # Devices that lost their network together do not all ask at the same moment.
-                wait_s = _FIRST_PAUSE_S + draw(pause_s - _FIRST_PAUSE_S)
-                self._log.warning("no time server answers; next try in %d s", wait_s)
-                if unanswered >= _ROUNDS and (by_date or not clock.known):
-                    try:
-                        # A session over MQTT lasts for hours, and a time server may answer before
-                        # its end.
-                        found = await asyncio.wait_for(self._alone(self._of_api), wait_s)
-                    except asyncio.TimeoutError:
-                        wait_s = 0
+            while not wifi.connected():
+                await asyncio.sleep_ms(_JOINED_MS)
+            found = await _first(sntp.query, network.names, hosts, clock, log)
+        else:
+            found = (system_ms(), clock.uptime_ms())
+        if found:
+            unanswered = 0
+            wait_s = pause_s = _EVERY_S
+            by_date = False
+        else:
+            unanswered += 1
+            # Devices that lost their network together do not all ask at the same moment.
+            wait_s = _FIRST_PAUSE_S + draw(pause_s - _FIRST_PAUSE_S)
+            log.warning("no time server answers; next try in %d s", wait_s)
+            if unanswered >= _ROUNDS and (by_date or not clock.known):
+                asking = alone(lambda: http_date.ask(api_url, network.names, clock))
+                try:
+                    # A session over MQTT lasts for hours, and a time server may answer before its
+                    # end.
+                    found = await asyncio.wait_for(asking, wait_s)
                     by_date = by_date or found is not None
-            if found:
-                clock.set(*found)
-                utc_ms, at_ms = found
-                self._on_set(utc_ms + clock.uptime_ms() - at_ms)
-            await asyncio.sleep(wait_s)
-            pause_s = min(2 * pause_s, _EVERY_S if clock.known else _LONGEST_COLD_S)
+                except asyncio.TimeoutError:
+                    wait_s = 0
+                except LinkError as error:
+                    log.warning("%s", error)
+        if found:
+            clock.set(*found)
+            utc_ms, at_ms = found
+            on_set(utc_ms + clock.uptime_ms() - at_ms)
+        await asyncio.sleep(wait_s)
+        pause_s = min(2 * pause_s, _EVERY_S if clock.known else _LONGEST_COLD_S)
 
-    async def _of_servers(self):
-        """(ms since 1970, at which uptime) of the first time server that answers, or None."""
-        for address in self._hosts:
-            host, port = parse_host(address, _PORT)
-            try:
-                return await within(
-                    deadlines.SNTP_MS,
-                    "the answer of the time server %s" % host,
-                    self._query(self._names, host, port, self._clock.uptime_ms),
-                )
-            except LinkError as error:
-                self._log.warning("%s", error)
-        return None
 
-    async def _of_api(self):
-        """The same of the API's Date; None also where that fails."""
+async def _first(query, names, hosts: list, clock, log):
+    """(ms since 1970, at which uptime) of the first time server that answers, or None."""
+    for address in hosts:
+        host, port = parse_host(address, _PORT)
         try:
-            return await self._ask_api(self._api_url, self._names, self._clock)
+            return await within(
+                deadlines.SNTP_MS,
+                "the answer of the time server %s" % host,
+                query(names, host, port, clock.uptime_ms),
+            )
         except LinkError as error:
-            self._log.warning("%s", error)
-            return None
+            log.warning("%s", error)
+    return None

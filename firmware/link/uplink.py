@@ -76,11 +76,6 @@ class Uplink:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
 
     @property
-    def carrier(self) -> str:
-        """Which way the feeds go: mqtt, https or none."""
-        return self.failover.carrier
-
-    @property
     def rejected(self) -> int:
         """Points that the platform did not accept."""
         return self.api.rejected + self._queue.rejected
@@ -127,7 +122,12 @@ class Uplink:
             while True:
                 state = self._step()
                 if state == "wifi":
-                    await self._join()
+                    try:
+                        await self._wifi.connect()
+                        await asyncio.sleep_ms(_TICK_MS)
+                    except OSError as error:
+                        self._log.warning("%s", error)
+                        await asyncio.sleep_ms(_JOIN_MS)
                 elif state in ("asking", "mqtt"):
                     async with self._turn:
                         if state == "asking":
@@ -165,14 +165,6 @@ class Uplink:
                 self._wifi.disconnect()
             self._log.info("state: %s: %s", state, entry(_STATES, state))
         return state
-
-    async def _join(self):
-        try:
-            await self._wifi.connect()
-            await asyncio.sleep_ms(_TICK_MS)
-        except OSError as error:
-            self._log.warning("%s", error)
-            await asyncio.sleep_ms(_JOIN_MS)
 
     def _watch(self, outcome, now: int) -> bool:
         self.alive_ms = now
@@ -212,9 +204,13 @@ class Uplink:
         self.failover.exchanged(self.alive_ms, taken)
 
     async def _read_state(self):
-        self.failover.asked(uptime.ms())
-        await self.api.read_state(self._on_state)
-        self.failover.told()
+        began_ms = uptime.ms()
+        told = False
+        try:
+            await self.api.read_state(self._on_state)
+            told = True
+        finally:
+            self.failover.asked(began_ms, told)
         self._on_recovered()
 
     def _warn(self, way: str, error, next_ms: int):

@@ -15,11 +15,10 @@ import os
 from micropython import const
 
 from firmware.link import LinkError
-from firmware.link.http_head import Head
+from firmware.link.http_head import read_head
 from firmware.link.stream import Stream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
-_END = b"\r\n\r\n"
 _MAX_ANSWER = const(2048)  # bytes; brokers say all in 200, proxies add their own
 _SERVER = "WebSocket server; is mqtt.url right?"
 _ACCEPT = "sec-websocket-accept"
@@ -54,38 +53,35 @@ async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
     )
     await stream.write((request % (path or "/", host, port, key.decode())).encode())
     accept = binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip().decode()
-    _check(await _answer(stream), accept)
+    status, headers = await _answer(stream)
+    _check(status, headers, accept)
     return WebSocket(stream)
 
 
-async def _answer(stream) -> Head:
+async def _answer(stream) -> tuple:
     """The head of the server's answer, and nothing of what follows it: that is a frame."""
-    answer = bytearray()
-    chunk = memoryview(bytearray(len(_END)))
-    missing = len(_END)  # of its end; at least so many bytes are still to come
-    while missing:
-        n = await stream.read_into(chunk[:missing])
-        answer.extend(chunk[:n])
-        if len(answer) > _MAX_ANSWER:
-            raise LinkError("what answers is no " + _SERVER)
-        tail = bytes(answer[-len(_END) :])
-        missing = 0
-        while not tail.endswith(_END[: len(_END) - missing]):
-            missing += 1
-    head = Head(("upgrade", "connection", _ACCEPT, _PROTOCOL, _EXTENSIONS), _SERVER)
-    start = 0
-    while start < len(answer):
-        end = answer.find(b"\r\n", start)
-        head.add(bytes(answer[start:end]))
-        start = end + 2
-    return head
+    byte = bytearray(1)
+    size = 0
+
+    async def next_line():
+        nonlocal size
+        line = bytearray()
+        while not line.endswith(b"\r\n"):
+            await stream.read_into(byte)
+            line.extend(byte)
+            size += 1
+            if size > _MAX_ANSWER:
+                raise LinkError("what answers is no " + _SERVER)
+        return bytes(line[:-2])
+
+    wanted = ("upgrade", "connection", _ACCEPT, _PROTOCOL, _EXTENSIONS)
+    return await read_head(next_line, wanted, _SERVER)
 
 
-def _check(head: Head, accept: str):
+def _check(status: int, headers: dict, accept: str):
     """What section 4.1 asks of the server's answer; LinkError says what is amiss."""
-    if head.status != 101:
-        raise LinkError(_refusal("%03d" % head.status))
-    headers = head.headers
+    if status != 101:
+        raise LinkError(_refusal("%03d" % status))
     options = [option.strip() for option in headers.get("connection", "").lower().split(",")]
     if headers.get("upgrade", "").lower() != "websocket" or "upgrade" not in options:
         raise LinkError("the server did not switch to WebSocket; is mqtt.url right?")

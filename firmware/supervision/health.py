@@ -19,7 +19,7 @@ REPORT = (
     ("lost", "queue"),
     ("undated", "queue"),
     ("rejected", "uplink"),
-    ("transport", lambda app: app.uplink.carrier),
+    ("transport", lambda app: app.uplink.failover.carrier),
     ("reconnections", lambda app: app.uplink.failover.reconnections),
     ("unverified", "uplink"),
     ("rssi", lambda app: app.wifi.rssi()),

@@ -17,7 +17,7 @@ from umqtt.simple import MQTTClient
 
 from firmware.link import mqtt_client
 from firmware.link.dns import Resolver
-from firmware.link.stream import Network, Trust
+from firmware.link.stream import Network
 
 _ROUND = 65535  # packet ids
 
@@ -96,7 +96,7 @@ async def ours(settings, count):
     device = settings["device"]
     url = f"mqtt://localhost:{settings['port']}"
     mqtt = {"url": url, "keepalive_s": 25, "grace_s": 10, "max_packet": 4096}
-    network = Network(Resolver(list), Trust("", False))
+    network = Network(Resolver(list), "", False)
     sessions = []
     error = None
 

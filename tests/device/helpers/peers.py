@@ -14,7 +14,7 @@ import time
 
 from firmware.link import LinkError
 from firmware.link.dns import Resolver
-from firmware.link.stream import Network, Trust
+from firmware.link.stream import Network
 from skip import Skip
 
 HOST = "127.0.0.1"
@@ -35,12 +35,12 @@ _SO_RCVBUF = 8 if _LINUX else 0x1002
 
 
 # Opens connections to addresses and to localhost: there is no name server.
-NETWORK = Network(Resolver(list), Trust("", False))
+NETWORK = Network(Resolver(list), "", False)
 
 
 def trusting(path, verify=True):
     """A Network that believes the certificate authorities of that file."""
-    return Network(NETWORK.names, Trust(path, verify))
+    return Network(NETWORK.names, path, verify)
 
 
 class Conn:

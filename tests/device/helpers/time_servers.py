@@ -1,10 +1,9 @@
-"""Time servers (RFC 4330), and a Timekeeper whose pauses a test ends."""
+"""Time servers (RFC 4330), and a clock that is kept with pauses that a test ends."""
 
 import asyncio
 import struct
 
 from firmware.link import timekeeper
-from firmware.link.timekeeper import Timekeeper
 from peers import (
     HOST,
     NETWORK,
@@ -50,10 +49,11 @@ class Wifi:
 
 
 def keeping(clock, servers, url="http://localhost:1/v3", told=None, wifi=None, alone=at_once):
-    """The task of a Timekeeper; `told` is a list of the times that it tells."""
+    """The task that keeps the clock; `told` is a list of the times that it tells."""
     on_set = (lambda ms: None) if told is None else told.append
-    keeper = Timekeeper(clock, servers, NETWORK, wifi or Wifi(), url, alone, on_set)
-    return asyncio.create_task(keeper.run())
+    return asyncio.create_task(
+        timekeeper.keep(clock, servers, NETWORK, wifi or Wifi(), url, alone, on_set)
+    )
 
 
 def within_growing(pauses, most):

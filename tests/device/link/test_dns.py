@@ -23,7 +23,7 @@ from dns_packets import (
 from firmware.base.log import Log
 from firmware.link import LinkError, sntp
 from firmware.link.dns import Resolver
-from firmware.link.stream import Network, Trust, within
+from firmware.link.stream import Network, within
 from peers import (
     HOST,
     PAUSE_MS,
@@ -218,7 +218,7 @@ async def test_garbage_from_a_server_raises_nothing_but_a_link_error():
 
 
 def network_of(resolver):
-    return Network(resolver, Trust("", False))
+    return Network(resolver, "", False)
 
 
 async def test_connections_are_made_by_name():

@@ -24,9 +24,8 @@ class Link:
     def ask(self, told=True):
         """The state is asked for, and the next state taken."""
         assert self.failover.state == "asking"
-        self.failover.asked(self.now)
+        self.failover.asked(self.now, told)
         if told:
-            self.failover.told()
             self.failover.exchanged(self.now, None)
         else:
             self.failover.failed(LOST, self.now)
@@ -98,7 +97,7 @@ def test_a_state_that_is_not_told_does_not_keep_mqtt_from_being_tried():
 def test_credentials_that_https_refuses_are_not_sent_before_each_try_of_mqtt():
     link = Link()
     link.next()
-    link.failover.asked(link.now)
+    link.failover.asked(link.now, False)
     link.failover.failed(REFUSED, link.now)
     assert link.next() == "mqtt"
     link.end(Outcome())
@@ -261,7 +260,7 @@ def test_commands_are_polled_for_however_the_last_poll_ended():
     link = Link()
     link.over_https()
     asked = link.now
-    link.failover.asked(asked)
+    link.failover.asked(asked, False)
     assert not link.failover.may_poll(asked + POLL_MS - 1)
     assert link.failover.may_poll(asked + POLL_MS)
 

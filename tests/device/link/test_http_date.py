@@ -65,7 +65,7 @@ DATE_MS = 1795363200000
 
 
 async def rounds(clock, servers, url, count, after=None, told=None):
-    """Run a Timekeeper for so many rounds; the pauses between them. `after`: called after each."""
+    """Keep the clock for so many rounds; the pauses between them. `after`: called after each."""
     async with Pauses() as pauses:
         task = keeping(clock, servers, url, told)
         for n in range(1, count + 1):

@@ -2,60 +2,13 @@
 
 import json
 
+from api import Platform, receipt
 from firmware.base import uptime
 from firmware.link import LinkError
-from firmware.link.https_api import Api
-from firmware.link.pacing import Pace
-from model import Time, make_queue
-from peers import HOST, NETWORK, Peer, descriptors, failure
+from peers import descriptors, failure
 
-KEY = ("_key_1", "hunter2")
 AT = "2026-11-22T16:00:00.123Z"
 AT_MS = 1795363200123
-
-
-class Platform:
-    """Answers each request with the next of `answers`: (status, body) or bytes."""
-
-    def __init__(self, *answers, names=("temperature", "humidity"), compact=False):
-        self.answers = list(answers)
-        self.requests = []  # (request line, body)
-        self.heads = []
-        self.peer = Peer(self._script)
-        self.time = Time()
-        self.queue = make_queue(self.time, names, compact=compact)
-        self.pace = Pace(6000, 10)
-        settings = {
-            "device": {"key_id": KEY[0], "key_secret": KEY[1]},
-            "https": {"url": "http://%s:%d/v3/" % (HOST, self.peer.port)},
-        }
-        self.api = Api(settings, NETWORK, self.queue, self.pace)
-
-    async def _script(self, conn):
-        while True:
-            try:
-                head = await conn.read_until(b"\r\n\r\n")
-            except (EOFError, OSError):  # it may leave before it has read all
-                return
-            self.heads.append(head)
-            size = 0
-            if b"Content-Length: " in head:
-                size = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-            line = head.split(b" HTTP/1.1\r\n")[0].decode()
-            self.requests.append((line, await conn.read(size)))
-            answer = self.answers.pop(0) if self.answers else (200, b"{}")
-            if isinstance(answer, tuple):
-                status, body = answer
-                answer = (
-                    b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
-                )
-            await conn.write(answer)
-            if not answer.startswith(b"HTTP") or answer.endswith(b"cut"):
-                return
-
-
-def receipt(accepted, rejected=0):
-    return 200, json.dumps({"accepted": accepted, "rejected": rejected}).encode()
 
 
 def put(queue, *readings):
@@ -176,86 +129,6 @@ async def test_it_has_worked_when_it_took_something_or_knows_this_device():
         assert (platform.api.accepted_ms >= 0) is worked, body
 
 
-# Raw values and methods
-
-
-async def test_raw_values_are_one_object():
-    platform = Platform(receipt(2))
-    await platform.api.write_values({"alarm": "21 °C", "temperature": 21.5})
-    line, body = platform.requests[0]
-    assert line == "POST /v3/data/devices/_this_"
-    assert json.loads(body) == {"alarm": "21 °C", "temperature": 21.5}
-    assert platform.api.rejected == 0
-
-
-async def test_a_raw_value_that_is_rejected_is_counted():
-    platform = Platform(receipt(0, 1))
-    await platform.api.write_values({"alarm": True})
-    assert platform.api.rejected == 1
-
-
-async def test_raw_values_that_did_not_arrive_are_told():
-    for answer, text in (
-        ((500, b"{}"), "the API answered 500"),
-        ((400, b"{}"), "the API answered 400"),
-        ((301, b"{}"), "the API answered 301"),
-        ((200, b"<html>"), "the API's answer is no receipt"),
-        ((200, b"[]"), "the API's answer is no receipt"),
-        ((200, b"[" * 8000), "the API's answer is no receipt"),
-        ((200, b'{"accepted":1,"x":%s}' % (b"[" * 1000)), "the API's answer is no receipt"),
-        ((429, b"{}"), "the API answered 429"),
-        (b"SSH-2.0\r\n\r\n", "what answers is no HTTP server; is https.url right?"),
-    ):
-        platform = Platform(answer)
-        assert str(await failure(platform.api.write_values({"a": 1}))) == text
-        assert platform.api.rejected == 0
-
-
-async def test_too_many_raw_values_slow_everything_down():
-    for call in (
-        lambda api: api.write_values({"a": 1}),
-        lambda api: api.call_method("open", 5),
-    ):
-        platform = Platform((429, b"{}"))
-        await failure(call(platform.api))
-        assert platform.pace._next_ms > 50000
-    # But not that the state cannot be had: nothing of it is known about what is written.
-    platform = Platform((429, b"{}"))
-    assert str(await failure(platform.api.read_state(None))) == "the API answered 429"
-    assert platform.pace._next_ms == 0
-
-
-async def test_a_method_is_called_by_its_name_and_tells_its_result():
-    platform = Platform((200, b'{"result": [1]}'), (200, b'{"result": null}'))
-    assert await platform.api.call_method("open", 5) == [1]
-    assert await platform.api.call_method("a b/c?°", {"x": None}) is None
-    assert platform.requests == [
-        ("POST /v3/data/devices/_this_/methods/open", b'{"value": 5}'),
-        ("POST /v3/data/devices/_this_/methods/a%20b%2Fc%3F%C2%B0", b'{"value": {"x": null}}'),
-    ]
-
-
-async def test_what_has_no_time_of_its_own_is_not_sent_twice_where_a_kept_connection_went_stale():
-    for call in (
-        lambda api: api.call_method("open", 5),
-        lambda api: api.write_values({"a": 2}),
-    ):
-        platform = Platform(receipt(1))
-        await platform.api.write_values({"a": 1})
-        platform.answers = [b"", receipt(1)]
-        await failure(call(platform.api))
-        assert len(platform.requests) == 2
-
-
-async def test_what_is_no_result_of_a_method_is_told():
-    for answer in (b"<html>", b"[]", b"{}", b"7", b""):
-        platform = Platform((200, answer))
-        error = await failure(platform.api.call_method("open", 1))
-        assert str(error) == "the API's answer is no result of a method", answer
-    platform = Platform((404, b"{}"))
-    assert str(await failure(platform.api.call_method("o", 1))) == "the API answered 404"
-
-
 # The state
 
 
@@ -294,6 +167,13 @@ class States:
 
     def __call__(self, *state):
         self.told.append(state)
+
+
+async def test_too_many_questions_for_the_state_slow_nothing_down():
+    """Nothing is known thereby about what is written."""
+    platform = Platform((429, b"{}"))
+    assert str(await failure(platform.api.read_state(None))) == "the API answered 429"
+    assert platform.pace.ready(0)
 
 
 async def test_the_state_brings_limits_and_properties():

@@ -26,7 +26,7 @@ async def test_a_point_leaves_the_queue_when_the_broker_has_acknowledged_it():
         await world.broker.send(broker.puback(pid))
         await world.empty()
         assert len(world.broker.feeds) == 1
-        assert world.link.carrier == "mqtt"
+        assert world.link.failover.carrier == "mqtt"
         assert world.api.feeds == []
 
 
@@ -132,7 +132,7 @@ async def test_an_answer_that_does_not_come_ends_the_session_and_https_takes_ove
         await until(lambda: world.broker.feeds, "a feed")
         world.skip(15000)
         await nothing_more(world)
-        assert world.link.carrier == "mqtt"
+        assert world.link.failover.carrier == "mqtt"
         assert not world.told("did not acknowledge")
         # It has been unanswered for the time of grace: there is no reason for another one, which
         # would be far longer than this waits.
@@ -141,7 +141,7 @@ async def test_an_answer_that_does_not_come_ends_the_session_and_https_takes_ove
         assert world.told("did not acknowledge")
         world.complete()
         assert len(world.api.feeds) == 1
-        assert world.link.carrier == "https"
+        assert world.link.failover.carrier == "https"
 
 
 async def test_a_broker_that_takes_feeds_and_answers_none_is_asked_ever_more_rarely():
@@ -168,7 +168,7 @@ async def test_mqtt_takes_over_again_when_it_has_held():
         world.broker.stop()
         world.put(1)
         await world.empty()
-        assert world.link.carrier == "https"
+        assert world.link.failover.carrier == "https"
         world.broker.start()
         await world.connected()
         world.put(2)
@@ -176,7 +176,7 @@ async def test_mqtt_takes_over_again_when_it_has_held():
         assert world.broker.feeds == []  # on probation
         world.skip(5000)
         await world.empty()
-        assert world.link.carrier == "mqtt"
+        assert world.link.failover.carrier == "mqtt"
         assert [len(world.api.feeds), len(world.broker.feeds)] == [1, 1]
         world.complete()
 
@@ -195,7 +195,7 @@ async def test_both_ways_come_and_go_and_nothing_is_lost():
             await world.empty()
             world.broker.stop()
             await readings(10)
-            await until(lambda: world.link.carrier == "https", "HTTPS")
+            await until(lambda: world.link.failover.carrier == "https", "HTTPS")
             world.api.stop()
             await readings(20)
             world.api.start()
@@ -205,7 +205,7 @@ async def test_both_ways_come_and_go_and_nothing_is_lost():
             await world.connected(2)
             await readings(10)
             world.skip(10000)
-            await until(lambda: world.link.carrier == "mqtt", "MQTT")
+            await until(lambda: world.link.failover.carrier == "mqtt", "MQTT")
             world.broker.conn.reset()
             await readings(10)
             await world.connected(3)
@@ -252,7 +252,7 @@ async def test_a_broker_that_accepts_and_stays_silent_is_left():
             world.put(1)
             await world.empty()
             assert world.told("the broker's answer to CONNECT took longer")
-            assert world.link.carrier == "https"
+            assert world.link.failover.carrier == "https"
             assert world.link.reached() == ["https"]
 
 

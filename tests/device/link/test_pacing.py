@@ -192,17 +192,17 @@ def test_a_feed_that_was_too_large_halves_the_next_and_they_grow_as_far_as_they_
     pace = Pace(60, 100)
     pace.too_large(40)
     assert pace.most_points == 20
-    pace.fitted(7)  # it says nothing about larger ones
+    pace.accepted(7)  # it says nothing about larger ones
     assert pace.most_points == 20
     while pace.most_points < 39:
         before = pace.most_points
-        pace.fitted(before)
+        pace.accepted(before)
         assert pace.most_points == before + 1
-    pace.fitted(39)
+    pace.accepted(39)
     assert pace.most_points == 39, "forty were too many"
     pace.limit(None, 50)
     assert pace.most_points == 50
-    pace.fitted(50)
+    pace.accepted(50)
     assert pace.most_points == 50
 
 

@@ -15,7 +15,7 @@ from firmware.link import stream as stream_module
 from firmware.link.http import Http
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.reasons import words
-from firmware.link.stream import Network, Stream, Trust
+from firmware.link.stream import Network, Stream
 from peers import DATA, HOST, NETWORK, Peer, descriptors, failure, trusting, until
 from world import configured
 
@@ -75,16 +75,15 @@ class Context:
         raise self._error
 
 
-class Believing(Trust):
-    """A Trust with that context."""
+class Prepared(Network):
+    """A Network with that context."""
 
     def __init__(self, context):
-        super().__init__("", False)
-        self._context = context
+        super().__init__(NETWORK.names, "", False)
+        self.context = context
 
-
-def with_context(context):
-    return Network(NETWORK.names, Believing(context))
+    async def load(self):
+        pass
 
 
 def test_a_lack_of_memory_is_put_into_no_words():
@@ -109,7 +108,7 @@ async def test_no_memory_for_tls_is_one_both_ways_and_every_socket_is_closed():
     before = descriptors()
     for error in SHORT:
         for wrapped in (False, True):
-            network = with_context(Context(error, wrapped))
+            network = Prepared(Context(error, wrapped))
             get = Http(network).get("https://localhost:%d/v3" % peer.port)
             assert await lacks_memory(get), (error, wrapped)
             client = MqttClient(settings, network, None, None, None, None)
@@ -146,7 +145,7 @@ async def test_room_is_made_before_tls_takes_its_own():
     free = gc.mem_free()
     for _ in range(20):
         bytearray(4000)  # let go of at once
-    assert await lacks_memory(with_context(Told()).connect(HOST, peer.port, True))
+    assert await lacks_memory(Prepared(Told()).connect(HOST, peer.port, True))
     assert told[0] > free - 20000, (told, free)
     peer.close()
 
@@ -204,11 +203,12 @@ async def test_where_no_socket_is_free_the_clock_is_kept_all_the_same():
         def connected(self):
             return True
 
-    keeper = timekeeper.Timekeeper(Clock(), [HOST], NETWORK, Wifi(), "", None, None)
     timekeeper.asyncio = Hasty()
     try:
         with NoSocket(24):
-            task = asyncio.create_task(keeper.run())
+            task = asyncio.create_task(
+                timekeeper.keep(Clock(), [HOST], NETWORK, Wifi(), "", None, None)
+            )
             await until(lambda: len(rounds) >= 3 or task.done(), "three rounds")
         assert not task.done()
         task.cancel()

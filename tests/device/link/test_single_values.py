@@ -16,7 +16,7 @@ HEAP = "2M"
 
 async def over_mqtt(world):
     await world.connected()
-    await until(lambda: world.link.carrier == "mqtt", "MQTT")
+    await until(lambda: world.link.failover.carrier == "mqtt", "MQTT")
 
 
 async def over_https(world):

@@ -296,7 +296,7 @@ async def test_a_name_that_is_looked_up_for_too_long_is_named_as_such():
             await asyncio.sleep(60)
 
     with Shorter("DNS_MS", 50):
-        error = await failure(Network(Slow(), None).connect("mqtt.csip.io", 8883))
+        error = await failure(Network(Slow(), "", False).connect("mqtt.csip.io", 8883))
     assert str(error) == "looking up mqtt.csip.io took longer than 0 s"
 
 

@@ -6,11 +6,9 @@ import ssl
 import time
 
 from firmware.link import stream as stream_module
-from firmware.link.stream import Network, Trust
 from peers import (
     DATA,
     HOST,
-    NETWORK,
     Peer,
     descriptors,
     failure,
@@ -173,16 +171,15 @@ def copy(name, path):
 
 
 async def test_a_ca_file_that_was_exchanged_is_read_again():
-    trust = Trust("ca.der", True)
-    network = Network(NETWORK.names, trust)
+    network = trusting("ca.der")
     copy("stranger-ca.der", "ca.der")
     peer = Peer(tls_server("good"))
     assert "not signed by ca.der" in str(await failure(echoed(peer, network)))
     copy("ca.der", "ca.der")
     assert await echoed(peer, network) == b"hello"
-    context = trust._context
+    context = network.context
     assert await echoed(peer, network) == b"hello"
-    assert trust._context is context, "it was read again without a reason"
+    assert network.context is context, "it was read again without a reason"
     write("ca.der", b"torn")
     assert "ca.der is no certificate" in str(await failure(echoed(peer, network)))
     os.remove("ca.der")

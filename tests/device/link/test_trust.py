@@ -5,17 +5,21 @@ import os
 import sys
 
 from firmware.link import stream as stream_module
-from firmware.link.stream import Trust
 from peers import (
     DATA,
+    Peer,
     failure,
+    trusting,
 )
 
 
 class FakeContext:
-    """Collects what an SSLContext would be given."""
+    """Collects what an SSLContext would be given; `made` is the last one."""
+
+    made = None
 
     def __init__(self, protocol):
+        FakeContext.made = self
         self.protocol = protocol
         self.verify_mode = None
         self.loaded = []
@@ -29,8 +33,12 @@ class FakeContext:
         return sock
 
 
+async def gone(conn):
+    await conn.gone()
+
+
 async def context_of(path, verify=True):
-    """What Trust does with a context, for a file whose certificates nobody parses."""
+    """What a Network does with a context, for a file whose certificates nobody parses."""
     real = sys.modules["ssl"]
 
     class Ssl:
@@ -41,10 +49,10 @@ async def context_of(path, verify=True):
 
     stream_module.ssl = Ssl
     try:
-        trust = Trust(path, verify)
-        await trust.load()
-        trust.wrap(None, "host.example")
-        return trust._context
+        peer = Peer(gone)
+        (await trusting(path, verify).connect("localhost", peer.port, True)).close()
+        peer.close()
+        return FakeContext.made
     finally:
         stream_module.ssl = real
 
@@ -55,7 +63,7 @@ def write(path, data):
 
 
 async def refusal(path):
-    return str(await failure(Trust(path, True).load()))
+    return str(await failure(trusting(path).load()))
 
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMAMC\nAQE=\n-----END CERTIFICATE-----\n"
@@ -69,7 +77,7 @@ async def test_verification_is_required_and_for_the_host():
     context = await context_of("ca.pem")
     assert context.protocol == (await context_of("ca.pem")).protocol
     assert context.verify_mode == sys.modules["ssl"].CERT_REQUIRED
-    assert context.wrapped["server_hostname"] == "host.example"
+    assert context.wrapped["server_hostname"] == "localhost"
     assert context.wrapped["do_handshake_on_connect"] is False
 
 
@@ -112,7 +120,7 @@ async def test_a_der_file_is_loaded_as_it_is():
 
 async def test_real_certificates_are_accepted():
     for path in ("ca.pem", "bundle.pem", "ca.der"):
-        await Trust(DATA + path, True).load()
+        await trusting(DATA + path).load()
 
 
 async def test_what_is_no_certificate_is_refused_with_its_path():
@@ -141,10 +149,10 @@ async def test_what_is_no_certificate_is_refused_with_its_path():
 
 
 async def test_a_file_that_is_not_there_is_named_and_looked_for_again():
-    trust = Trust("missing.pem", True)
+    network = trusting("missing.pem")
     for _ in range(2):
-        error = await failure(trust.load())
+        error = await failure(network.load())
         assert str(error).startswith("tls.ca: missing.pem cannot be read")
     with open(DATA + "ca.pem", "rb") as file:
         write("missing.pem", file.read())
-    await trust.load()
+    await network.load()

@@ -250,7 +250,7 @@ async def test_one_connection_is_open_at_a_time():
         world.broker.stop()
         world.put(1)
         await world.empty()
-        assert link.carrier == "https" and len(network.open) == 1
+        assert link.failover.carrier == "https" and len(network.open) == 1
         link.failover.https.failed(uptime.ms(), MINUTE)  # so that the API is not asked before
         world.broker.start()
         await world.connected(2)
@@ -322,7 +322,7 @@ async def test_a_lack_of_memory_ends_it_with_nothing_left_open():
                 if peer:
                     await peer.finished(len(peer.conns))
             assert descriptors() == before
-            assert world.link.failover.state == "" and world.link.carrier == "none"
+            assert world.link.failover.state == "" and world.link.failover.carrier == "none"
             world.queue.take = take
             world.task = asyncio.create_task(world.link.run())
             await world.empty_soon()
@@ -335,7 +335,7 @@ async def test_an_end_leaves_no_socket():
         before = descriptors()
         await world.connected()
         await world.end()
-        assert world.link.carrier == "none"
+        assert world.link.failover.carrier == "none"
         for peer in (world.broker._peer, world.api._peer):
             await peer.finished(len(peer.conns))
         assert descriptors() == before

@@ -16,10 +16,10 @@ async def test_https_waits_for_the_time_of_grace():
         world.skip(5000)
         await nothing_more(world)
         assert world.api.feeds == []
-        assert world.link.carrier == "none"
+        assert world.link.failover.carrier == "none"
         world.skip(20000)
         await world.empty()
-        assert world.link.carrier == "https"
+        assert world.link.failover.carrier == "https"
 
 
 async def test_a_feed_over_https_to_the_byte():
