@@ -135,7 +135,7 @@ def test_a_device_that_dies_is_told_of(started):
     run.columns(transport="mqtt")
     assert run.end(lambda: run.children()[0].kill()) == 1
     assert "The device has ended by itself (-9). The end of its log:" in run.seen
-    assert "mqtt: connected to localhost" in run.seen.split("by itself")[1]
+    assert "mqtt_client: connected to localhost" in run.seen.split("by itself")[1]
 
 
 def test_a_pipe_that_is_closed_ends_it(tmp_path):
