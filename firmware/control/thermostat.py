@@ -74,18 +74,6 @@ class Thermostat:
         """The modes that this hardware can do."""
         return self.modes
 
-    def get(self, name: str) -> str:
-        """What is in force of what commands set of it, which is its mode."""
-        return self.mode
-
-    def put(self, name: str, value: str, utc_s: "int | None" = None) -> None:
-        """Put a mode in force, one of `limits`."""
-        self.mode = value
-
-    def limits(self, name: str) -> tuple:
-        """The modes that this hardware can do."""
-        return self.modes
-
     def reading(self, temp_c: "int | float", now_ms: int) -> None:
         """A reading was taken; the next decision is about it, if it can be believed."""
         self._plausible.reading(temp_c, now_ms)
