@@ -122,7 +122,7 @@ class _Joined:
                 yield from module.replaced(node, new)
             else:
                 yield module.in_line(node, symbol[1], new)
-        yield from names.short_attributes(module)
+        yield from names.short_attributes(module, self._names.public)
         yield from names.short_arguments(module, self._names.keywords)
         for meaning in texts.meanings(module):
             yield from module.replaced(meaning, '""')

@@ -57,6 +57,7 @@ class Module:
         self.defined = bound(self.tree.body)  # names of its own
         self.constants: set[str] = set()  # of those, what the compiler writes into the code
         self.values: set[str] = set()  # of those, what is neither a function nor a class
+        self.classes: set[str] = set()  # of those, classes that are no exceptions
         self.fixed: set[str] = set()  # of those, what an import binds that may not happen
         self.modules: dict[str, str] = {}  # name here: the module that it stands for
         self.imported: dict[str, Symbol] = {}  # name here: what it is of another module
@@ -82,6 +83,12 @@ class Module:
                 self.fixed |= bound(inner)
         definitions = [n.name for n in self.tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef))]
         self.values = self.defined - set(definitions)
+        self.classes = {
+            node.name
+            for node in self.tree.body
+            if isinstance(node, ast.ClassDef)
+            and not any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
+        }
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import) and any(is_ours(a.name) for a in node.names):
                 raise self.fail(node, "write `from firmware… import …`")

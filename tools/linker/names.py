@@ -4,12 +4,13 @@ MicroPython keeps every name of a program in RAM, once, unless its own ROM has t
 
 - the private functions of a unit are `_a`, `_b` and so on, and so are the private methods of each
   module, which are found on its own objects only;
-- private variables and attributes, and the arguments of functions, are words that every
-  MicroPython has in its ROM. Nobody sees those: a traceback names functions alone;
+- variables, classes, private attributes and the arguments of functions are words that every
+  MicroPython has in its ROM. Nobody sees those: a traceback names functions and exceptions alone;
 - a constant that no other unit uses begins with an underscore: then the compiler, which writes its
   value into the code, keeps no variable for it.
 
-Whatever another unit uses, and the public names of a unit's root, stay as they are.
+What another unit uses of a unit, and the public names of a unit's root, stay as they are; and so do
+all public attributes, which may be those of MicroPython's own objects.
 """
 
 import ast
@@ -39,9 +40,12 @@ ATTRIBUTES = _words("attributes")
 
 @dataclass
 class Names:
-    """of: {unit: {symbol: its name there}}. keywords: the names that calls give to arguments."""
+    """of: {unit: {symbol: its name there}}. public: the names of attributes and methods that are
+    not private, of all modules. keywords: the names that calls give to arguments.
+    """
 
     of: dict[str, dict[Symbol, str]]
+    public: set[str]
     keywords: set[str]
 
 
@@ -58,8 +62,10 @@ def choose(modules: dict[str, Module], cut, home) -> Names:
         for node in module.inner
         for target, alias in module.targets(node, modules)
     }
+    public = set[str]().union(*(_attributes(module)[2] for module in modules.values()))
     return Names(
         {unit: _of_unit(modules, unit, members, exports) for unit, members in cut.items()},
+        public,
         {
             node.arg
             for module in modules.values()
@@ -91,7 +97,7 @@ def _of_unit(modules, unit, members, exports) -> dict[Symbol, str]:
                 supply = _variants(own, name)
             elif own in module.constants or (is_private(own) and own not in module.values):
                 supply = letters
-            elif own in module.values:
+            elif own in module.values | module.classes:
                 supply = itertools.chain(words, letters)
             else:
                 supply = _variants(own, name)
@@ -112,15 +118,18 @@ def _variants(own: str, module: str) -> Iterator[str]:
         yield f"{own}_{module.rpartition('.')[2]}{n if n > 1 else ''}"
 
 
-def short_attributes(module: Module) -> Iterator[Edit]:
-    """Private attributes and methods, which no other module may use. Raises LinkError."""
-    methods, attributes, public = _attributes(module)
+def short_attributes(module: Module, public: set[str]) -> Iterator[Edit]:
+    """Private attributes and methods, which no other module may use. Raises LinkError.
+
+    public: the names that objects may have beside them.
+    """
+    methods, attributes, _ = _attributes(module)
     letters = _letters(string.ascii_lowercase)
     words = iter(ATTRIBUTES)
     if _inherits(module):
         # An object has the private names of both modules: they must not be the same.
         letters = _letters(string.ascii_uppercase)
-        words = reversed(ATTRIBUTES)
+        words = iter(())
     short = {name: next(letters) for name in sorted(methods)}
     for name in sorted(attributes - methods):
         short[name] = next((word for word in words if word not in public), "") or next(letters)
@@ -164,11 +173,11 @@ def _attributes(module) -> tuple[set[str], set[str], set[str]]:
 
 
 def _inherits(module: Module) -> bool:
-    """Whether a class of the module has a base from another module of the firmware."""
+    """Whether a class of the module has a base from another module, which has names of its own."""
     return any(
         isinstance(node, ast.ClassDef)
         and any(
-            (isinstance(base, ast.Name) and base.id in module.imported)
+            (isinstance(base, ast.Name) and base.id in module.imported | module.foreign)
             or (isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name))
             for base in node.bases
         )

@@ -7,6 +7,7 @@ from tools.linker.module import FUNCTIONS, Edit, LinkError, Module
 
 _MESSAGES = "_0"  # the variable
 _INTERNED = 10  # characters: shorter strings are kept as names are
+_FORMAT = 4  # characters of a text with places for values, which is made when it is used
 _COLUMNS = 7  # of a row in a table of tuples
 _CELLS = 4  # of a row in a table that is a text, before its meaning
 
@@ -15,8 +16,8 @@ class Messages:
     """The messages of a unit as one text, of which functions take what they need.
 
     MicroPython makes an object of each string when a module is loaded, wherever its characters
-    lie. A message is a string of more than one word, in ASCII: of that a slice is what was cut
-    out.
+    lie. A message is a string of more than one word, or with places for values, in ASCII: of that
+    a slice is what was cut out.
     """
 
     def __init__(self):
@@ -52,7 +53,8 @@ class Messages:
 
 
 def _is_message(text: str) -> bool:
-    return len(text) > _INTERNED and text.isascii() and " " in text.strip()
+    words = len(text) > _INTERNED and " " in text.strip()
+    return text.isascii() and (words or ("%" in text and len(text) >= _FORMAT))
 
 
 def meanings(module: Module) -> list[ast.Constant]:
