@@ -1,4 +1,4 @@
-"""Builds every part from the configuration, hands each what it needs, and runs their tasks.
+"""Builds every part from the configuration, and runs the tasks under their supervisor.
 
 The regulation needs nothing from the network: it shares the event loop with the link, no step of
 which blocks, and nothing else.
@@ -26,9 +26,7 @@ from firmware.link import timekeeper
 from firmware.link.dns import Resolver
 from firmware.link.stream import Network
 from firmware.link.uplink import Uplink
-from firmware.points.feed import Property
-from firmware.points.intake import Intake
-from firmware.points.queue import Queue
+from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import Sampler
 from firmware.supervision.health import Health
 from firmware.supervision.loop_meter import LoopMeter
@@ -51,7 +49,6 @@ def run():
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
         app = App(load.wait_for_good(trial), trial)
-        gc.collect()
         why = asyncio.run(app.main())
         app.stop()
         _log.info("restarting: %s", why)
@@ -78,92 +75,87 @@ class App:
     """One thermostat: its parts, none of which keeps the settings, and their tasks."""
 
     def __init__(self, settings: dict, trial: Trial):
+        self._trial = trial
+        specs = settings["sensors"]
         # First of all, so that the relays' pins have a defined level.
         regulated = settings["thermostat"]
         self._regulation = thermostat = program = None
         if regulated:
-            range_c = _range_of(settings["sensors"], regulated["sensor"])
+            (spec,) = [spec for spec in specs if spec["prop"] == regulated["sensor"]]
+            range_c = sensors.driver(spec["driver"]).RANGE
             self._regulation = Regulation(regulated, board.Output, range_c, uptime.ms())
             thermostat = self._regulation.thermostat
         # Then the radio, which needs large blocks of memory.
         wifi = board.Wifi(settings["wifi"])
-        owners: dict = {}  # of commands
         if regulated:
             from firmware.control.program import Program
 
             program = Program(regulated, settings["time"]["zone"], thermostat)
-            owners["thermostat"] = thermostat
-            owners["program"] = program
-        self._program = program
-        self._trial = trial
 
-        clock = Clock(counter_ms=board.counter_ms)
-        columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
+        columns = [(spec["prop"], spec["decimals"]) for spec in specs]
         if regulated:
-            columns.extend([(name, 0) for name, _ in self._regulation.state()])
-        columns.extend(door.properties(list(owners) + ["device"]))
+            columns += [(name, 0) for name, _ in self._regulation.state()]
+        settable = ("device", "thermostat", "program") if regulated else ("device",)
+        columns += door.properties(settable)
         health_s = settings["health"]["every_s"]
         if health_s:
-            columns.extend([(name, 0) for name in settings["health"]["properties"]])
-        self._queue = queue = _queue(columns, clock, settings["feed"], settings["buffer"])
+            columns += [(name, 0) for name in settings["health"]["properties"]]
         names = [column[0] for column in columns]
-        self._intake = intake = Intake(
-            queue, names, board.Retained(), lambda: self._uplink.in_flight
-        )
-        self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
+        clock = Clock(counter_ms=board.counter_ms)
+        survived = board.reset_cause() in board.COUNTER_SURVIVES
+        queue = make_queue(columns, clock, settings["feed"], settings["buffer"], survived)
+        self._queue = queue
+        self._intake = intake = Intake(queue, names, board.Retained(), self._in_flight)
 
-        led = settings["device"]["led"]
-        led = None if led is None else board.Output(led, "high")
-        device = Device(queue, led, lambda: supervisor.restart("command"), self._propose)
-        owners["device"] = device
+        self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         self._store = Store()
-        self._commands = commands = door.Commands(owners, intake.tell, self._store, clock)
+        led = settings["device"]["led"]
+        light = None if led is None else board.Output(led, "high")
+        device = Device(queue, light, supervisor.restart, self._propose)
+        owners = {"device": device}
+        if regulated:
+            owners.update({"thermostat": thermostat, "program": program})
+        commands = door.Commands(owners, intake.tell, self._store, clock)
         tls = settings["tls"]
         network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
         calls = commands.handle, commands.recover, commands.recovered
-        self._uplink: Uplink = Uplink(settings, network, queue, clock, wifi, *calls)
+        self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())
 
-        add = supervisor.add
-        self._meter = LoopMeter()
+        self._meter = meter = LoopMeter()
+        also = (device.blink, commands.tick)
         loop = Loop(
-            self._regulation,
-            program,
-            clock,
-            tell=intake.tell,
-            changed=commands.changed,
-            also=(device.blink, commands.tick),
-            late=self._meter.late,
+            self._regulation, program, clock, intake.tell, commands.changed, also, meter.late
         )
-        add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
-        for index, spec in enumerate(settings["sensors"]):
+        supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
+        for index, spec in enumerate(specs):
             regulates = regulated and spec["prop"] == regulated["sensor"]
             listeners = (thermostat.reading,) if regulates else ()
-            offer = None if spec["send"] == "feed" else self._uplink.offer
+            offer = None if spec["send"] == "feed" else uplink.offer
             sampler = Sampler(spec, index, listeners, intake, supervisor.failed, offer)
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
-            add(spec["prop"], sampler.run, silence_ms, sampler)
-        add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        asked = settings["time"]["ntp"], network, wifi, settings["https"]["url"]
-        alone = self._uplink.alone
-        add("time", lambda: timekeeper.keep(clock, *asked, alone, self._set_time))
-        add("link", self._uplink.run, _LINK_SILENCE_MS, self._uplink)
+            supervisor.add(spec["prop"], sampler.run, silence_ms, sampler)
+        supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
+        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
+        asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time
+        supervisor.add("time", lambda: timekeeper.keep(*asked))
+        supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
         parts = {
             "queue": queue,
-            "uplink": self._uplink,
+            "uplink": uplink,
             "wifi": wifi,
             "supervisor": supervisor,
-            "loop_meter": self._meter,
+            "loop_meter": meter,
             "heater": self._regulation and self._regulation.heater,
             "board": board,
         }
         health = Health(parts, intake.has, intake.tell, health_s)
         if health_s:
-            add("health", health.run)
+            supervisor.add("health", health.run)
         if trial.pending():
-            until_ms = 1000 * settings["config"]["confirm_s"]
-            ends = self._kept, lambda: supervisor.restart("config")
-            add("trial", lambda: trial.run(self._uplink.reached, until_ms, *ends))
+            confirm_ms = 1000 * settings["config"]["confirm_s"]
+            kept, failed = commands.configured, lambda: supervisor.restart("config")
+            supervisor.add("trial", lambda: trial.run(uplink.reached, confirm_ms, kept, failed))
         schemes = [settings[way]["url"].split(":")[0] for way in ("mqtt", "https")]
         health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
 
@@ -189,6 +181,9 @@ class App:
         self._store.flush()
         self._intake.retain()
 
+    def _in_flight(self) -> int:
+        return self._uplink.in_flight
+
     def _propose(self, part: dict) -> tuple:
         return change.propose(self._trial, part, self._uplink.reached())
 
@@ -196,33 +191,3 @@ class App:
         # What is on flash is dated before the board's counter may jump.
         self._queue.tick()
         board.set_time(utc_ms)
-
-    def _kept(self):
-        program = self._program
-        if program and program.preset != "manual":
-            # What the configuration says of the preset's set points.
-            program.put("preset", program.preset, program.decided_s)
-        self._commands.configured()
-
-
-def _queue(columns, clock, feed, buffer) -> Queue:
-    return Queue(
-        [Property(*column) for column in columns],
-        clock,
-        buffer["ram_points"],
-        feed["format"] == "compact",
-        feed["max_points"],
-        round(1000 * feed["max_age_s"]),
-        buffer["when_full"],
-        buffer["flash_kib"],
-        round(1000 * buffer["spill_after_s"]),
-        board.reset_cause() in board.COUNTER_SURVIVES,
-    )
-
-
-def _range_of(specs: list, prop: str):
-    """What the sensor of that property can measure, (lowest, highest)."""
-    for spec in specs:
-        if spec["prop"] == prop:
-            return sensors.driver(spec["driver"]).RANGE
-    return None

@@ -10,8 +10,26 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.points.feed import Property
+from firmware.points.queue import Queue
 
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
+
+
+def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool) -> Queue:
+    """The queue of these properties, [(name, decimals)], as those sections of the settings say."""
+    return Queue(
+        [Property(*column) for column in columns],
+        clock,
+        buffer["ram_points"],
+        feed["format"] == "compact",
+        feed["max_points"],
+        round(1000 * feed["max_age_s"]),
+        buffer["when_full"],
+        buffer["flash_kib"],
+        round(1000 * buffer["spill_after_s"]),
+        survived,
+    )
 
 
 class Intake:
