@@ -48,7 +48,7 @@ MqttClient.serve = serve
 def test_a_start_that_fails_is_tried_again(device, platform):
     device.start_broken("""
 import firmware.app
-def fail(self, settings):
+def fail(self, *arguments):
     raise ValueError("invalid pin")
 firmware.app.App.__init__ = fail
 """)

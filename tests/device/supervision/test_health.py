@@ -23,7 +23,7 @@ class Part:
 
 
 def owners(**changes):
-    parts = {name: Part() for name in ("queue", "uplink", "supervisor", "heater")}
+    parts = {name: Part() for name in ("queue", "uplink", "failover", "supervisor", "heater")}
     parts["wifi"] = Part("rssi")
     parts["loop_meter"] = Part("take")
     parts["board"] = board
