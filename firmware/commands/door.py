@@ -107,6 +107,10 @@ class Commands:
     def configured(self) -> None:
         """The configuration on trial is kept, and with it what it says of what commands set."""
         self._log.info("the configuration is kept")
+        program = self._program
+        if program and program.preset != "manual":
+            # What the configuration says of the preset's set points.
+            program.put("preset", program.preset, program.decided_s)
         since = self._since()
         for name in self._tried:
             if self._settable.row(name) and name not in since:
