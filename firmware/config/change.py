@@ -123,7 +123,9 @@ def _redacted(value, secrets, deepest):
 
 
 def _size(tree):
-    """The bytes of a tree as JSON, without a text of all of it."""
+    """The bytes of a tree as JSON, or a few more, without a text of all of it."""
+    if type(tree) is str and len(tree) > _LONGEST:
+        return len(tree)
     if type(tree) not in (dict, list):
         return len(json.dumps(tree).encode())
     size = 2

@@ -15,6 +15,8 @@ from micropython import const
 from firmware import sensors
 from firmware.base import kinds
 from firmware.config import schema
+from firmware.control import schedule
+from firmware.times import zone_rule
 
 _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
@@ -92,19 +94,12 @@ def _value(problems, table, depth, name, kind, limits, value):
 
 
 def _check_by_use(problems, name, kind, value):
-    """A zone and a schedule have grammars of their own: their readers say what is wrong where.
-
-    They are loaded only for a configuration that has them.
-    """
+    """A zone and a schedule have grammars of their own: their readers say what is wrong where."""
     try:
         if kind == "zone":
-            from firmware.times.zone_rule import read
-
-            read(value)
+            zone_rule.read(value)
         else:
-            from firmware.control.schedule import compiled
-
-            compiled(value)
+            schedule.compiled(value)
     except ValueError as error:
         where, text = error.args
         _add(problems, name + where, text)

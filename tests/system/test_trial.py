@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -144,18 +143,3 @@ def test_the_preset_in_force_is_what_the_configuration_says_of_it(device, platfo
     assert by_device(platform, "setpoint")[-1] == 26
     write(platform, {"setpoint": 25})
     wait(lambda: by_device(platform, "preset")[-1] == "manual", "a set point by hand")
-
-
-def test_a_client_that_sends_nonsense_does_not_keep_the_device_restarting(device, platform):
-    """Where memory is short, a configuration is checked by the next start."""
-    if not device.start_short_of_memory():
-        pytest.skip("where a word has 32 bits, it is checked at once after a restart")
-    device.wait_log("listening for commands")
-    write(platform, {"config": {"mqtt": {"ulr": "x"}}})
-    assert "unknown key" in heard(platform, "config", ok=False)["reason"]
-    again(device, "listening for commands")
-    write(platform, {"config": {"mqtt": {"url": "x"}}})
-    again(device, "checked by a restart, for want of memory")
-    time.sleep(5)
-    assert sum("restarting" in line for line in device.log) == 1, "not before a minute is over"
-    assert [verdict["ok"] for verdict in verdicts(platform)] == [False]

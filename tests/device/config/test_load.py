@@ -5,6 +5,7 @@ import os
 import random
 
 from example import EXAMPLE, load_text
+from firmware.base.log import Log
 from firmware.config import load
 from firmware.config.trial import Trial
 
@@ -18,6 +19,7 @@ def test_broken_json_is_told_with_its_line():
         ("{}\n}", 2),
         ("hello", 1),
         ('{"a": 1}\n\n\nx', 4),
+        ('{"a": 1}' + "\n" * 3000 + "x", 3001),
     ):
         assert load_text(text) == (
             None,
@@ -155,3 +157,28 @@ def test_settings_are_not_written_again_when_they_are_the_same():
     load.load_good(Trial())
     os.mkdir("config.good.json.new")  # a second write would fail at this
     assert load.load_good(Trial())[1] == []
+
+
+def test_without_good_settings_it_waits_for_them_and_tells_the_problems_once():
+    class Time:
+        """Time passes until somebody mends the file."""
+
+        looks = 0
+
+        def sleep_ms(self, ms):
+            self.looks += 1
+            if self.looks == 3:
+                load_text("{]")
+            if self.looks == 5:
+                load_text(EXAMPLE)
+
+    errors = Log.errors
+    before = load.time
+    load.time = passing = Time()
+    try:
+        settings = load.wait_for_good(Trial())
+    finally:
+        load.time = before
+    assert settings["mqtt"]["grace_s"] == 10
+    assert passing.looks == 5
+    assert Log.errors - errors == 2, "one for each file, however often it was looked at"
