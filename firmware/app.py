@@ -112,7 +112,7 @@ class App:
         led = settings["device"]["led"]
         light = None if led is None else board.Output(led, "high")
         device = Device(queue, light, supervisor.restart, self._propose)
-        owners = {"device": device}
+        owners: dict = {"device": device}
         if regulated:
             owners.update({"thermostat": thermostat, "program": program})
         commands = door.Commands(owners, intake.tell, self._store, clock)
