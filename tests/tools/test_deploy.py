@@ -1,6 +1,7 @@
 """Deployment with the real mpremote to the unix port on a pseudo-terminal."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -27,7 +28,7 @@ CONFIG = {
     "tls": {"ca": "certs/ca.pem"},
 }
 
-# A board's own file system, of 64 KiB, in the unix port's memory.
+# A board's own file system, of 160 KiB, in the unix port's memory.
 SMALL_DISK = """
 import os, vfs
 
@@ -50,7 +51,7 @@ class Blocks:
             return 4096
         return 0
 
-blocks = Blocks(16)
+blocks = Blocks(40)
 vfs.VfsLfs2.mkfs(blocks)
 vfs.mount(vfs.VfsLfs2(blocks), "/disk")
 os.chdir("/disk")
@@ -132,7 +133,7 @@ def test_the_firmware_arrives_and_starts_from_there(unix_port, root, disk):
     assert there.pop("boot.py") == (root / "boot.py").read_bytes()
     assert there.pop("main.py") == (root / "main.py").read_bytes()
     assert there == {path: data for path, data in built.items() if "/" in path}
-    assert "firmware/config.mpy" in there and "lib/umqtt/simple.mpy" in there
+    assert "firmware/config/load.mpy" in there and "lib/umqtt/simple.mpy" in there
     started = subprocess.run(
         micropython.command("-c", "import boot, main; import umqtt.simple"),
         env=micropython.environment([disk, disk / "lib"]),
@@ -231,7 +232,7 @@ def test_a_full_disk_leaves_the_old_firmware_whole(root, tmp_path):
     with port(micropython.command("-i", "-c", SMALL_DISK), tmp_path) as name:
         deploy(name, source="py", root=root)
         (root / "firmware" / "a.py").write_text("a = 2\n")
-        (root / "firmware" / "b.py").write_text("# far too large\n" * 4000)
+        (root / "firmware" / "b.py").write_text("# far too large\n" * 10000)
         with pytest.raises(BoardError, match="the board's file system is full"):
             deploy(name, source="py", root=root)
         (root / "firmware" / "a.py").write_text("a = 1\n")
@@ -254,30 +255,44 @@ def test_what_was_damaged_on_the_way_is_not_put_in_place(unix_port, root, disk, 
     assert files(disk) == before
 
 
-def test_a_deployment_that_was_cut_off_is_mended_by_the_next(unix_port, root, disk, monkeypatch):
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_a_deployment_that_was_cut_off_is_mended_by_the_next(
+    unix_port, root, disk, monkeypatch, steps
+):
     deploy(unix_port, root=root)
-    for name in ("config", "log"):
+    before = files(disk)
+    for name in ("base/log", "config/load"):
         with open(root / "firmware" / f"{name}.py", "a") as source:
             source.write("changed = True\n")
-    move, moved = Board.move, []
+    step, done = Board.step, []
 
     def cut_off(self, source, target):
-        if moved:
+        if len(done) == steps:
             raise BoardError("the cable was pulled")
-        moved.append(target)
-        move(self, source, target)
+        done.append(target)
+        step(self, source, target)
 
-    monkeypatch.setattr(Board, "move", cut_off)
+    monkeypatch.setattr(Board, "step", cut_off)
     with pytest.raises(BoardError, match="pulled"):
         deploy(unix_port, root=root)
     monkeypatch.undo()
-    assert len(deploy(unix_port, root=root).send) == 1
+    if steps == 0:
+        assert {path: data for path, data in files(disk).items() if "deploy" not in path} == before
+    # From the first step on the new firmware counts, and nothing is sent again.
+    assert len(deploy(unix_port, root=root).send) == (2 if steps == 0 else 0)
+    built = files(root / "build" / "device")
+    assert files(disk)["firmware/base/log.mpy"] == built["firmware/base/log.mpy"]
     assert deploy(unix_port, root=root).send == {}
-    assert not (disk / "deploy.tmp").exists()
+    assert not (disk / "deploy.tmp").exists() and not (disk / "deploy.old").exists()
+
+
+def old_bytecode(monkeypatch):
+    facts = Board.facts
+    monkeypatch.setattr(Board, "facts", lambda self: dataclasses.replace(facts(self), bytecode=5))
 
 
 def test_bytecode_that_the_board_does_not_load_is_refused(unix_port, root, disk, monkeypatch):
-    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    old_bytecode(monkeypatch)
     with pytest.raises(DeployError, match=r"loads bytecode of version 5, not 6: .* --source py"):
         deploy(unix_port, root=root)
     assert files(disk) == {}
@@ -352,7 +367,7 @@ def test_the_watchdog_is_held_off_and_the_board_restarted(unix_port, root, like_
 
 
 def test_the_board_is_restarted_after_a_failure_too(unix_port, root, like_esp32, monkeypatch):
-    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    old_bytecode(monkeypatch)
     with pytest.raises(DeployError):
         deploy(unix_port, root=root)
     wait_for(lambda: like_esp32.read_text() == "watchdog 600000\nreset\n")
