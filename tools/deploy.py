@@ -85,8 +85,8 @@ class Plan:
     def staging(self) -> dict[str, str]:
         """Where each staged file lies meanwhile.
 
-        A file that is not moved with firmware/ gets a folder of its own: littlefs reads through
-        all changes of a folder for each file that is moved out of it.
+        A file that is not moved with firmware/ gets a folder of its own: to move a file, littlefs
+        reads through all that ever happened in the folder that it is moved out of.
         """
         return {
             path: f"{_STAGING}/{path}"
@@ -104,9 +104,10 @@ class Plan:
                 steps.append((f"{_STAGING}/firmware", "firmware"))
         staging = self.staging()
         rest = [path for path in self.staged if not path.startswith("firmware/")]
-        rest.sort(key=lambda path: _LAST.index(path) if path in _LAST else -1)
+        steps += [(staging[path], path) for path in rest if path not in _LAST]
+        # After what takes its place: littlefs looks through all folders when one becomes empty.
         steps += [(path, None) for path in self.remove if not path.startswith("firmware/")]
-        return steps + [(staging[path], path) for path in rest]
+        return steps + [(staging[path], path) for path in _LAST if path in rest]
 
 
 def deploy(
@@ -232,9 +233,10 @@ def plan(
     if way != "frozen":
         _check_bytecode(board, facts, firmware)
     there = board.hashes({path.split("/")[0] for path in files} | {"firmware"})
+    # The largest folder is staged first: littlefs then has less to read for the others.
     send = {
         path: data
-        for path, data in files.items()
+        for path, data in sorted(files.items(), key=lambda file: "firmware/" not in file[0])
         if there.get(path) != hashlib.sha256(data).hexdigest()
     }
     # MicroPython prefers x.py to x.mpy: the one that is not sent must go.

@@ -1,19 +1,17 @@
 """Deployment with the real mpremote to the unix port on a pseudo-terminal."""
 
-import contextlib
 import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-import tty
 
 import pytest
 import serial
 
-from tools import ROOT, board, cli, micropython
+from tests.tools.terminal import files, port
+from tools import board, cli, micropython
 from tools.board import Board, BoardError
 from tools.deploy import DeployError, deploy
 
@@ -59,39 +57,6 @@ os.chdir("/disk")
 
 
 @pytest.fixture
-def root(tmp_path):
-    """A source tree with the real firmware and a main.py that only starts."""
-    root = tmp_path / "source"
-    for folder in ("firmware", "lib"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "boot.py").write_text("print('boot')\n")
-    (root / "main.py").write_text("from firmware import config\nprint('main')\n")
-    return root
-
-
-@contextlib.contextmanager
-def port(command, folder):
-    """Run a command on a pseudo-terminal in `folder`; the name of the terminal's other end."""
-    ours, theirs = os.openpty()
-    # The process gets the end that has no name, as a board has; mpremote opens the other.
-    with open(ours, "wb"), open(theirs, "wb") as terminal:
-        tty.setraw(terminal)
-        process = subprocess.Popen(
-            command,
-            stdin=ours,
-            stdout=ours,
-            stderr=ours,
-            cwd=folder,
-            env=micropython.environment([]),
-        )
-        try:
-            yield os.ttyname(theirs)
-        finally:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
 def disk(tmp_path):
     """The folder that is the board's file system."""
     disk = tmp_path / "board"
@@ -115,15 +80,6 @@ def config(tmp_path):
     path = folder / "mine.json"
     path.write_text(json.dumps(CONFIG))
     return path
-
-
-def files(folder):
-    """The contents of all files below a folder, by path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def test_the_firmware_arrives_and_starts_from_there(unix_port, root, disk):

@@ -12,13 +12,7 @@ _OLD = "deploy.old"
 
 
 def _step(source, target):
-    """Rename a file or folder; without a target, remove the file.
-
-    A folder cannot replace another one, so the old firmware first becomes _OLD. While that is
-    there, what is called `firmware` is the new one.
-    """
-    if target == _OLD and _OLD in os.listdir():
-        return
+    """Rename a file or folder; without a target, remove the file."""
     try:
         if target is None:
             os.remove(source)
@@ -30,6 +24,9 @@ def _step(source, target):
 
 
 def _finish(steps):
+    """A folder cannot replace another one, so the old firmware first becomes _OLD. While that is
+    there, what is called `firmware` is the new one."""
     for source, target in steps:
-        _step(source, target)
+        if target != _OLD or _OLD not in os.listdir():
+            _step(source, target)
     os.remove("deploy.tmp/finish.py")
