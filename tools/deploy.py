@@ -22,7 +22,7 @@ from typing import Any, Literal
 from rich import progress
 from rich.console import Console
 
-from tools import ROOT, ToolError, micropython, romfs
+from tools import ROOT, ToolError, micropython
 from tools.board import MAKE_ROOM, Board, BoardError, Progress
 from tools.build import build, sources
 from tools.facts import FILES, Facts, Way, kb
@@ -131,8 +131,8 @@ def deploy(
     board = Board(port)
     try:
         facts = board.facts()
-        image = romfs.image(root) if facts.romfs and source is None else b""
-        way = choose(board, facts, image, source, root)
+        image = build(root).image.read_bytes()
+        way = choose(board, facts, image, source)
         _tell(facts, way, root, console)
         board.finish_cut_off()
         todo = plan(board, facts, way, firmware, settings, image)
@@ -157,16 +157,16 @@ def deploy(
 
 def firmware_files(root: Path, source: Source) -> dict[str, bytes]:
     """The firmware by path on the board; boot.py and main.py, which start it, stay sources."""
-    files = {}
-    out = build(root)
-    for path in sources(root):
-        if source == "py" or path.parent == Path():
-            files[path.as_posix()] = (root / path).read_bytes()
-        else:
-            compiled = path.with_suffix(".mpy")
-            files[compiled.as_posix()] = (out / compiled).read_bytes()
-    if "main.py" not in files:
+    texts = sources(root)
+    if "main.py" not in texts:
         raise DeployError(f"{root}: there is no firmware here (main.py is missing)")
+    built = build(root).files
+    files = {
+        path: text.encode() for path, text in texts.items() if source == "py" or "/" not in path
+    }
+    if source == "mpy":
+        for path in sorted(built.rglob("*/*.mpy")):
+            files[path.relative_to(built).as_posix()] = path.read_bytes()
     return files
 
 
@@ -194,7 +194,7 @@ def configuration_files(config: Path, root: Path = ROOT) -> dict[str, bytes]:
     return files
 
 
-def choose(board: Board, facts: Facts, image: bytes, source: Source | None, root: Path) -> Way:
+def choose(board: Board, facts: Facts, image: bytes, source: Source | None) -> Way:
     """The way that the firmware goes to this board. Raises DeployError."""
     if facts.micropython[:2] < _OLDEST:
         version = ".".join(map(str, facts.micropython))
@@ -203,9 +203,14 @@ def choose(board: Board, facts: Facts, image: bytes, source: Source | None, root
             f"{_OLDEST[0]}.{_OLDEST[1]} or newer: flash a newer one "
             "(https://micropython.org/download/)"
         )
+    if source is not None and facts.frozen is not None:
+        raise DeployError(
+            f"{board.port}: firmware {facts.frozen} is part of the board's MicroPython image and "
+            "comes before files: deploy without --source, or flash another MicroPython"
+        )
     way = facts.way(len(image)) if source is None else "files"
     if way is None:
-        raise DeployError(f"{board.port}: {facts.refusal(len(image) or len(romfs.image()))}")
+        raise DeployError(f"{board.port}: {facts.refusal(len(image))}")
     return way
 
 

@@ -7,6 +7,13 @@ import tty
 
 from tools import micropython
 
+CONFIG = {
+    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "do-not-print-me"},
+    "mqtt": {"url": "mqtts://localhost:8883"},
+    "https": {"url": "https://localhost/v3"},
+    "tls": {"ca": "certs/ca.pem"},
+}
+
 
 @contextlib.contextmanager
 def port(command, folder, path=()):

@@ -10,21 +10,15 @@ import time
 import pytest
 import serial
 
-from tests.tools.terminal import files, port
+from tests.tools.terminal import CONFIG, files, port
 from tools import board, cli, micropython
 from tools.board import Board, BoardError
+from tools.build import build
 from tools.deploy import DeployError, deploy
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
 )
-
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "do-not-print-me"},
-    "mqtt": {"url": "mqtts://localhost:8883"},
-    "https": {"url": "https://localhost/v3"},
-    "tls": {"ca": "certs/ca.pem"},
-}
 
 # A board's own file system, of 160 KiB, in the unix port's memory.
 SMALL_DISK = """
@@ -56,40 +50,14 @@ os.chdir("/disk")
 """
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """The folder that is the board's file system."""
-    disk = tmp_path / "board"
-    disk.mkdir()
-    return disk
-
-
-@pytest.fixture
-def unix_port(disk):
-    """The name of a port with the unix port's REPL behind it."""
-    with port(micropython.command(), disk) as name:
-        yield name
-
-
-@pytest.fixture
-def config(tmp_path):
-    """A valid configuration with the CA file beside it."""
-    folder = tmp_path / "configuration"
-    (folder / "certs").mkdir(parents=True)
-    (folder / "certs" / "ca.pem").write_text("certificate\n")
-    path = folder / "mine.json"
-    path.write_text(json.dumps(CONFIG))
-    return path
-
-
 def test_the_firmware_arrives_and_starts_from_there(unix_port, root, disk):
     deploy(unix_port, root=root)
     there = files(disk)
-    built = files(root / "build" / "device")
+    made = files(build(root).files)
     assert there.pop("boot.py") == (root / "boot.py").read_bytes()
     assert there.pop("main.py") == (root / "main.py").read_bytes()
-    assert there == {path: data for path, data in built.items() if "/" in path}
-    assert "firmware/config/load.mpy" in there and "lib/umqtt/simple.mpy" in there
+    assert there == {path: data for path, data in made.items() if "/" in path}
+    assert "firmware/app.mpy" in there and "lib/umqtt/simple.mpy" in there
     started = subprocess.run(
         micropython.command("-c", "import boot, main; import umqtt.simple"),
         env=micropython.environment([disk, disk / "lib"]),
@@ -183,15 +151,15 @@ def test_a_full_disk_leaves_the_old_firmware_whole(root, tmp_path):
     # Left out, so that little is on the disk before.
     shutil.rmtree(root / "firmware")
     (root / "firmware").mkdir()
-    (root / "firmware" / "a.py").write_text("a = 1\n")
+    (root / "firmware" / "app.py").write_text("a = 1\n")
     (root / "main.py").write_text("")
     with port(micropython.command("-i", "-c", SMALL_DISK), tmp_path) as name:
         deploy(name, source="py", root=root)
-        (root / "firmware" / "a.py").write_text("a = 2\n")
+        (root / "firmware" / "app.py").write_text("a = 2\n")
         (root / "firmware" / "b.py").write_text("# far too large\n" * 10000)
         with pytest.raises(BoardError, match="the board's file system is full"):
             deploy(name, source="py", root=root)
-        (root / "firmware" / "a.py").write_text("a = 1\n")
+        (root / "firmware" / "app.py").write_text("a = 1\n")
         (root / "firmware" / "b.py").unlink()
         assert deploy(name, source="py", root=root).send == {}
 
@@ -217,7 +185,7 @@ def test_a_deployment_that_was_cut_off_is_mended_by_the_next(
 ):
     deploy(unix_port, root=root)
     before = files(disk)
-    for name in ("base/log", "config/load"):
+    for name in ("base/log", "control/pi"):
         with open(root / "firmware" / f"{name}.py", "a") as source:
             source.write("changed = True\n")
     step, done = Board.step, []
@@ -236,8 +204,8 @@ def test_a_deployment_that_was_cut_off_is_mended_by_the_next(
         assert {path: data for path, data in files(disk).items() if "deploy" not in path} == before
     # From the first step on the new firmware counts, and nothing is sent again.
     assert len(deploy(unix_port, root=root).send) == (2 if steps == 0 else 0)
-    built = files(root / "build" / "device")
-    assert files(disk)["firmware/base/log.mpy"] == built["firmware/base/log.mpy"]
+    made = files(build(root).files)
+    assert files(disk)["firmware/control/pi.mpy"] == made["firmware/control/pi.mpy"]
     assert deploy(unix_port, root=root).send == {}
     assert not (disk / "deploy.tmp").exists() and not (disk / "deploy.old").exists()
 
