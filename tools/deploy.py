@@ -224,7 +224,8 @@ def plan(
 ) -> Plan:
     """Compare what is to be on the board with what is there.
 
-    A firmware/ in the file system stands before a frozen one and before ROMFS, so it goes.
+    Beside a frozen firmware, a firmware/ in the file system only takes room; it would be loaded
+    before one in ROMFS. In both cases it goes.
     """
     files = dict(settings)
     if way == "romfs":
