@@ -11,3 +11,16 @@ gc.threshold(16384)
 if ".frozen" in sys.path:
     sys.path.remove(".frozen")
     sys.path.insert(0, ".frozen")
+
+
+def _finish_deployment():
+    """Put the files of a deployment in place that were all there when the power was cut."""
+    try:
+        with open("deploy.tmp/finish.py") as file:
+            text = file.read()
+    except OSError:
+        return
+    exec(text, {})
+
+
+_finish_deployment()

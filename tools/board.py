@@ -2,21 +2,29 @@
 
 mpremote is used as a library, its version pinned: one connection serves all steps, an error comes
 as an exception with its errno instead of as text to be parsed, and the file transfer is the very
-one of its command line. What the board itself has to do is _ON_BOARD.
+one of its command line. What the board itself has to do is in on_board/.
 """
 
 import contextlib
 import errno
 import io
 import os
+import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import serial.tools.list_ports
+from mpremote.commands import CommandError, do_romfs
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
 from tools import ToolError
+from tools.facts import Facts
+
+Progress = Callable[[int], None]
+"""Called with the amount done so far: bytes, or files."""
 
 # Longest wait for one byte; mpremote's own time limits count in these steps on a pseudo-terminal.
 _READ_S = 2
@@ -27,72 +35,10 @@ _ANSWER_S = 8
 # a board whose cable was pulled is back after it.
 _WATCHDOG_MS = 600_000
 
-_ON_BOARD = """
-import binascii, hashlib, os, sys
+_ON_BOARD = Path(__file__).with_name("on_board")
 
-def _walk(path):
-    try:
-        is_folder = os.stat(path)[0] & 0x4000
-    except OSError:
-        return
-    if not is_folder:
-        yield path
-        return
-    for name in os.listdir(path):
-        yield from _walk(path + "/" + name)
 
-def _hash(path):
-    sha = hashlib.sha256()
-    buffer = bytearray(512)
-    with open(path, "rb") as file:
-        while True:
-            n = file.readinto(buffer)
-            if not n:
-                return binascii.hexlify(sha.digest()).decode()
-            sha.update(memoryview(buffer)[:n])
-
-def _hashes(paths):
-    for path in paths:
-        for found in _walk(path):
-            print(_hash(found), found)
-
-def _frozen(module):
-    path = sys.path[:]
-    sys.path[:] = [".frozen"]
-    try:
-        __import__(module)
-        return True
-    except ImportError:
-        return False
-    finally:
-        sys.path[:] = path
-
-def _parent(path):
-    return path.rpartition("/")[0]
-
-def _make_folders(path):
-    if path:
-        _make_folders(_parent(path))
-        try:
-            os.mkdir(path)
-        except OSError:
-            pass
-
-def _remove(path):
-    os.remove(path)
-    folder = _parent(path)
-    while folder and not os.listdir(folder):
-        os.rmdir(folder)
-        folder = _parent(folder)
-
-def _clear(folder):
-    for path in list(_walk(folder)):
-        os.remove(path)
-    try:
-        os.rmdir(folder)
-    except OSError:
-        pass
-"""
+MAKE_ROOM = "Remove files that are not needed, for example with mpremote"
 
 
 class BoardError(ToolError):
@@ -117,7 +63,8 @@ class Board:
                 if not self.is_unix_port:
                     # Gives back the memory of the firmware that was interrupted.
                     self._enter(soft_reset=True)
-                self._exec(_ON_BOARD)
+                for name in ("helpers.py", "finish.py"):
+                    self._exec((_ON_BOARD / name).read_text())
         except BaseException:
             self.close()
             raise
@@ -127,42 +74,89 @@ class Board:
         """Whether this is MicroPython's unix port on a pseudo-terminal; it cannot be reset."""
         return self.platform in ("linux", "darwin")
 
-    def bytecode_version(self) -> int:
-        """The version of .mpy files that this MicroPython loads."""
-        with self._telling("say which bytecode it loads"):
-            return self._eval("getattr(sys.implementation, '_mpy', 0) & 0xff")
+    def facts(self) -> Facts:
+        """What the board says of itself."""
+        with self._telling("say what it is"):
+            return Facts(**self._eval("_facts()"))
 
-    def has_frozen(self, module: str) -> bool:
-        """Whether the module is part of the board's MicroPython itself."""
-        with self._telling(f"look for {module}"):
-            return self._eval(f"_frozen({module!r})")
-
-    def hashes(self, paths: Iterable[str]) -> dict[str, str]:
+    def hashes(self, paths: Iterable[str], progress: Progress = lambda n: None) -> dict[str, str]:
         """The SHA-256, in hexadecimal, of every file in these files and folders."""
         with self._telling("compute the hashes of its files"):
-            lines = self._exec(f"_hashes({list(paths)!r})").decode().splitlines()
+            lines = self._follow(f"_hashes({list(paths)!r})", progress)
         return {path: sha for sha, path in (line.split(" ", 1) for line in lines)}
 
-    def write(self, path: str, data: bytes, progress: Callable[[int, int], None]) -> None:
-        """Write a file; `progress` is called with the bytes done and their total."""
+    def free(self) -> int:
+        """Bytes that are free on the file system."""
+        with self._telling("say what is free on its file system"):
+            return self._eval("(lambda s: s[1] * s[3])(os.statvfs(os.getcwd()))")
+
+    def write(self, path: str, data: bytes, progress: Progress) -> None:
+        """Write a file."""
         with self._telling(f"write {path}"):
             self._exec(f"_make_folders(_parent({path!r}))")
-            self._transport.fs_writefile(path, data, progress_callback=progress)
+            self._transport.fs_writefile(
+                path, data, progress_callback=lambda done, _: progress(done)
+            )
 
-    def move(self, source: str, target: str) -> None:
-        """Put a file in its place, replacing what is there in one step."""
-        with self._telling(f"move a file to {target}"):
-            self._exec(f"_make_folders(_parent({target!r})); os.rename({source!r}, {target!r})")
+    def copy(self, folder: str, target: str, without: Iterable[str], progress: Progress) -> None:
+        """Copy the files of a folder, but for some, to the same paths below `target`."""
+        with self._telling(f"copy {folder}"):
+            self._follow(f"_copy_files({folder!r}, {target + '/'!r}, {list(without)!r})", progress)
 
-    def remove(self, path: str) -> None:
-        """Remove a file, and the folders that this leaves empty."""
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those that it is in, if they are not there."""
+        with self._telling(f"make the folder {path}"):
+            self._exec(f"_make_folders({path!r})")
+
+    def settle(self) -> None:
+        """Make the renames that follow short."""
+        with self._telling("put its root folder in order"):
+            self._exec("_settle()")
+
+    def can_finish(self) -> bool:
+        """Whether the board's boot.py finishes a deployment that was cut off."""
+        with self._telling("read its boot.py"):
+            return self._eval("_can_finish()")
+
+    def finish_cut_off(self) -> None:
+        """Finish a deployment that was cut off when all of it was on the board."""
+        with self._telling("finish an earlier deployment"):
+            self._exec("_finish_cut_off()")
+
+    def step(self, source: str, target: str | None) -> None:
+        """Put a file or folder in its place in one step; without a target, remove the file."""
+        with self._telling(f"put {target} in its place" if target else f"remove {source}"):
+            self._exec(f"_step({source!r}, {target!r})")
+
+    def clear(self, path: str, progress: Progress = lambda n: None) -> None:
+        """Remove a file or folder, if it is there."""
         with self._telling(f"remove {path}"):
-            self._exec(f"_remove({path!r})")
+            self._follow(f"_clear({path!r})", progress)
 
-    def clear(self, folder: str) -> None:
-        """Remove a folder of files, if it is there."""
-        with self._telling(f"remove {folder}"):
-            self._exec(f"_clear({folder!r})")
+    def rom_hash(self, size: int) -> str:
+        """The SHA-256, in hexadecimal, of the first bytes of the ROMFS partition."""
+        with self._telling("read its ROMFS partition"):
+            return self._eval(f"_rom_hash({size})")
+
+    def write_rom(self, image: bytes, progress: Progress) -> None:
+        """Write an image to the ROMFS partition, as `mpremote romfs deploy` does."""
+        state = SimpleNamespace(
+            transport=self._transport, ensure_raw_repl=lambda: None, did_action=lambda: None
+        )
+        with (
+            self._telling("write its ROMFS partition"),
+            tempfile.TemporaryDirectory() as folder,
+            contextlib.redirect_stdout(_Offsets(progress)),
+        ):
+            path = Path(folder) / "firmware.romfs"
+            path.write_bytes(image)
+            do_romfs(state, SimpleNamespace(command=["deploy"], path=str(path), partition=0))
+
+    def interrupt(self) -> None:
+        """Stop what the board is doing; the connection can be used again."""
+        with self._telling("stop"):
+            self._enter()
+            self._exec("try:\n f.close()\nexcept (NameError, OSError):\n pass")
 
     def reset(self) -> None:
         """Restart the board as its reset button does. The connection is of no use afterwards."""
@@ -192,8 +186,20 @@ class Board:
                     "the board, and is no other program using the port?"
                 ) from None
 
-    def _exec(self, command: str) -> bytes:
-        return self._transport.exec(command)
+    def _exec(self, command: str, consumer: Callable[[bytes], None] | None = None) -> bytes:
+        return self._transport.exec(command, data_consumer=consumer)
+
+    def _follow(self, command: str, progress: Progress) -> list[str]:
+        """The lines that a command prints; `progress` is told how many there are so far."""
+        heard = bytearray()
+
+        def hear(data: bytes) -> None:
+            heard.extend(data)
+            if data == b"\n":
+                progress(heard.count(b"\n"))
+
+        self._exec(command, hear)
+        return heard.strip(b"\x04").decode().splitlines()
 
     def _eval(self, expression: str):
         return self._transport.eval(expression)
@@ -204,19 +210,38 @@ class Board:
         try:
             yield
         except TransportExecError as error:
+            if "ENOSPC" in error.error_output:
+                raise self._full(task) from error
             reason = error.error_output.strip().splitlines()[-1:]
             raise BoardError(
                 f"{self.port}: the board could not {task}: {''.join(reason)}"
             ) from error
+        except CommandError as error:
+            raise BoardError(f"{self.port}: the board could not {task}: {error}") from error
         except (TransportError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise BoardError(
-                    f"{self.port}: the board's file system is full; it could not {task}. "
-                    "Remove files that are not needed, for example with mpremote"
-                ) from error
+                raise self._full(task) from error
             raise BoardError(
                 f"{self.port}: the connection was lost while the board was to {task}: {error}"
             ) from error
+
+    def _full(self, task: str) -> BoardError:
+        return BoardError(
+            f"{self.port}: the board's file system is full; it could not {task}. {MAKE_ROOM}"
+        )
+
+
+class _Offsets(io.TextIOBase):
+    """Takes the place of standard output while mpremote tells at which offset it writes."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def write(self, text: str) -> int:
+        found = re.search(r"Writing at offset (\d+)", text)
+        if found:
+            self._progress(int(found[1]))
+        return len(text)
 
 
 def _open(port: str) -> SerialTransport:

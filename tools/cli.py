@@ -110,18 +110,36 @@ def deploy(
         typer.Option(help="A config.json for the board. Without it the board keeps its own."),
     ] = None,
     source: Annotated[
-        Literal["mpy", "py"], typer.Option(help="Send bytecode, or the sources themselves.")
-    ] = "mpy",
+        Literal["mpy", "py"] | None,
+        typer.Option(
+            help="Send the firmware as files whatever the board is: bytecode, or the sources."
+        ),
+    ] = None,
     reset: Annotated[bool, typer.Option(help="Restart the board at the end.")] = True,
 ) -> None:
     """Put the firmware on a board that runs MicroPython, and a configuration if you give one.
 
-    Only what changed is sent. The configuration is checked before, and the CA certificates that
-    it names are looked for beside it.
+    The board is asked what it is:
+
+    - The firmware is **frozen** into its MicroPython image (`make image`): only the configuration
+      and its certificates are sent.
+    - It has a **ROMFS** partition: the firmware is written there as an image.
+    - It has memory enough, as with **PSRAM**: the firmware is sent as .mpy files.
+    - None of these: nothing is sent, and the figures are told.
+
+    The configuration is checked before, and the CA certificates that it names are looked for
+    beside it. Only what changed is sent. It is checked on the board and then put in place at
+    once: a board whose power is cut meanwhile starts the old firmware or the new one. Ctrl-C
+    leaves the one or the other, too, and restarts the board. The ROMFS partition alone is written
+    in place: a board on which that was broken off waits for the next deployment, its relay off.
     """
     from tools import deploy
 
-    deploy.deploy(port, config, source, reset)
+    try:
+        deploy.deploy(port, config, source, reset)
+    except deploy.Interrupted as stopped:
+        print(f"csipio: {stopped}", file=sys.stderr)
+        raise typer.Exit(130) from None
 
 
 @app.command()

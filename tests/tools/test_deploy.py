@@ -1,33 +1,26 @@
 """Deployment with the real mpremote to the unix port on a pseudo-terminal."""
 
-import contextlib
+import dataclasses
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
-import tty
 
 import pytest
 import serial
 
-from tools import ROOT, board, cli, micropython
+from tests.tools.terminal import CONFIG, files, port
+from tools import board, cli, micropython
 from tools.board import Board, BoardError
+from tools.build import build
 from tools.deploy import DeployError, deploy
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
 )
 
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "do-not-print-me"},
-    "mqtt": {"url": "mqtts://localhost:8883"},
-    "https": {"url": "https://localhost/v3"},
-    "tls": {"ca": "certs/ca.pem"},
-}
-
-# A board's own file system, of 64 KiB, in the unix port's memory.
+# A board's own file system, of 160 KiB, in the unix port's memory.
 SMALL_DISK = """
 import os, vfs
 
@@ -50,89 +43,21 @@ class Blocks:
             return 4096
         return 0
 
-blocks = Blocks(16)
+blocks = Blocks(40)
 vfs.VfsLfs2.mkfs(blocks)
 vfs.mount(vfs.VfsLfs2(blocks), "/disk")
 os.chdir("/disk")
 """
 
 
-@pytest.fixture
-def root(tmp_path):
-    """A source tree with the real firmware and a main.py that only starts."""
-    root = tmp_path / "source"
-    for folder in ("firmware", "lib"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "boot.py").write_text("print('boot')\n")
-    (root / "main.py").write_text("from firmware import config\nprint('main')\n")
-    return root
-
-
-@contextlib.contextmanager
-def port(command, folder):
-    """Run a command on a pseudo-terminal in `folder`; the name of the terminal's other end."""
-    ours, theirs = os.openpty()
-    # The process gets the end that has no name, as a board has; mpremote opens the other.
-    with open(ours, "wb"), open(theirs, "wb") as terminal:
-        tty.setraw(terminal)
-        process = subprocess.Popen(
-            command,
-            stdin=ours,
-            stdout=ours,
-            stderr=ours,
-            cwd=folder,
-            env=micropython.environment([]),
-        )
-        try:
-            yield os.ttyname(theirs)
-        finally:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def disk(tmp_path):
-    """The folder that is the board's file system."""
-    disk = tmp_path / "board"
-    disk.mkdir()
-    return disk
-
-
-@pytest.fixture
-def unix_port(disk):
-    """The name of a port with the unix port's REPL behind it."""
-    with port(micropython.command(), disk) as name:
-        yield name
-
-
-@pytest.fixture
-def config(tmp_path):
-    """A valid configuration with the CA file beside it."""
-    folder = tmp_path / "configuration"
-    (folder / "certs").mkdir(parents=True)
-    (folder / "certs" / "ca.pem").write_text("certificate\n")
-    path = folder / "mine.json"
-    path.write_text(json.dumps(CONFIG))
-    return path
-
-
-def files(folder):
-    """The contents of all files below a folder, by path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-
-
 def test_the_firmware_arrives_and_starts_from_there(unix_port, root, disk):
     deploy(unix_port, root=root)
     there = files(disk)
-    built = files(root / "build" / "device")
+    made = files(build(root).files)
     assert there.pop("boot.py") == (root / "boot.py").read_bytes()
     assert there.pop("main.py") == (root / "main.py").read_bytes()
-    assert there == {path: data for path, data in built.items() if "/" in path}
-    assert "firmware/config.mpy" in there and "lib/umqtt/simple.mpy" in there
+    assert there == {path: data for path, data in made.items() if "/" in path}
+    assert "firmware/app.mpy" in there and "lib/umqtt/simple.mpy" in there
     started = subprocess.run(
         micropython.command("-c", "import boot, main; import umqtt.simple"),
         env=micropython.environment([disk, disk / "lib"]),
@@ -226,15 +151,15 @@ def test_a_full_disk_leaves_the_old_firmware_whole(root, tmp_path):
     # Left out, so that little is on the disk before.
     shutil.rmtree(root / "firmware")
     (root / "firmware").mkdir()
-    (root / "firmware" / "a.py").write_text("a = 1\n")
+    (root / "firmware" / "app.py").write_text("a = 1\n")
     (root / "main.py").write_text("")
     with port(micropython.command("-i", "-c", SMALL_DISK), tmp_path) as name:
         deploy(name, source="py", root=root)
-        (root / "firmware" / "a.py").write_text("a = 2\n")
-        (root / "firmware" / "b.py").write_text("# far too large\n" * 4000)
+        (root / "firmware" / "app.py").write_text("a = 2\n")
+        (root / "firmware" / "b.py").write_text("# far too large\n" * 10000)
         with pytest.raises(BoardError, match="the board's file system is full"):
             deploy(name, source="py", root=root)
-        (root / "firmware" / "a.py").write_text("a = 1\n")
+        (root / "firmware" / "app.py").write_text("a = 1\n")
         (root / "firmware" / "b.py").unlink()
         assert deploy(name, source="py", root=root).send == {}
 
@@ -254,30 +179,44 @@ def test_what_was_damaged_on_the_way_is_not_put_in_place(unix_port, root, disk, 
     assert files(disk) == before
 
 
-def test_a_deployment_that_was_cut_off_is_mended_by_the_next(unix_port, root, disk, monkeypatch):
+@pytest.mark.parametrize("steps", [0, 1, 2, 3])
+def test_a_deployment_that_was_cut_off_is_mended_by_the_next(
+    unix_port, root, disk, monkeypatch, steps
+):
     deploy(unix_port, root=root)
-    for name in ("config", "log"):
+    before = files(disk)
+    for name in ("base/log", "control/pi"):
         with open(root / "firmware" / f"{name}.py", "a") as source:
             source.write("changed = True\n")
-    move, moved = Board.move, []
+    step, done = Board.step, []
 
     def cut_off(self, source, target):
-        if moved:
+        if len(done) == steps:
             raise BoardError("the cable was pulled")
-        moved.append(target)
-        move(self, source, target)
+        done.append(target)
+        step(self, source, target)
 
-    monkeypatch.setattr(Board, "move", cut_off)
+    monkeypatch.setattr(Board, "step", cut_off)
     with pytest.raises(BoardError, match="pulled"):
         deploy(unix_port, root=root)
     monkeypatch.undo()
-    assert len(deploy(unix_port, root=root).send) == 1
+    if steps == 0:
+        assert {path: data for path, data in files(disk).items() if "deploy" not in path} == before
+    # From the first step on the new firmware counts, and nothing is sent again.
+    assert len(deploy(unix_port, root=root).send) == (2 if steps == 0 else 0)
+    made = files(build(root).files)
+    assert files(disk)["firmware/control/pi.mpy"] == made["firmware/control/pi.mpy"]
     assert deploy(unix_port, root=root).send == {}
-    assert not (disk / "deploy.tmp").exists()
+    assert not (disk / "deploy.tmp").exists() and not (disk / "deploy.old").exists()
+
+
+def old_bytecode(monkeypatch):
+    facts = Board.facts
+    monkeypatch.setattr(Board, "facts", lambda self: dataclasses.replace(facts(self), bytecode=5))
 
 
 def test_bytecode_that_the_board_does_not_load_is_refused(unix_port, root, disk, monkeypatch):
-    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    old_bytecode(monkeypatch)
     with pytest.raises(DeployError, match=r"loads bytecode of version 5, not 6: .* --source py"):
         deploy(unix_port, root=root)
     assert files(disk) == {}
@@ -352,7 +291,7 @@ def test_the_watchdog_is_held_off_and_the_board_restarted(unix_port, root, like_
 
 
 def test_the_board_is_restarted_after_a_failure_too(unix_port, root, like_esp32, monkeypatch):
-    monkeypatch.setattr(Board, "bytecode_version", lambda self: 5)
+    old_bytecode(monkeypatch)
     with pytest.raises(DeployError):
         deploy(unix_port, root=root)
     wait_for(lambda: like_esp32.read_text() == "watchdog 600000\nreset\n")

@@ -1,0 +1,54 @@
+"""Fixtures of the tests of the tools."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.tools.terminal import CONFIG, port
+from tools import ROOT, micropython
+from tools.build import build
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A source tree with the real firmware and a main.py that only starts, and its bytecode."""
+    root = tmp_path_factory.mktemp("built")
+    for folder in ("firmware", "lib"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "boot.py").write_text("print('boot')\n")
+    (root / "main.py").write_text("from firmware import app\nprint('main')\n")
+    build(root)
+    return root
+
+
+@pytest.fixture
+def root(built, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(built, tmp_path / "source")
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """The folder that is the board's file system."""
+    disk = tmp_path / "board"
+    disk.mkdir()
+    return disk
+
+
+@pytest.fixture
+def unix_port(disk):
+    """The name of a port with the unix port's REPL behind it."""
+    with port(micropython.command(), disk) as name:
+        yield name
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A valid configuration with the CA file beside it."""
+    folder = tmp_path / "configuration"
+    (folder / "certs").mkdir(parents=True)
+    (folder / "certs" / "ca.pem").write_text("certificate\n")
+    path = folder / "mine.json"
+    path.write_text(json.dumps(CONFIG))
+    return path
