@@ -1,13 +1,13 @@
 """What the drivers' tests share: an entry of config.json's `sensors`, and failures in words."""
 
 from firmware import sensors
+from settings import settings
 
 
 def spec(name, **keys):
     """An entry of `sensors` as the configuration hands it over, every key filled in."""
-    entry = {"prop": "p", "driver": name, "every_s": 5, "decimals": 2}
-    for key, _, _, _, default, _ in sensors.driver(name).KEYS:
-        entry[key] = default
+    required = {"pin": 4} if name == "ds18x20" else {}
+    (entry,) = settings(sensors=[dict(required, prop="p", driver=name)])["sensors"]
     entry.update(keys)
     return entry
 
