@@ -6,8 +6,10 @@ import sys
 
 from firmware import app
 from firmware.board import board
-from firmware.config import check, load
+from firmware.config import load
+from firmware.config.trial import Trial
 from firmware.points import queue as queue_module
+from settings import settings as checked_settings
 
 HEAP = "512K"
 
@@ -25,7 +27,6 @@ class Order:
 
 def settings(**changes):
     given = {
-        "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},
         "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
         "https": {"url": "http://127.0.0.1:1"},
         "time": {"ntp": []},
@@ -35,9 +36,7 @@ def settings(**changes):
         "health": {"every_s": 1},
     }
     given.update(changes)
-    checked, problems = check.check(given)
-    assert not problems, problems
-    return checked
+    return checked_settings(**given)
 
 
 def logged(call):
@@ -63,7 +62,7 @@ def made_by(**changes):
     app.board = Order(made)
     queue_module.Queue.__init__ = init
     try:
-        built = app.App(settings(**changes))
+        built = app.App(settings(**changes), Trial())
     finally:
         app.board = board
         queue_module.Queue.__init__ = real
@@ -102,7 +101,7 @@ def run_for(built, ms):
 
 def test_nothing_needs_the_settings_once_everything_is_built():
     given = settings()
-    built = app.App(given)
+    built = app.App(given, Trial())
     given.clear()
     lines = run_for(built, 1500)
     assert any("loop: relay on" in line for line in lines), lines
@@ -111,17 +110,17 @@ def test_nothing_needs_the_settings_once_everything_is_built():
 
 
 def test_the_number_of_readings_that_only_ram_has_outlives_the_process():
-    built = app.App(settings())
+    built = app.App(settings(), Trial())
     assert board.Retained().get() == 0
     run_for(built, 700)
     kept = board.Retained().get()
     assert kept >= 3, kept
-    lines = logged(lambda: app.App(settings()))
+    lines = logged(lambda: app.App(settings(), Trial()))
     assert "W intake: %d readings that were only in RAM are lost" % kept in lines, lines
 
 
 def test_what_is_in_ram_goes_to_flash_at_the_end():
-    built = app.App(settings())
+    built = app.App(settings(), Trial())
     run_for(built, 500)
     built.stop()
     assert board.Retained().get() == 0
@@ -129,7 +128,7 @@ def test_what_is_in_ram_goes_to_flash_at_the_end():
 
 
 def test_the_memory_is_told_at_the_start():
-    lines = logged(lambda: app.App(settings()))
+    lines = logged(lambda: app.App(settings(), Trial()))
     assert any(line.startswith("I health: memory: heap ") for line in lines), lines
 
 
@@ -140,6 +139,6 @@ def test_the_default_configuration_runs():
             '{"device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},'
             ' "sensors": [{"prop": "temperature", "driver": "room"}]}'
         )
-    found, problems = load.load_good()
+    found, problems = load.load_good(Trial())
     assert not problems, problems
-    app.App(found)
+    app.App(found, Trial())

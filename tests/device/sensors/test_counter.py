@@ -72,9 +72,10 @@ def test_a_long_file_is_not_read_whole():
     with open("counter.txt", "w") as file:
         for start in range(0, 300000, 1000):
             file.write("".join(["%d\n" % n for n in range(start, start + 1000)]))
+    entry = spec("counter")
     gc.collect()
     before = gc.mem_alloc()
-    counter = create(spec("counter"))
+    counter = create(entry)
     assert gc.mem_alloc() - before < 20000
     assert counter.value() == 300000
 

@@ -1,7 +1,10 @@
 """The driver `room`: Newton's law of cooling, and the relays that heat it."""
 
+import io
+
 from drivers import create, failure, spec
 from firmware.board import board, unix
+from firmware.config.schema import limits, rows
 from firmware.sensors import room
 
 
@@ -73,7 +76,7 @@ def test_a_demonstration_moves_visibly():
 
 def test_a_room_stays_within_its_range():
     lowest, highest = room.RANGE
-    keys = {row[0]: row[2] for row in room.KEYS}
+    keys = {key: limits(cell)[0] for key, _, cell, _, _ in rows(io.StringIO(room.KEYS))}
     for key in ("start", "outside"):
         assert keys[key][0] >= lowest and keys[key][1] <= highest, key
     assert keys["outside"][1] + keys["heater"][1] <= highest
