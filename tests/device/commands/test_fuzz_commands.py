@@ -9,9 +9,11 @@ from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
 from firmware.commands.table import COMMANDS
-from firmware.config import load, trial
+from firmware.config import load
 from firmware.config.change import propose
 from firmware.config.check import check as check_config
+from firmware.config.trial import CONFIG as PATH
+from firmware.config.trial import Trial
 from firmware.control.program import Program
 from firmware.control.schedule import compiled
 from firmware.control.thermostat import Thermostat
@@ -111,7 +113,7 @@ class Regulated:
         pass
 
     def propose(self, part):
-        return propose(part, ["mqtt", "https"])
+        return propose(Trial(), part, ["mqtt", "https"])
 
     def set(self, on):
         self.on = on
@@ -209,13 +211,12 @@ def part() -> bytes:
 async def check_part(payload):
     for name in os.listdir():
         os.remove(name)
-    with open(trial.CONFIG, "w") as file:
+    with open(PATH, "w") as file:
         json.dump(CONFIG, file)
-    trial.begin()
     device = Regulated()
     accepted = device.commands.handle("config", payload)
     device.check()
-    assert load.load(trial.CONFIG)[1] == []
+    assert load.load(PATH)[1] == []
     return "accepted" if accepted else "refused"
 
 
