@@ -1,7 +1,5 @@
 """What the drivers' tests share: an entry of config.json's `sensors`, and failures in words."""
 
-import io
-
 from firmware import sensors
 from settings import settings
 
