@@ -9,8 +9,8 @@ MicroPython keeps every name of a program in RAM, once, unless its own ROM has t
 - a constant that no other unit uses begins with an underscore: then the compiler, which writes its
   value into the code, keeps no variable for it.
 
-What another unit uses of a unit, and the public names of a unit's root, stay as they are. So do all
-public attributes: they may be those of MicroPython's own objects.
+What another unit uses of a unit, and the public names of a unit's root, stay as they are. So do
+all public attributes: they may be those of MicroPython's own objects.
 """
 
 import ast

@@ -11,7 +11,7 @@ from firmware.config.trial import Trial
 from firmware.points import queue as queue_module
 from settings import settings as checked_settings
 
-HEAP = "512K"
+HEAP = "1M"
 
 
 class Order:
