@@ -21,7 +21,7 @@ from firmware.config import change, load, trial
 from firmware.control.heating import Regulation
 from firmware.link import sntp
 from firmware.link.uplink import Uplink
-from firmware.points.feed import Property
+from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 from firmware.supervision import health
 from firmware.supervision.loop_meter import PauseMeter
@@ -114,26 +114,26 @@ class App:
             columns.extend([(name, 0) for name, _ in self.regulation.state()])
         columns.extend(commands.properties(self))
         columns.extend([(name, 0) for name in self._reported])
-        properties = [Property(*column) for column in columns]
-        self._index = {column[0]: i for i, column in enumerate(columns)}
+        self._properties = Properties(columns)
 
         feed = settings["feed"]
         buffer = settings["buffer"]
         self._clock = Clock(counter_ms=board.counter_ms)
-        self.queue = Queue(
-            properties,
-            self._clock,
-            buffer["ram_points"],
-            feed["format"] == "compact",
-            feed["max_points"],
-            round(1000 * feed["max_age_s"]),
-            buffer["when_full"],
-            buffer["flash_kib"],
-            round(1000 * buffer["spill_after_s"]),
-            board.reset_cause() in board.COUNTER_SURVIVES,
-        )
         self._retained = board.Retained()
-        lost = self.queue.lost = self._retained.get()
+        lost = self._retained.get()
+        self.queue = Queue(
+            properties=self._properties,
+            clock=self._clock,
+            slots=buffer["ram_points"],
+            compact=feed["format"] == "compact",
+            max_points=feed["max_points"],
+            max_age_ms=round(1000 * feed["max_age_s"]),
+            when_full=buffer["when_full"],
+            flash_kib=buffer["flash_kib"],
+            spill_after_ms=round(1000 * buffer["spill_after_s"]),
+            survived=board.reset_cause() in board.COUNTER_SURVIVES,
+            lost=lost,
+        )
         if lost:
             _log.warning("%d readings that were only in RAM are lost", lost)
         self._retained.set(0)
@@ -193,7 +193,7 @@ class App:
 
     def put(self, name: str, value, t_ms: "int | None" = None):
         """Buffer a value of one of the device's own properties, of now or of `t_ms`."""
-        self._buffer(self._index[name], value, t_ms)
+        self._buffer(self._properties.index(name), value, t_ms)
 
     def restart(self, why: str = "command", at_ms: int = 0):
         """In about a second, or at that uptime: what is being answered is answered first."""
@@ -229,7 +229,7 @@ class App:
         """Read one sensor on its grid: the n-th reading is due n periods after the first one."""
         log = Log(spec["prop"])
         sensor = None
-        index = self._index[spec["prop"]]
+        index = self._properties.index(spec["prop"])
         regulation = self.regulation if spec["prop"] == self._regulated_by else None
         at_once = spec["send"] != "feed"
         every_ms = round(1000 * spec["every_s"])

@@ -51,7 +51,7 @@ class Api:
             path = "/properties"
             if batch.prop:
                 path = "/properties/" + batch.prop
-            self._act_on(await self._post(path, batch.data), batch)
+            self._act_on(await self._post(path, batch), batch)
         finally:
             self._queue.release()
 
@@ -148,13 +148,13 @@ class Api:
             # It has no such address, or no such property: then a receipt is to say so.
             self._alone = False
             self._log.warning("a feed for %s alone was refused (%d)", batch.prop, status)
-        elif status == 413 and len(batch) > 1:
+        elif status == 413 and batch.points > 1:
             # Too large for the platform: its limit is lower than when it was asked.
-            self._pace.too_large(len(batch))
-            self._log.warning("a feed of %d points was too large (413)", len(batch))
+            self._pace.too_large(batch.points)
+            self._log.warning("a feed of %d points was too large (413)", batch.points)
         elif status in (400, 413):
-            self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
-            if len(batch) == 1:
+            self._log.warning("a feed of %d points was refused (%d)", batch.points, status)
+            if batch.points == 1:
                 self._blame(answer)
             self._queue.refuse(batch)
             if status == 413:
@@ -190,12 +190,12 @@ class Api:
         accepted, rejected = _counts(answer)
         self.worked = True
         self._blamed = 0
-        rejected = max(rejected, len(batch) - accepted)
+        rejected = max(rejected, batch.points - accepted)
         if rejected > 0:
-            self._count(rejected, len(batch))
+            self._count(rejected, batch.points)
         self._queue.acknowledge(batch)
         self._pace.accepted()
-        self._pace.fitted(len(batch))
+        self._pace.fitted(batch.points)
 
     def _count(self, rejected: int, of: int):
         self.rejected += rejected
