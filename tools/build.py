@@ -102,12 +102,12 @@ def _make(made: Built, texts: dict[str, str]) -> None:
         if path not in units and not path.startswith(f"{linker.PACKAGE}/"):
             compile_to((made.files / path).with_suffix(".mpy"), path, text)
     for path, unit in units.items():
-        compile_to((made.files / path).with_suffix(".mpy"), path, unit.source, unit)
+        compile_to((made.files / path).with_suffix(".mpy"), unit.name, unit.source, unit)
     made.image.write_bytes(romfs(made.files))
     made.places.write_text(
         "".join(
-            f"{path} {first} {origin}\n"
-            for path, unit in units.items()
+            f"{unit.name} {first} {origin}\n"
+            for unit in units.values()
             for first, origin in unit.starts
         )
     )

@@ -36,12 +36,12 @@ for name in %r:
     try:
         __import__(name)
         print(json.dumps([name, alive() - before]))
-    except ImportError as error:
+    except ImportError:
         print(json.dumps([name, None]))
 """
 
 # What a thermostat with a thermometer and a journal loads, in units.
-_TYPICAL = ("firmware.app", "firmware.sensors.room")
+_TYPICAL = ("firmware.app", "firmware.program", "firmware.spill", "firmware.sensors.room")
 
 
 @dataclass
@@ -64,13 +64,13 @@ def rooms(root: Path = ROOT) -> list[Room]:
         flash = {}
         for unit in linker.link(own, apart=True):
             target = (made.files / unit.path).with_suffix(".mpy")
-            compile_to(target, unit.path, unit.source, unit)
+            compile_to(target, unit.name, unit.source, unit)
             flash[unit.name] = target.stat().st_size
         for path, text in texts.items():
             if path.startswith("lib/"):
                 compile_to((made.files / path).with_suffix(".mpy"), path, text)
         made.image.write_bytes(romfs(made.files))
-        heap = _measured(made.image, [name for name in flash if name != linker.PACKAGE])
+        heap = _measured(made.image, flash)
     folders = [path.name for path in (root / linker.PACKAGE).iterdir() if path.is_dir()]
     found: dict[str, Room] = {}
     for name, size in flash.items():

@@ -14,7 +14,19 @@ from tools.image import frozen_sources
 MANIFEST = ROOT / "image/CSIPIO_THERMOSTAT/manifest.py"
 # Modules that the ESP32 port has in C, of those that the firmware uses.
 BUILT_IN = {
-    *("_thread", "array", "binascii", "errno", "gc", "hashlib", "io", "json", "machine", "math"),
+    *(
+        "_thread",
+        "array",
+        "binascii",
+        "errno",
+        "esp32",
+        "gc",
+        "hashlib",
+        "io",
+        "json",
+        "machine",
+        "math",
+    ),
     *("micropython", "network", "os", "select", "socket", "struct", "sys", "time", "uctypes"),
 }
 

@@ -55,7 +55,7 @@ def test_the_image_holds_the_same_files_and_the_same_bytes_each_time(root):
 
 def test_where_lines_come_from_is_written_down(root):
     lines = build(root).places.read_text().splitlines()
-    assert "firmware/app.py 3 firmware/link/wire.py" in lines
+    assert "firmware.app 3 firmware/link/wire.py" in lines
 
 
 def test_only_a_change_makes_another_build(root):

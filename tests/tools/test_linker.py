@@ -45,9 +45,9 @@ def test_what_is_imported_at_the_start_is_one_unit_and_what_may_be_is_another():
         link_frame="def cut(a): pass",
         sensors_bme="RANGE = None",
     )
-    assert sorted(units) == ["firmware.app", "firmware.link.ws", "firmware.sensors.bme"]
-    assert "from firmware.app import text" in units["firmware.link.ws"]
-    assert "from firmware.link import ws" in units["firmware.app"]
+    assert sorted(units) == ["firmware.app", "firmware.sensors.bme", "firmware.ws"]
+    assert "from firmware.app import text" in units["firmware.ws"]
+    assert "from firmware import ws" in units["firmware.app"]
 
 
 def test_what_two_need_that_may_be_imported_is_a_unit_of_its_own():
@@ -57,7 +57,7 @@ def test_what_two_need_that_may_be_imported_is_a_unit_of_its_own():
         x_b="from firmware.x.c import f\ndef g(): f()",
         x_c="def f(): pass",
     )
-    assert sorted(units) == ["firmware.app", "firmware.x.a", "firmware.x.b", "firmware.x.c"]
+    assert sorted(units) == ["firmware.a", "firmware.app", "firmware.b", "firmware.c"]
 
 
 def test_what_is_loaded_already_is_not_there_twice():
@@ -67,8 +67,17 @@ def test_what_is_loaded_already_is_not_there_twice():
         x_b="from firmware.x.c import f\ndef g(): f()",
         x_c="def f(): pass",
     )
-    assert sorted(units) == ["firmware.app", "firmware.x.a", "firmware.x.b"]
-    assert "from firmware.x.a import f" in units["firmware.x.b"]
+    assert sorted(units) == ["firmware.a", "firmware.app", "firmware.b"]
+    assert "from firmware.a import f" in units["firmware.b"]
+
+
+def test_roots_of_one_name_keep_their_packages():
+    units = linked(
+        app="def run():\n from firmware.x import a\n from firmware.y import a as b\n",
+        x_a="X = 1",
+        y_a="Y = 1",
+    )
+    assert sorted(units) == ["firmware.app", "firmware.x.a", "firmware.y.a"]
 
 
 def test_names_that_meet_are_told_apart(tmp_path):
@@ -161,9 +170,9 @@ def test_private_names_are_short_and_lines_stay():
     code = re.sub(r'#.*|".*"', "", unit.source)
     assert not re.search(r"_size|_free|_count|\b_LIMIT", code)
     lines = unit.source.splitlines()
-    line = next(n for n, text in enumerate(lines, 1) if text.startswith("class Ring"))
+    line = next(n for n, text in enumerate(lines, 1) if text.startswith("class "))
     assert unit.place(line) == ("firmware/ring.py", 7)
-    text = f'  File "firmware/app.py", line {line}, in f\n  File "boot.py", line 2\n'
+    text = f'  File "firmware.app", line {line}, in f\n  File "boot.py", line 2\n'
     expected = '  File "firmware/ring.py", line 7, in f\n  File "boot.py", line 2\n'
     assert translated(text, units) == expected
 
@@ -369,5 +378,5 @@ def test_what_is_imported_under_a_condition_keeps_its_name(tmp_path):
         boards_esp32="name = 'esp32'",
         boards_unix="name = 'unix'",
     )
-    assert sorted(units) == ["firmware.app", "firmware.boards.esp32", "firmware.boards.unix"]
+    assert sorted(units) == ["firmware.app", "firmware.esp32", "firmware.unix"]
     assert run(units, "from firmware import app; app.run(1)", tmp_path) == "unix None 1\n"

@@ -4,11 +4,13 @@ MicroPython keeps in RAM, for each module that is loaded, its dictionary, a tabl
 it, and an entry for each name that it imports. The firmware's sixty modules are written for
 people. What a board loads are *units*: `firmware.app` with everything that is imported when it
 starts, and one unit for each module that is imported only where the configuration asks for it,
-with what only that one needs. A unit has the name of the module it is made for, its root, and that
-module's public names; all others lose theirs.
+with what only that one needs. A unit has the public names of the module it is made for, its root;
+all others lose theirs. It lies in the package itself, as `firmware.journal` does for
+`firmware.points.journal`: a package, too, takes RAM.
 
 An import that does not stand at a module's outermost level may not happen: it makes a unit. So
-does a module that no import names, such as a sensor's driver, which is found by its name.
+does a module that no import names, such as a sensor's driver: that is found by its name, and keeps
+it.
 
 Left out of a unit is what only people need (see `names` and `texts`). Lines keep their order, so
 that `translated` can tell where those of a traceback come from.
@@ -29,13 +31,9 @@ class Unit:
     """A module of the linked firmware: `name`, its `source`, and where its lines come from."""
 
     name: str
+    path: str  # its file, below the root
     source: str
     starts: list[tuple[int, str]]  # (line, path of the module that begins there)
-
-    @property
-    def path(self) -> str:
-        """Its file, below the root."""
-        return self.starts[0][1]
 
     def place(self, line: int) -> tuple[str, int]:
         """The path and the line in it that a line of this unit comes from."""
@@ -58,21 +56,22 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     cut = units.apart(modules) if apart else units.cut(modules)
     home = {name: unit for unit, members in cut.items() for name in members}
     chosen = names.choose(modules, cut, home)
-    made = [_Joined(modules, unit, cut[unit], home, chosen).unit() for unit in cut]
+    flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
+    made = [_Joined(modules, unit, cut[unit], home, chosen, flat).unit() for unit in cut]
     outermost = f"{PACKAGE}/__init__.py"
     if outermost in sources:
-        made.append(Unit(f"{PACKAGE}.__init__", sources[outermost], [(1, outermost)]))
+        made.append(Unit(PACKAGE, outermost, sources[outermost], [(1, outermost)]))
     return made
 
 
 def translated(text: str, units: Iterable[Unit]) -> str:
     """A text, such as a traceback, with the places in units as those in the sources."""
-    by_path = {unit.path: unit for unit in units}
+    by_name = {unit.name: unit for unit in units}
 
     def place(found):
-        if found[1] not in by_path:
+        if found[1] not in by_name:
             return found[0]
-        path, line = by_path[found[1]].place(int(found[2]))
+        path, line = by_name[found[1]].place(int(found[2]))
         return f'File "{path}", line {line}'
 
     return re.sub(r'File "([^"]+)", line (\d+)', place, text)
@@ -81,12 +80,13 @@ def translated(text: str, units: Iterable[Unit]) -> str:
 class _Joined:
     """One unit in the making."""
 
-    def __init__(self, modules, unit, members, home, chosen: names.Names):
+    def __init__(self, modules, unit, members, home, chosen: names.Names, flat):
         self._modules = modules
         self._unit = unit
         self._members = members
         self._home = home
         self._names = chosen
+        self._flat = flat  # {unit: its name}
         self._taken = set(chosen.of[unit].values())
         self._borrowed: dict[str, dict[str, str]] = {}  # unit: {its name: ours}
 
@@ -105,11 +105,14 @@ class _Joined:
             lines += texts.edited(module, edits)
         lines[0] = "; ".join(foreign.values())
         imports = [
-            f"from {there} import {', '.join(_as(a, b) for a, b in known.items())}"
+            f"from {self._flat.get(there, there)} import "
+            + ", ".join(_as(a, b) for a, b in known.items())
             for there, known in self._borrowed.items()
         ]
         lines[1] = "; ".join(imports + messages.definition())
-        return Unit(self._unit, "\n".join(lines) + "\n", starts)
+        name = self._flat[self._unit]
+        path = starts[0][1] if name == self._unit else name.replace(".", "/") + ".py"
+        return Unit(name, path, "\n".join(lines) + "\n", starts)
 
     def _edits(self, module: Module) -> Iterator[Edit]:
         for statement in module.statements:
@@ -150,9 +153,9 @@ class _Joined:
             there = self._home.get(target, target)
             if target == node.module:
                 name = self._names.of.get(there, {}).get((target, alias.name), alias.name)
-                parts.append(f"from {there} import {_as(name, here)}")
+                parts.append(f"from {self._flat.get(there, there)} import {_as(name, here)}")
             elif there == target:
-                package, _, last = target.rpartition(".")
+                package, _, last = self._flat[target].rpartition(".")
                 parts.append(f"from {package} import {_as(last, here)}")
             else:
                 raise module.fail(node, f"{target} is loaded at the start: import it there")

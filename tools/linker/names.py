@@ -84,25 +84,30 @@ def _of_unit(modules, unit, members, exports) -> dict[Symbol, str]:
     words = iter(VALUES)
     for name in members:
         taken |= modules[name].fixed
-    # The root's own names come first: others find it by them.
-    for name in [unit, *(member for member in members if member != unit)]:
+    # The root's own names come first: others find it by them. A constant's is nobody's, so it may
+    # be longer.
+    symbols = [(unit, own) for own in sorted(modules[unit].defined)]
+    symbols += [
+        (name, own) for name in members if name != unit for own in sorted(modules[name].defined)
+    ]
+    symbols.sort(key=lambda symbol: symbol[1] in modules[symbol[0]].constants)
+    for symbol in symbols:
+        name, own = symbol
         module = modules[name]
-        for own in sorted(module.defined):
-            symbol = (name, own)
-            if own in module.fixed or (name == unit and not is_private(own)):
-                chosen[symbol] = own
-                taken.add(own)
-                continue
-            if symbol in exports:
-                supply = _variants(own, name)
-            elif own in module.constants or (is_private(own) and own not in module.values):
-                supply = letters
-            elif own in module.values | module.classes:
-                supply = itertools.chain(words, letters)
-            else:
-                supply = _variants(own, name)
-            chosen[symbol] = next(word for word in supply if word not in taken)
-            taken.add(chosen[symbol])
+        if own in module.fixed or (name == unit and not is_private(own)):
+            chosen[symbol] = own
+            taken.add(own)
+            continue
+        if symbol in exports:
+            supply = _variants(own, name)
+        elif own in module.constants or (is_private(own) and own not in module.values):
+            supply = letters
+        elif own in module.values | module.classes:
+            supply = itertools.chain(words, letters)
+        else:
+            supply = _variants(own, name)
+        chosen[symbol] = next(word for word in supply if word not in taken)
+        taken.add(chosen[symbol])
     return chosen
 
 

@@ -41,6 +41,16 @@ def cut(modules: dict) -> Cut:
     return {root: _ordered(units[root], needs) for root in sorted(units)}
 
 
+def flat_names(modules: dict, cut: Cut) -> dict[str, str]:
+    """Each unit's name: that of its root, in the package itself unless it is found by its name."""
+    imported = {target for m in modules.values() for target in (*m.lazy, *m.eager)}
+    last = [root.rpartition(".")[2] for root in cut]
+    return {
+        root: f"{PACKAGE}.{name}" if root in imported and last.count(name) == 1 else root
+        for root, name in zip(cut, last, strict=True)
+    }
+
+
 def _packages(modules) -> set[str]:
     return {name for name, module in modules.items() if module.path.endswith("/__init__.py")}
 
