@@ -205,6 +205,24 @@ def test_a_class_with_a_base_from_elsewhere_has_other_names_than_that(tmp_path):
     assert run(units, code, tmp_path) == "((2, 'its'), 1, 'mine')\n"
 
 
+def test_another_unit_has_the_numbers_of_constants_for_itself(tmp_path):
+    units = linked(
+        app="""
+            from micropython import const
+            KIND = const(0xC0)
+            TWICE = const(2 * KIND)
+            TEXT = const("abc")
+            def run():
+                from firmware.link import ws
+                return ws.f(), KIND
+            """,
+        link_ws="from firmware.app import KIND, TEXT, TWICE\ndef f(): return KIND, TWICE, TEXT",
+    )
+    assert "import TEXT;" in units["firmware.ws"]
+    code = "from firmware import app; print(app.run(), hasattr(app, 'TWICE'))"
+    assert run(units, code, tmp_path) == "((192, 384, 'abc'), 192) True\n"
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [

@@ -89,6 +89,7 @@ class _Joined:
         self._flat = flat  # {unit: its name}
         self._taken = set(chosen.of[unit].values())
         self._borrowed: dict[str, dict[str, str]] = {}  # unit: {its name: ours}
+        self._numbers: dict[int, str] = {}  # constants of other units, and their names
 
     def unit(self) -> Unit:
         foreign: dict[str, str] = {}
@@ -103,13 +104,16 @@ class _Joined:
             starts.append((len(lines) + 1, module.path))
             edits = [*self._edits(module), *messages.edits(module)]
             lines += texts.edited(module, edits)
+        if self._numbers:
+            foreign["const"] = "from micropython import const"
         lines[0] = "; ".join(foreign.values())
         imports = [
             f"from {self._flat.get(there, there)} import "
             + ", ".join(_as(a, b) for a, b in known.items())
             for there, known in self._borrowed.items()
         ]
-        lines[1] = "; ".join(imports + messages.definition())
+        numbers = [f"{name} = const({number})" for number, name in self._numbers.items()]
+        lines[1] = "; ".join(imports + numbers + messages.definition())
         name = self._flat[self._unit]
         path = starts[0][1] if name == self._unit else name.replace(".", "/") + ".py"
         return Unit(name, path, "\n".join(lines) + "\n", starts)
@@ -137,6 +141,9 @@ class _Joined:
         name = self._names.of.get(there, {}).get(symbol, symbol[1])
         if there == self._unit:
             return name
+        number = self._modules[symbol[0]].constants.get(symbol[1])
+        if number is not None:
+            return self._numbers.setdefault(number, f"_{len(self._numbers) + 1}")
         known = self._borrowed.setdefault(there, {})
         if name not in known:
             known[name] = name

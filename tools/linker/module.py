@@ -55,7 +55,8 @@ class Module:
         self.eager: dict[str, None] = {}
         self.lazy: dict[str, None] = {}
         self.defined = bound(self.tree.body)  # names of its own
-        self.constants: set[str] = set()  # of those, what the compiler writes into the code
+        # Of those, what the compiler writes into the code; its number, if it is one.
+        self.constants: dict[str, int | None] = {}
         self.values: set[str] = set()  # of those, what is neither a function nor a class
         self.classes: set[str] = set()  # of those, classes that are no exceptions
         self.fixed: set[str] = set()  # of those, what an import binds that may not happen
@@ -77,7 +78,8 @@ class Module:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._outer_import(node, modules)
             elif isinstance(node, ast.Assign) and _is_constant(node.value):
-                self.constants |= bound([node])
+                number = _number(node.value.args[0], self.constants)
+                self.constants.update(dict.fromkeys(bound([node]), number))
             elif isinstance(node, ast.If | ast.Try):
                 inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
                 self.fixed |= bound(inner)
@@ -297,6 +299,15 @@ def _is_constant(value) -> bool:
         and isinstance(value.func, ast.Name)
         and value.func.id == "const"
     )
+
+
+def _number(node, constants) -> int | None:
+    """What a constant expression is worth, where it is made of numbers and of constants."""
+    try:
+        found = eval(ast.unparse(node), {"__builtins__": {}}, constants)
+    except (NameError, TypeError):
+        return None
+    return found if type(found) is int else None
 
 
 def _every(arguments: ast.arguments) -> list[ast.arg]:

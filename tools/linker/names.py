@@ -6,8 +6,8 @@ MicroPython keeps every name of a program in RAM, once, unless its own ROM has t
   module, which are found on its own objects only;
 - variables, classes, private attributes and the arguments of functions are words that every
   MicroPython has in its ROM. Nobody sees those: a traceback names functions and exceptions alone;
-- a constant that no other unit uses begins with an underscore: then the compiler, which writes its
-  value into the code, keeps no variable for it.
+- a constant begins with an underscore: then the compiler, which writes its value into the code,
+  keeps no variable for it. Another unit that uses a number has a constant of its own.
 
 What another unit uses of a unit, and the public names of a unit's root, stay as they are. So do
 all public attributes: they may be those of MicroPython's own objects.
@@ -56,6 +56,7 @@ def choose(modules: dict[str, Module], cut, home) -> Names:
         for module in modules.values()
         for _, symbol in module.references
         if home.get(symbol[0]) != home.get(module.name)
+        and modules[symbol[0]].constants.get(symbol[1]) is None
     } | {
         (target, alias.name)
         for module in modules.values()

@@ -16,8 +16,8 @@ class Messages:
     """The messages of a unit as one text, of which functions take what they need.
 
     MicroPython makes an object of each string when a module is loaded, wherever its characters
-    lie. A message is a string of more than one word, or with places for values, in ASCII: of that
-    a slice is what was cut out.
+    lie. A message is a string of more than ten characters, or one with places for values, in
+    ASCII: of that a slice is what was cut out.
     """
 
     def __init__(self):
@@ -53,8 +53,8 @@ class Messages:
 
 
 def _is_message(text: str) -> bool:
-    words = len(text) > _INTERNED and " " in text.strip()
-    return text.isascii() and (words or ("%" in text and len(text) >= _FORMAT))
+    long = len(text) > _INTERNED or ("%" in text and len(text) >= _FORMAT)
+    return text.isascii() and long
 
 
 def meanings(module: Module) -> list[ast.Constant]:
