@@ -100,12 +100,12 @@ class App:
         health_s = settings["health"]["every_s"]
         if health_s:
             columns += [(name, 0) for name in settings["health"]["properties"]]
-        names = [column[0] for column in columns]
         clock = Clock(counter_ms=board.counter_ms)
         survived = board.reset_cause() in board.COUNTER_SURVIVES
-        queue = make_queue(columns, clock, settings["feed"], settings["buffer"], survived)
-        self._queue = queue
-        self._intake = intake = Intake(queue, names, board.Retained(), self._in_flight)
+        retained = board.Retained()
+        told = settings["feed"], settings["buffer"], survived, retained.get()
+        self._queue = queue = make_queue(columns, clock, *told)
+        self._intake = intake = Intake(queue, retained, self._in_flight)
 
         self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         self._store = Store()

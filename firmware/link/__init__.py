@@ -13,3 +13,21 @@ class LinkError(Exception):
     def __init__(self, text: str, refused: bool = False):
         super().__init__(text)
         self.refused = refused
+
+
+async def send(stream, data):
+    """Write all of `data`: bytes, or a feed, each piece of it made when the last one is out.
+
+    Raises LinkError where a feed's points are gone before they were sent. Its length is promised
+    by then, so nothing can follow it on this connection.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        await stream.write(data)
+        return
+    left = len(data)
+    for piece in data:
+        left -= len(piece)
+        if left >= 0:
+            await stream.write(piece)
+    if left:
+        raise LinkError("the buffer overran a feed that was being sent")

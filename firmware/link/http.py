@@ -10,7 +10,7 @@ import json
 from micropython import const
 
 from firmware.base.url import parse_url
-from firmware.link import LinkError
+from firmware.link import LinkError, send
 from firmware.link.http_head import read_head
 from firmware.link.stream import within
 
@@ -59,7 +59,7 @@ class Http:
     async def post(
         self, url, data=b"", headers=None, auth=None, timeout=10, once=False
     ) -> Response:
-        """POST `data` (str or bytes-like); the timeout, in seconds, is for everything together.
+        """POST `data` (str, bytes-like, or a feed); the timeout, in seconds, is for everything together.
 
         `auth`: (user, password) for basic authentication. `once`: never repeat it, whatever
         becomes of a kept connection. Raises LinkError.
@@ -136,7 +136,7 @@ class Http:
         self._buffer = bytearray()
         await self._stream.write(head)
         if data is not None:
-            await self._stream.write(data)
+            await send(self._stream, data)
         status = 100
         while 100 <= status < 200:
             status, headers = await read_head(

@@ -52,7 +52,7 @@ class Api:
             path = "/properties"
             if batch.prop:
                 path = "/properties/" + batch.prop
-            self._act_on(await self.post(path, batch.data), batch)
+            self._act_on(await self.post(path, batch), batch)
             return True
         finally:
             self._queue.release()
@@ -130,21 +130,21 @@ class Api:
     def _act_on(self, answer, batch):
         status = answer.status_code
         if status == 200:
-            self.take_receipt(answer, len(batch))
+            self.take_receipt(answer, batch.points)
             self._blamed = 0
             self._queue.acknowledge(batch)
-            self._pace.accepted(len(batch))
+            self._pace.accepted(batch.points)
         elif status in (404, 405) and batch.prop:
             # There is no such address, or no such property: a receipt will tell which.
             self._alone = False
             self._log.warning("a feed for %s alone was refused (%d)", batch.prop, status)
-        elif status == 413 and len(batch) > 1:
+        elif status == 413 and batch.points > 1:
             # Too large for the platform: its limit is lower than when it was asked.
-            self._pace.too_large(len(batch))
-            self._log.warning("a feed of %d points was too large (413)", len(batch))
+            self._pace.too_large(batch.points)
+            self._log.warning("a feed of %d points was too large (413)", batch.points)
         elif status in (400, 413):
-            self._log.warning("a feed of %d points was refused (%d)", len(batch), status)
-            if len(batch) == 1:
+            self._log.warning("a feed of %d points was refused (%d)", batch.points, status)
+            if batch.points == 1:
                 self._blame(answer)
             self._queue.refuse(batch)
             if status == 413:

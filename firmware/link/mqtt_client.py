@@ -142,7 +142,7 @@ class MqttClient:
                 batch = self._queue.take(self._pace.most_points)
                 if batch:
                     pid = self._next_pid()
-                    session.publish(self._feeds, batch.data, pid, batch.repeated)
+                    session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
                     self._pace.sent(now)
         if (

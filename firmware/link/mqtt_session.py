@@ -13,7 +13,7 @@ from umqtt.simple import MQTTClient
 
 from firmware.base import uptime
 from firmware.base.log import Log
-from firmware.link import LinkError, deadlines, reasons
+from firmware.link import LinkError, deadlines, reasons, send
 from firmware.link.stream import within
 
 # A command is the raw value of one property; the largest that this device understands is a part
@@ -58,7 +58,7 @@ class _Wire:
         if self.flags:
             data = bytes((data[0] | self.flags,)) + bytes(data[1:])
             self.flags = 0
-        if len(data) >= _LARGE:
+        if len(data) >= _LARGE or not isinstance(data, (bytes, bytearray, memoryview)):
             self.out.append(data)
             return
         data = bytes(data if size < 0 else data[:size])
@@ -106,6 +106,7 @@ class Session:
         self._header = bytearray(2)
         self._head = 2  # bytes of the last packet before its body; a length may have up to four
         self._sending = asyncio.Lock()
+        self._cut = False  # a packet was begun, and not sent to its end
         self.sent_ms = uptime.ms()  # when something was last sent, for the keep-alive
         self.skipped = 0  # packets passed over because of their size
 
@@ -145,7 +146,8 @@ class Session:
     def publish(self, topic: bytes, payload, pid: int, again: bool = False):
         """Write a PUBLISH with QoS 1; `flush` sends it, and until then the payload must stay.
 
-        `again`: some of it was sent before, which MQTT calls DUP.
+        `payload`: bytes, or a feed, which is sent piece by piece. `again`: some of it was sent
+        before, which MQTT calls DUP.
         """
         # umqtt would count on past 65,535, and then wait for ever for an id that can't be said.
         self._client.pid = pid - 1
@@ -174,7 +176,11 @@ class Session:
         async with self._sending:
             out = self._wire.out
             while out:
-                await self._stream.write(out.pop(0))
+                if self._cut:
+                    raise LinkError("a packet to the broker was cut")
+                self._cut = True
+                await send(self._stream, out.pop(0))
+                self._cut = False
                 self.sent_ms = uptime.ms()
 
     async def receive(self) -> tuple:

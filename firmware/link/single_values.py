@@ -8,7 +8,6 @@ Only the uplink imports it, where the `send` of a sensor asks for it.
 """
 
 import json
-import struct
 
 from micropython import const
 
@@ -16,8 +15,7 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import LinkError
 from firmware.link.https_api import parsed
-from firmware.points import feed
-from firmware.points.json_text import encode
+from firmware.points.feed import number_text
 from firmware.points.ring import MAX_TEXT
 
 _MOST = const(8)  # on their way
@@ -52,19 +50,18 @@ class SingleValues:
             if sensor["send"] != "feed":
                 # A method has the property's name, if it has no other one.
                 method = sensor["method"] or sensor["prop"] if sensor["send"] == "method" else None
-                prop = feed.Property(sensor["prop"], sensor["decimals"])
-                self._sensors[sensor["prop"]] = (prop, method)
+                self._sensors[sensor["prop"]] = method
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def offer(self, index: int, name: str, value) -> bool:
         """Take a value on its way; False if there is no room, or it cannot go this way."""
-        prop, method = self._sensors.get(name, (None, None))
-        if prop is None or len(self._entries) >= _MOST:
+        if name not in self._sensors or len(self._entries) >= _MOST:
             return False
+        method = self._sensors[name]
         try:
-            data = _encoded(prop, value)
+            data = number_text(value, self._queue.properties.decimals[index])
         except ValueError:
             return False  # whoever buffers it instead will say why
         if len(data) > MAX_TEXT:
@@ -146,17 +143,6 @@ class SingleValues:
         return any(
             entry[_PID] is None and now - entry[_SINCE_MS] > _FRESH_MS for entry in self._entries
         )
-
-
-def _encoded(prop, value) -> bytes:
-    """The value's JSON, to the byte as a feed has it."""
-    above, below = prop.exact
-    if type(value) is float and above < value < below:
-        # As the ring keeps it, and as the feed prints what the ring keeps.
-        digits = bytearray(32)
-        single = struct.unpack("<I", struct.pack("<f", value))[0]
-        return bytes(digits[: feed.put_value(digits, 0, 0, single, prop)])
-    return encode(value, prop.decimals)
 
 
 async def write_value(api, name: str, value):

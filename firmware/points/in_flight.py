@@ -1,4 +1,4 @@
-"""A ring's way out: feeds that are in flight, and what comes next.
+"""Feeds in flight: sent, and not acknowledged yet; and what is to be sent next.
 
 Several feeds may be in flight, and be acknowledged in any order; the ring gives up its points in
 order. What is released is sent again, unchanged.
@@ -7,33 +7,50 @@ order. What is released is sent again, unchanged.
 from firmware.points.ring import Cursor
 
 
-class Batch:
-    """A feed on its way: the points from the cursor `first` to the cursor `end`."""
+class Feed:
+    """A feed on its way: the points of a ring from the cursor `first` to the cursor `end`.
 
-    def __init__(self, lane):
-        self.lane = lane
+    It is what a transport sends: `len` says how many bytes its document has, and to iterate over
+    it gives the document piece by piece, as often as it has to be sent; see Encoder.pieces.
+    """
+
+    def __init__(self, window, start: Cursor, repeated: bool):
+        self.window = window
         self.first = Cursor()
-        self.first.go(lane.sent)
+        self.first.go(start)
         self.end = Cursor()
-        self.end.go(lane.sent)
+        self.end.go(start)
+        self.points = 0
+        self.size = 0  # bytes of the document
+        self.shared = -1  # the property that all points are of
+        self.prop = None  # its name, if the document leaves that out
+        self.repeated = repeated  # some of its points were in a feed that was released
         self.done = False
-        self.data = None  # memoryview of the document; valid until the next batch is taken
-        self.prop = None  # the property that the document leaves out, if it was taken `alone`
-        self.repeated = False  # some of its points were in a feed that was released
+        self.counted_seq = start.seq  # points before it were dropped, or moved, and counted
+        self._changes = window.ring.changes
 
     def __len__(self) -> int:
-        return self.end.seq - self.first.seq
+        return self.size
+
+    def __iter__(self):
+        return self.window.encoder.pieces(self)
+
+    def intact(self, pos: int) -> bool:
+        """Are the points from the position on still the ring's, as they were?"""
+        ring = self.window.ring
+        return ring.changes == self._changes and ring.tail.pos - ring.slots <= pos
 
 
-class Lane:
-    """Takes feeds out of a ring."""
+class Window:
+    """Takes feeds out of a ring, and holds those in flight."""
 
-    def __init__(self, ring, feed):
-        """`ring`: a ring.Ring. `feed`: the feed.Feed that encodes; lanes may share it."""
+    def __init__(self, ring, encoder):
+        """`ring`: a ring.Ring. `encoder`: the feed.Encoder; windows may share it."""
         self.ring = ring
+        self.encoder = encoder
         self.sent = Cursor()  # the first point that is in no feed
         self.in_flight = []
-        self._feed = feed
+        self.offset_ms = 0  # what turns the time of an undated point into ms since 1970
         self._suspect = 0  # points before this one are sent in smaller feeds
         self._fewer = 0  # of so many points
         self._seen = 0  # points before this one were in a feed
@@ -49,68 +66,67 @@ class Lane:
         return self.sent
 
     def take(self, max_points: int, offset_ms: int, alone: bool = False):
-        """The next feed as a Batch, or None. `offset_ms` and `alone`: see Feed.encode."""
+        """The next feed, or None. `offset_ms`: see above; `alone`: see Encoder.measure."""
         sent = self.next()
+        if self.ring.next_point(sent) < 0:
+            return None
         if sent.seq < self._suspect:
             max_points = min(max_points, self._fewer)
-        batch = Batch(self)
-        end_seq = sent.seq + max_points
-        batch.data = self._feed.encode(self.ring, batch.end, end_seq, offset_ms, alone)
-        if batch.data is None:
-            return None
-        batch.prop = self._feed.prop
-        batch.repeated = sent.seq < self._seen
-        self._seen = max(self._seen, batch.end.seq)
-        sent.go(batch.end)
-        self.in_flight.append(batch)
-        return batch
+        self.offset_ms = offset_ms
+        feed = Feed(self, sent, sent.seq < self._seen)
+        self.encoder.measure(feed, sent.seq + max_points, alone)
+        self._seen = max(self._seen, feed.end.seq)
+        sent.go(feed.end)
+        self.in_flight.append(feed)
+        return feed
 
-    def acknowledge(self, batch):
-        """The platform has every point of the batch."""
-        batch.done = True
+    def acknowledge(self, feed):
+        """The platform has every point of the feed."""
+        feed.done = True
         ring = self.ring
         while self.in_flight and self.in_flight[0].done:
             first = self.in_flight.pop(0)
             self._recount(first)
             if first.end.seq > ring.head.seq:
-                ring.free_to(first.end)
+                ring.head.go(first.end)
         ring.next_point(ring.head)  # over what was set aside
 
-    def _recount(self, batch):
+    def _recount(self, feed):
         """What was dropped while it was in flight has arrived all the same."""
-        overtaken = self.ring.head.seq - batch.first.seq
+        ring = self.ring
+        overtaken = min(ring.head.seq, feed.end.seq) - feed.counted_seq
         if overtaken > 0:
-            self.ring.dropped = max(0, self.ring.dropped - min(overtaken, len(batch)))
+            ring.dropped = max(0, ring.dropped - overtaken)
 
     def release(self):
         """Nothing in flight will be acknowledged any more: it has to be sent again."""
-        for batch in self.in_flight:
-            if batch.done:
-                self._recount(batch)
+        for feed in self.in_flight:
+            if feed.done:
+                self._recount(feed)
         self.in_flight.clear()
         self.sent.go(self.ring.head)
 
-    def refuse(self, batch):
+    def refuse(self, feed):
         """The platform will not have this feed: send its points again, half as many at a time.
 
         A feed of one point names the culprit; that one is for `set_aside`.
         """
-        self._suspect = batch.end.seq
-        self._fewer = max(1, len(batch) // 2)
+        self._suspect = feed.end.seq
+        self._fewer = max(1, feed.points // 2)
         self.release()
 
-    def set_aside(self, batch):
-        """Never send the one point of this batch again."""
+    def set_aside(self, feed):
+        """Never send the one point of this feed again."""
         ring = self.ring
-        if batch.first.seq >= ring.head.seq:
-            ring.void(batch.first)
-        self.acknowledge(batch)
+        if feed.first.seq >= ring.head.seq:
+            ring.void(feed.first)
+        self.acknowledge(feed)
 
-    def moved_to(self, cursor):
+    def moved_to(self, cursor: Cursor):
         """The points before the cursor are in other hands: not lost, and not sent from here."""
-        self.ring.free_to(cursor)
-        for batch in list(self.in_flight):
-            if batch.end.seq <= cursor.seq:
-                self.in_flight.remove(batch)
-            elif batch.first.seq < cursor.seq:
-                batch.first.go(cursor)
+        self.ring.head.go(cursor)
+        for feed in list(self.in_flight):
+            if feed.end.seq <= cursor.seq:
+                self.in_flight.remove(feed)
+            else:
+                feed.counted_seq = max(feed.counted_seq, cursor.seq)

@@ -10,41 +10,45 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
-from firmware.points.feed import Property
+from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 
 
-def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool) -> Queue:
-    """The queue of these properties, [(name, decimals)], as those sections of the settings say."""
+def make_queue(
+    columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int
+) -> Queue:
+    """The queue of these properties, [(name, decimals)], as those sections of the settings say.
+
+    `survived` and `lost`: see Queue.
+    """
     return Queue(
-        [Property(*column) for column in columns],
-        clock,
-        buffer["ram_points"],
-        feed["format"] == "compact",
-        feed["max_points"],
-        round(1000 * feed["max_age_s"]),
-        buffer["when_full"],
-        buffer["flash_kib"],
-        round(1000 * buffer["spill_after_s"]),
-        survived,
+        properties=Properties(columns),
+        clock=clock,
+        slots=buffer["ram_points"],
+        compact=feed["format"] == "compact",
+        max_points=feed["max_points"],
+        max_age_ms=round(1000 * feed["max_age_s"]),
+        when_full=buffer["when_full"],
+        flash_kib=buffer["flash_kib"],
+        spill_after_ms=round(1000 * buffer["spill_after_s"]),
+        survived=survived,
+        lost=lost,
     )
 
 
 class Intake:
     """alive_ms: the uptime at which the task last got on."""
 
-    def __init__(self, queue, names: list, retained, in_flight):
-        """`names`: of the queue's properties, in their order. `retained`: a number that outlives a
-        restart, the board's. `in_flight()`: values that are on their way and not in the queue.
+    def __init__(self, queue, retained, in_flight):
+        """`retained`: a number that outlives a restart, the board's. `in_flight()`: values that
+        are on their way and not in the queue.
         """
         self._queue = queue
-        self._index = {name: i for i, name in enumerate(names)}
         self._retained = retained
         self._in_flight = in_flight
         self.alive_ms = 0
-        queue.lost = retained.get()
         if queue.lost:
             Log("intake").warning("%d readings that were only in RAM are lost", queue.lost)
         retained.set(0)
@@ -56,11 +60,11 @@ class Intake:
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
         """The same, of the property with that name."""
-        self.put(self._index[name], value, t_ms)
+        self.put(self._queue.properties.index(name), value, t_ms)
 
     def has(self, name: str) -> bool:
         """Whether this device has that property."""
-        return name in self._index
+        return self._queue.properties.index(name) >= 0
 
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""

@@ -20,23 +20,23 @@ import time
 from micropython import const
 
 from firmware.base.log import Log
-from firmware.points.feed import Property
 from firmware.points.journal_eras import Eras, new_era
 from firmware.points.journal_record import SIZE, Writer, write_header
 from firmware.points.journal_segment import BLOCK, LINKS, Ending, Segment, find
-from firmware.points.ring import KIND, MAX_PROPERTIES, TEXT
+from firmware.points.ring import KIND, TEXT
 
 _SEGMENT_BLOCKS = const(4)
 _STEP_MS = const(8)  # of work in one go
 _ENOSPC = const(28)  # the same on every port, and not in `errno`
 _RETRY_MS = const(10000)  # after the file system failed
+_LINE_SIZE = const(400)  # bytes of a header that are put together before they are written
 
 
 class Journal:
     """The segments, oldest first. None of its methods raises OSError unless it says so."""
 
-    def __init__(self, folder: str, kib: int, properties: list, when_full: str, uptime_ms):
-        """`kib`: flash to use; `properties`: as in feed.Feed; `when_full`: see the config."""
+    def __init__(self, folder: str, kib: int, properties, when_full: str, uptime_ms):
+        """`kib`: flash to use; `properties`: as in queue.Queue; `when_full`: see the config."""
         self.folder = folder
         self.properties = properties
         self.segments = []
@@ -222,43 +222,23 @@ class Journal:
                 return True
         return False
 
-    def header(self, resolution_ms: int) -> dict:
-        """What a new segment says of itself, and of all that was written before it."""
-        return {
-            "properties": self._table(),
-            "newest": self.newest,
-            "era": [self.era, self.era_first, self.era_newest],
-            "resolution": resolution_ms,
-        }
+    def header(self, resolution_ms: int) -> list:
+        """What a new segment says of itself, and of all that was written before it, as JSON.
 
-    def _table(self) -> str:
-        """Every property's name and decimals, in one text: a list of them takes ten times it."""
-        words = []
-        for known in self.properties:
-            words.append("%s %d" % (str(known.name, "utf-8"), known.decimals))
-        return " ".join(words)
-
-    def indexes(self, header: dict) -> list:
-        """Our index of each property of a segment, or -1.
-
-        One that the config no longer has is added, for the readings that it still has.
+        It is cut into pieces, see write_header, and has every property's name and decimals in one
+        text, of which a reader needs no more than a piece either.
         """
-        known = self.properties
-        found = []
-        words = header["properties"].split(" ")
-        for at in range(0, len(words), 2):
-            name = words[at]
-            key = name.encode()
-            i = 0
-            while i < len(known) and known[i].name != key:
-                i += 1
-            if i == len(known):
-                if i < MAX_PROPERTIES:
-                    known.append(Property(name, int(words[at + 1])))
-                else:
-                    i = -1
-            found.append(i)
-        return found
+        era = (self.era, self.era_first, self.era_newest)
+        text = ['{"resolution": %d, "newest": %d, ' % (resolution_ms, self.newest)]
+        text.append('"era": [%d, %d, %d], "properties": "' % era)
+        space = ""
+        for name, decimals in zip(self.properties.names, self.properties.decimals):
+            if len(text[-1]) > _LINE_SIZE:
+                text.append("")
+            text[-1] += "%s%s %d" % (space, name, decimals)
+            space = " "
+        text[-1] += '"}'
+        return [piece.encode() for piece in text]
 
     def _room_for(self, records: int) -> bool:
         if (
@@ -320,13 +300,13 @@ class Journal:
             tail = self.segments[-1]
             self.log.info("%d readings are on flash", self.points())
             try:
-                ending = Ending(self.path(tail))
+                ending = Ending(self.path(tail), self.properties)
             except (OSError, ValueError) as error:
                 self.log.error("%s cannot be read: %s", self.path(tail), error)
                 return
             self.newest = max(ending.newest, self.eras.newest)
             self._ending = ending
-            if ending.whole and ending.properties == self._table():
+            if ending.open:
                 self.tail = tail
                 self._writer = Writer(None, tail.size, ending.seed)
 

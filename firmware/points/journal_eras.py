@@ -60,7 +60,7 @@ class Eras:
         self.newest = max(self.newest, newest)
         temporary = self._path + ".tmp"
         with open(temporary, "wb") as file:
-            size, seed = write_header(file, {"eras": 1})
+            size, seed = write_header(file, [b'{"eras": 1}'])
             writer = Writer(file, size, seed)
             for number, offset in self.offsets.items():
                 kind = _ENDED if offset is None else _DATED

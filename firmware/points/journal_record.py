@@ -19,7 +19,8 @@ from binascii import crc32
 
 from micropython import const
 
-from firmware.points.ring import MORE
+from firmware.points.properties import NONE
+from firmware.points.ring import MORE, PROPERTY
 
 SIZE = const(11)
 
@@ -29,46 +30,130 @@ _FORMAT = "<BII"
 _MAGIC = b"\x93Csipio2"
 _PREFIX = "<HI"  # length of the text, its CRC-32
 _PREFIX_SIZE = const(6)
+_START_SIZE = const(14)
 _HEADER_MOST = const(6144)  # 63 properties with names of 64 characters
+_TABLE = b'"properties": "'
+_CHUNK = const(256)
 
 
-def write_header(file, header: dict) -> tuple:
-    """Write a segment's header, twice; return (bytes written, seed for its records)."""
-    text = json.dumps(header).encode()
-    seed = crc32(text)
-    copy = _MAGIC + struct.pack(_PREFIX, len(text), seed) + text
-    file.write(copy)
-    file.write(copy)
-    return 2 * len(copy), seed
+def write_header(file, text: list) -> tuple:
+    """Write a segment's header, twice; return (bytes written, seed for its records).
+
+    `text`: JSON in bytes, cut into pieces.
+    """
+    size = seed = 0
+    for piece in text:
+        size += len(piece)
+        seed = crc32(piece, seed)
+    for _ in range(2):
+        file.write(_MAGIC + struct.pack(_PREFIX, size, seed))
+        for piece in text:
+            file.write(piece)
+    return 2 * (_START_SIZE + size), seed
 
 
-def read_header(file) -> tuple:
-    """(header, its bytes, seed) of a file at its beginning, where it leaves it behind the header.
+def read_header(file, properties) -> tuple:
+    """(header, indexes, bytes, seed) of a file, which is left behind the header.
 
+    `properties`: what its table of properties is looked up in, and `indexes` then where each was
+    found (Properties.found); or None. In the header "same" says whether the two are the same.
     Raises ValueError when it has none that is whole.
     """
-    start = file.read(len(_MAGIC) + _PREFIX_SIZE)
-    if start[: len(_MAGIC)] == _MAGIC and len(start) == len(_MAGIC) + _PREFIX_SIZE:
+    at = 0
+    size, seed = _checked(file, at)
+    if size < 0:
+        # The first copy is damaged: the second one begins where the magic comes again.
+        at = _second(file)
+        size, seed = _checked(file, at)
+        if size < 0:
+            raise ValueError("no segment of the journal")
+    file.seek(at + _START_SIZE)
+    header, indexes = _parse(file, size, properties)
+    at += (1 if at else 2) * (_START_SIZE + size)
+    file.seek(at)
+    return header, indexes, at, seed
+
+
+def _checked(file, at: int) -> tuple:
+    """(size of the text, its CRC-32) of the copy there; (-1, 0) if it is not whole."""
+    file.seek(at)
+    start = file.read(_START_SIZE)
+    if len(start) == _START_SIZE and start[: len(_MAGIC)] == _MAGIC:
         size, seed = struct.unpack(_PREFIX, start[len(_MAGIC) :])
-        if size <= _HEADER_MOST:
-            text = file.read(size)
-            if len(text) == size and crc32(text) == seed:
-                size = 2 * (len(start) + size)
-                file.seek(size)
-                return json.loads(text), size, seed
-    # The first copy is damaged: the second one begins where the magic comes again.
-    file.seek(0)
-    start = file.read(2 * _HEADER_MOST)
-    at = start.find(_MAGIC, 1)
-    prefix = start[at + len(_MAGIC) : at + len(_MAGIC) + _PREFIX_SIZE]
-    if at > 0 and len(prefix) == _PREFIX_SIZE:
-        size, seed = struct.unpack(_PREFIX, prefix)
-        at += len(_MAGIC) + _PREFIX_SIZE
-        text = start[at : at + size]
-        if len(text) == size and crc32(text) == seed:
-            file.seek(at + size)
-            return json.loads(text), at + size, seed
-    raise ValueError("no segment of the journal")
+        crc = 0
+        left = size if size <= _HEADER_MOST else 0
+        while left:
+            chunk = file.read(min(left, _CHUNK))
+            if not chunk:
+                break
+            crc = crc32(chunk, crc)
+            left -= len(chunk)
+            if not left and crc == seed:
+                return size, seed
+    return -1, 0
+
+
+def _second(file) -> int:
+    """Where the magic comes for the first time behind the file's first byte; or its end."""
+    at = 1
+    text = b""
+    file.seek(at)
+    while at < _HEADER_MOST + _START_SIZE:
+        chunk = file.read(_CHUNK)
+        if not chunk:
+            break
+        text += chunk
+        found = text.find(_MAGIC)
+        if found >= 0:
+            return at + found
+        # Its beginning may be at the end of what was read.
+        at += len(text)
+        text = text[1 - len(_MAGIC) :]
+        at -= len(text)
+    return at
+
+
+def _parse(file, size: int, properties) -> tuple:
+    """(header, indexes); see read_header. The table is never in RAM as a whole."""
+    indexes = bytearray()
+    same = properties is not None
+    before = None  # the JSON up to the table
+    name = None
+    in_table = False
+    text = b""
+    while size:
+        chunk = file.read(min(size, _CHUNK))
+        if not chunk:
+            raise ValueError("no segment of the journal")
+        size -= len(chunk)
+        text += chunk
+        if before is None:
+            at = text.find(_TABLE)
+            if at < 0:
+                continue
+            at += len(_TABLE)
+            before = text[:at]
+            text = text[at:]
+            in_table = True
+        if in_table:
+            end = text.find(b'"')
+            in_table = end < 0
+            words = (text if in_table else text[:end]).split(b" ")
+            # The last word may go on in the next chunk.
+            text = words.pop() if in_table else text[end:]
+            for word in words:
+                if name is None:
+                    name = word
+                    continue
+                if properties:
+                    i = properties.found(str(name, "utf-8"), int(word))
+                    if i != len(indexes) or properties.decimals[i] != int(word):
+                        same = False
+                    indexes.append(i)
+                name = None
+    header = json.loads((before or b"") + text)
+    header["same"] = same and len(indexes) == len(properties.names)
+    return header, indexes
 
 
 class Writer:
@@ -114,10 +199,10 @@ class Writer:
 class Records:
     """Reads the records of an open file; those that are damaged are counted and left out."""
 
-    def __init__(self, file):
-        """Raises ValueError when the file is no segment."""
+    def __init__(self, file, properties=None):
+        """Raises ValueError when the file is no segment. `properties`: see read_header."""
         self._file = file
-        self.header, self.offset, self.seed = read_header(file)
+        self.header, self._indexes, self.offset, self.seed = read_header(file, properties)
         self._seed = self.seed  # of the header; of a base, once one was read
         self._record = bytearray(SIZE)
         self._body = memoryview(self._record)[: SIZE - 2]
@@ -132,6 +217,11 @@ class Records:
         """The file was opened again. Raises OSError."""
         self._file = file
         file.seek(self.offset)
+
+    def prop(self) -> int:
+        """Our index of the point's property, or NONE."""
+        i = self.kind & PROPERTY
+        return self._indexes[i] if i < len(self._indexes) else NONE
 
     def next(self) -> int:
         """Go to the next point or piece of a text; return its kind, or -1 at the end.

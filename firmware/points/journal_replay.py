@@ -7,27 +7,29 @@ from micropython import const
 
 from firmware.points.journal_record import SIZE, Records
 from firmware.points.journal_segment import Segment
-from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, PROPERTY, TEXT, VOID, Ring
+from firmware.points.properties import NONE
+from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, TEXT, VOID, Ring
 
 # At a segment that cannot be read.
 _TRIES = const(3)
 _RETRY_MS = const(10000)
-# The longest text fits, its own slot and its time base.
-_FEWEST_SLOTS = MAX_TEXT // 4 + 2
+# As many as the longest text needs, with its own slot and its time base. They hold two feeds of
+# 100 numbers, one on its way while the other one is acknowledged. The platform takes one feed a
+# second: more of them, or larger ones, would take RAM and save no time.
+_SLOTS = MAX_TEXT // 4 + 2
 
 
 class Replay:
     """Reads the journal, oldest first, into `ring`."""
 
-    def __init__(self, journal, slots: int):
-        self.ring = Ring(max(slots, _FEWEST_SLOTS))
+    def __init__(self, journal):
+        self.ring = Ring(_SLOTS)
         self.undated = 0  # points that can never be dated
         self._journal = journal
         self._segment: Segment | None = None  # that is being read
         self._file = None
         self._records: Records | None = None
         self._held = False  # the record read last has not been taken over
-        self._map = []  # our index of each of the segment's properties
         self._done = []  # (segment, the ring's seq behind its last point)
         self._tries = 0
         self._failed_at = 0
@@ -98,8 +100,7 @@ class Replay:
         if self._records:
             self._records.go_on(self._file)
             return
-        self._records = Records(self._file)
-        self._map = self._journal.indexes(self._records.header)
+        self._records = Records(self._file, self._journal.properties)
 
     def _read(self, until: int) -> bool:
         """Take records over; False when the ring is full. Raises OSError."""
@@ -134,9 +135,8 @@ class Replay:
                     self.undated += 1
                     continue
                 t += offset
-            prop = kind & PROPERTY
-            prop = self._map[prop] if prop < len(self._map) else -1
-            if prop < 0 or more > MAX_TEXT // 4:
+            prop = records.prop()
+            if prop == NONE or more > MAX_TEXT // 4:
                 records.damaged += 1
                 continue
             i = ring.claim(kind & KIND | prop, t, -1, 1 + more)

@@ -51,16 +51,16 @@ class Segment:
 class Ending:
     """What the newest segment tells of all that was written: where a journal has to go on."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str, properties):
         """Raises OSError, and ValueError when the file is no segment."""
         with open(path, "rb") as file:
-            records = Records(file)
+            records = Records(file, properties)
             header = records.header
             self.seed = records.seed
-            self.properties = header["properties"]
             self.newest = header["newest"]
             self.era, self.era_first, self.era_newest = header["era"]
-            self.whole = (os.stat(path)[6] - records.offset) % SIZE == 0
+            # Can it be appended to? It has to have our properties, and no torn record.
+            self.open = header["same"] and (os.stat(path)[6] - records.offset) % SIZE == 0
             while records.next() >= 0:
                 if records.kind < BASE:
                     self._see(records.t, records.cycle)

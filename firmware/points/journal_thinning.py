@@ -11,7 +11,8 @@ import time
 from micropython import const
 
 from firmware.points.journal_record import Records, Writer, write_header
-from firmware.points.ring import KIND, MORE, PROPERTY
+from firmware.points.properties import NONE
+from firmware.points.ring import KIND, MORE
 from firmware.points.thin import Measure, Thinner
 
 _STEP_MS = const(8)  # of work in one go
@@ -78,7 +79,7 @@ class Rewrite:
             segment.busy = True
         try:
             if not thinner.resolution_ms:
-                measure = Measure(len(journal.properties))
+                measure = Measure(len(journal.properties.names))
                 for records, prop in self._points(sources[0]):
                     if prop is not None and 0 <= prop < MORE:
                         measure.see(prop, records.t)
@@ -88,7 +89,7 @@ class Rewrite:
             # A property that the config no longer has is known from here on, and in the header.
             for segment in sources:
                 with open(journal.path(segment), "rb") as file:
-                    journal.indexes(Records(file).header)
+                    Records(file, journal.properties)
             yield
             yield from self._merge(sources)
         finally:
@@ -98,7 +99,7 @@ class Rewrite:
     def _merge(self, sources: list):
         journal = self._journal
         thinner = self._thinner
-        thinner.start(len(journal.properties))
+        thinner.start(len(journal.properties.names))
         temporary = journal.folder + "/" + TEMPORARY
         last = sources[-1]
         points = sum([s.points for s in sources])
@@ -135,8 +136,7 @@ class Rewrite:
         journal = self._journal
         began = time.ticks_ms()
         with open(journal.path(segment), "rb") as file:
-            records = Records(file)
-            indexes = journal.indexes(records.header)
+            records = Records(file, journal.properties)
             while True:
                 kind = records.next()
                 if kind < 0:
@@ -144,8 +144,8 @@ class Rewrite:
                 if kind == MORE:
                     yield records, MORE
                 else:
-                    kind &= PROPERTY
-                    yield records, indexes[kind] if kind < len(indexes) else -1
+                    prop = records.prop()
+                    yield records, -1 if prop == NONE else prop
                 if time.ticks_diff(time.ticks_ms(), began) >= _STEP_MS:
                     yield records, None
                     began = time.ticks_ms()

@@ -4,22 +4,20 @@ A point leaves only when a feed that holds it was acknowledged, or when the buff
 is counted. Several feeds may be in flight; they may be acknowledged in any order.
 """
 
+from array import array
+
 from micropython import const
 
 from firmware.base.log import Log
-from firmware.points.feed import Feed
-from firmware.points.in_flight import Lane
+from firmware.points.feed import Encoder, exact
+from firmware.points.in_flight import Window
 from firmware.points.json_text import encode
-from firmware.points.ring import PROPERTY, Cursor, Ring
+from firmware.points.ring import PROPERTY, Ring
 from firmware.times.calendar import iso
-
-# The buffer that feeds are written into: 100 points of the plain format fit, and RAM is scarce.
-_FEED_SIZE = const(8192)
-_POINT_SIZE = const(80)
-_SMALLEST_FEED = const(2048)  # the longest single value, and what stands around it
 
 _DATED = const(-1)
 _INT_LIMIT = const(0x7FFFFFFF)
+_WORD = const(0xFFFFFFFF)
 _NEVER_MS = const(0x3FFFFFFF)
 
 
@@ -28,34 +26,46 @@ class Queue:
 
     def __init__(
         self,
-        properties: list,
+        *,
+        properties,
         clock,
         slots: int,
         compact: bool,
         max_points: int,
         max_age_ms: int,
-        when_full: str = "oldest",
-        flash_kib: int = 0,
-        spill_after_ms: int = 30000,
-        survived: bool = False,
+        when_full: str,
+        flash_kib: int,
+        spill_after_ms: int,
+        survived: bool,
+        lost: int,
     ):
-        """`properties`: list of feed.Property; `slots`: numbers that fit; see ring.Ring.
+        """`properties`: a properties.Properties; `slots`: numbers that fit, see ring.Ring.
 
         `when_full`: "oldest", "newest" or "thin", see the config; `flash_kib`: for the journal in
-        the folder `journal`, or 0; `survived`: the counter of `clock` goes on since the last run.
+        the folder `journal`, or 0; `survived`: the counter of `clock` goes on since the last run;
+        `lost`: points that were only in RAM when the last run was cut short.
         """
-        self._properties = properties
+        self.properties = properties
         self._clock = clock
-        self._ring = Ring(slots)
-        size = min(_FEED_SIZE, max(_SMALLEST_FEED, max_points * _POINT_SIZE))
-        feed = Feed(properties, compact, size)
-        self._live = Lane(self._ring, feed)
+        self._thinner = None
+        make_room = None
+        if when_full == "newest":
+            make_room = _refuse
+        elif when_full == "thin":
+            # Imported by those who use it, as the journal is.
+            from firmware.points.thin import Thinner
+
+            self._thinner = Thinner()
+            make_room = self._thin
+        self._ring = Ring(slots, make_room)
+        encoder = Encoder(properties, compact, max_points)
+        self._live = Window(self._ring, encoder)
         self._max_points = max_points
         # Or readings would go to flash before they are due, and the newest not be first.
         self._longest_ms = spill_after_ms // 2 if flash_kib else None
         self.max_age_ms = max_age_ms
         self._log = Log("queue")
-        self.lost = 0  # points that were only in RAM when the last run was cut short
+        self.lost = lost
         self.rejected = 0  # points that the platform will not have, set aside
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
@@ -64,27 +74,21 @@ class Queue:
         self._backlog = None
         self._live_went = False  # and was acknowledged, since the last feed from flash
         self._live_ms = -_NEVER_MS  # uptime at which it was
-        newest = -1
+        first_ms = 0
         if flash_kib:
-            # Imported by those who use it: it is as large as the rest of this room.
             from firmware.points.journal import Journal
             from firmware.points.spill import Backlog
 
             journal = Journal("journal", flash_kib, properties, when_full, clock.uptime_ms)
             journal.resume_era(survived, clock.now())
             self._era = journal.era
-            newest = journal.era_newest
-            self._backlog = Backlog(self._live, feed, journal, spill_after_ms, max_points)
-        # The newest millisecond of each property: two readings never share one.
-        self._newest = [newest] * len(properties)
-        self._thinner = None
-        if when_full == "newest":
-            self._ring.make_room = _refuse
-        elif when_full == "thin":
-            from firmware.points.thin import Thinner
-
-            self._thinner = Thinner()
-            self._ring.make_room = self._thin
+            first_ms = journal.era_newest + 1
+            self._backlog = Backlog(self._live, encoder, journal, spill_after_ms)
+        # The first millisecond that the next reading of each property may have, for no two share
+        # one; its low 32 bits and its high 16 bits, as a list of them would take 36 bytes each.
+        count = len(properties.names)
+        self._free_low = array("I", [first_ms & _WORD] * count)
+        self._free_high = array("H", [first_ms >> 32] * count)
 
     @property
     def max_age_ms(self) -> int:
@@ -111,18 +115,23 @@ class Queue:
                 self._first_undated = t
         elif not self._dated:
             self._date()
-        if t <= self._newest[prop]:
-            t = self._newest[prop] + 1
+        t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
         kind = type(value)
-        fits = self._properties[prop]
-        above, below = fits.exact
-        if kind is float and above < value < below:
+        decimals = self.properties.decimals[prop]
+        limit = exact(decimals)
+        if kind is float and -limit < value < limit:
             self._ring.append_float(prop, t, cycle, value)
         elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
             self._ring.append_int(prop, t, cycle, value)
         else:
-            self._ring.append_text(prop, t, cycle, encode(value, fits.decimals))
-        self._newest[prop] = t
+            self._ring.append_text(prop, t, cycle, encode(value, decimals))
+        self._taken(prop, t)
+
+    def _taken(self, prop: int, t: int):
+        """A reading of the property has this millisecond: the next one gets another."""
+        t += 1
+        self._free_low[prop] = t & _WORD
+        self._free_high[prop] = t >> 32
 
     def tick(self):
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
@@ -189,10 +198,10 @@ class Queue:
         return not 0 <= age < self._max_age_ms
 
     def take(self, max_points=None, alone: bool = False):
-        """The next feed as a Batch, or None. It is in flight until acknowledged or released.
+        """The next in_flight.Feed, or None. It is in flight until acknowledged or released.
 
         `max_points`: take no more than these. `alone`: where one property fills the feed, its
-        name is in `Batch.prop` and not in the document, which then goes to that property's own
+        name is in `Feed.prop` and not in the document, which then goes to that property's own
         address.
         """
         offset_ms = self._dating()
@@ -200,10 +209,10 @@ class Queue:
             return None
         most = min(max_points or self._max_points, self._max_points)
         if self._backlog and not self._live_first(most):
-            batch = self._backlog.take(most, alone)
-            if batch:
+            feed = self._backlog.take(most, alone)
+            if feed:
                 self._live_went = False
-                return batch
+                return feed
         return self._live.take(most, offset_ms, alone)
 
     def _live_first(self, most: int) -> bool:
@@ -220,11 +229,11 @@ class Queue:
         waited_ms = self._clock.uptime_ms() - self._live_ms
         return due or (unsent > 0 and waited_ms >= self._max_age_ms)
 
-    def acknowledge(self, batch):
-        """The platform has every point of the batch."""
-        batch.lane.acknowledge(batch)
+    def acknowledge(self, feed):
+        """The platform has every point of the feed."""
+        feed.window.acknowledge(feed)
         if self._backlog:
-            self._live_went = batch.lane is self._live
+            self._live_went = feed.window is self._live
             if self._live_went:
                 self._live_ms = self._clock.uptime_ms()
             self._backlog.replay.settle()
@@ -233,38 +242,37 @@ class Queue:
         """Nothing in flight will be acknowledged any more: it has to be sent again."""
         self._live.release()
         if self._backlog:
-            self._backlog.lane.release()
+            self._backlog.window.release()
 
-    def refuse(self, batch):
+    def refuse(self, feed):
         """The platform refuses the feed as a whole, whatever it is that it does not like.
 
         Its points are sent again in halves, until the one that is to blame is alone; that one is
         set aside. Everything else in flight is released.
         """
-        if batch not in batch.lane.in_flight:
+        if feed not in feed.window.in_flight:
             return  # it is going to be sent again as it is
-        if len(batch) > 1:
+        if feed.points > 1:
             self.release()
-            batch.lane.refuse(batch)
+            feed.window.refuse(feed)
         else:
-            self.set_aside(batch)
+            self.set_aside(feed)
 
-    def set_aside(self, batch):
-        """Never send the one point of this batch again. Raises ValueError if there are more."""
-        if len(batch) != 1:
-            raise ValueError("a batch of %d points cannot be set aside" % len(batch))
-        if batch not in batch.lane.in_flight:
+    def set_aside(self, feed):
+        """Never send the one point of this feed again. Raises ValueError if there are more."""
+        if feed.points != 1:
+            raise ValueError("a feed of %d points cannot be set aside" % feed.points)
+        if feed not in feed.window.in_flight:
             return
-        ring = batch.lane.ring
-        at = Cursor()
-        at.go(batch.first)
-        i = ring.next_point(at)
-        if i >= 0 and batch.first.seq >= ring.head.seq:
-            t = at.base + ring.times[i] + (0 if at.cycle == _DATED else self._offset_ms)
-            name = str(self._properties[ring.kinds[i] & PROPERTY].name, "utf-8")
+        ring = feed.window.ring
+        first = feed.first
+        if first.seq >= ring.head.seq:
+            i = first.pos % ring.slots
+            t = first.base + ring.times[i] + (0 if first.cycle == _DATED else self._offset_ms)
+            name = self.properties.names[ring.kinds[i] & PROPERTY]
             self._log.warning("a point is refused by the platform: %s at %s", name, iso(t))
         self.rejected += 1
-        batch.lane.set_aside(batch)
+        feed.window.set_aside(feed)
         if self._backlog:
             self._backlog.replay.settle()
 
@@ -272,7 +280,7 @@ class Queue:
     def in_flight(self) -> int:
         """Feeds that were taken, and neither acknowledged nor released."""
         return len(self._live.in_flight) + (
-            len(self._backlog.lane.in_flight) if self._backlog else 0
+            len(self._backlog.window.in_flight) if self._backlog else 0
         )
 
     def _dating(self):
@@ -302,15 +310,16 @@ class Queue:
             if journal.era_first >= 0:
                 journal.date(offset)
         self._offset_ms = offset
-        for i, newest in enumerate(self._newest):
-            self._newest[i] = max(before, newest + offset if newest >= 0 else -1)
+        for i in range(len(self._free_low)):
+            free = self._free_high[i] << 32 | self._free_low[i]
+            self._taken(i, max(before, free - 1 + offset if free else -1))
 
     def _thin(self) -> bool:
         """Make room in the full ring by leaving readings out; points in flight are released."""
         if self._backlog:
             self._backlog.cancel()
         self._live.release()
-        return self._thinner.thin(self._ring, len(self._properties))
+        return self._thinner.thin(self._ring, len(self.properties.names))
 
 
 def _refuse() -> bool:

@@ -58,8 +58,12 @@ class Cursor:
 class Ring:
     """A first-in, first-out buffer of points; when it is full the oldest go, and are counted."""
 
-    def __init__(self, slots: int):
-        """`slots`: numbers held; a text takes one and a quarter of its bytes, a time base one."""
+    def __init__(self, slots: int, make_room=None):
+        """`slots`: numbers held; a text takes one and a quarter of its bytes, a time base one.
+
+        `make_room`: called when the ring is full. It gives up some points, or returns False: then
+        the new point is dropped. Without it the oldest point is.
+        """
         self.slots = slots
         self.kinds = bytearray(slots)
         self.times = array("I", bytes(4 * slots))
@@ -70,9 +74,8 @@ class Ring:
         self.tail = Cursor()  # where the next one goes
         self.tail.cycle = -2  # no base written yet
         self.dropped = 0
-        # Called when the ring is full: gives up some points, or returns False, and then it is the
-        # new point that is dropped.
-        self.make_room = self.drop_oldest
+        self.changes = 0  # how often points changed where they stand
+        self._make_room = make_room or self.drop_oldest
 
     def __len__(self) -> int:
         """Points held."""
@@ -151,6 +154,7 @@ class Ring:
 
     def void(self, cursor: Cursor):
         """Make the point at the cursor one that never was."""
+        self.changes += 1
         end = Cursor()
         end.go(cursor)
         self.skip_point(end, self.next_point(end))
@@ -159,10 +163,6 @@ class Ring:
                 self.kinds[pos % self.slots] = HOLE
             elif self.kinds[pos % self.slots] == MORE:
                 self.kinds[pos % self.slots] = VOID
-
-    def free_to(self, cursor: Cursor):
-        """Give up every point before the cursor."""
-        self.head.go(cursor)
 
     def claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
         """Make room for a point of so many slots, date its first and return the index of that.
@@ -174,7 +174,7 @@ class Ring:
         fresh = cycle != tail.cycle or not 0 <= offset <= _WORD
         needed = slots + 1 if fresh else slots
         while tail.pos + needed - self.head.pos > self.slots:
-            if not self.make_room():
+            if not self._make_room():
                 self.dropped += 1
                 return -1
         if fresh:
@@ -206,6 +206,7 @@ class Ring:
         Returns how many. The others move up: no cursor into the ring but head and tail is valid
         after it. What was set aside goes for good.
         """
+        self.changes += 1
         kinds = self.kinds
         slots = self.slots
         cursor = Cursor()

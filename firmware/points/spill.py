@@ -7,7 +7,7 @@ it is in a feed in flight: it may be sent a second time, which changes nothing o
 
 from micropython import const
 
-from firmware.points.in_flight import Lane
+from firmware.points.in_flight import Window
 from firmware.points.journal import Journal
 from firmware.points.journal_replay import Replay
 from firmware.points.ring import Cursor
@@ -18,12 +18,12 @@ _PATIENCE = const(1000)  # steps of work for which a restart waits
 
 
 class Backlog:
-    """The journal, what fills it from a lane's ring, and a lane that empties it."""
+    """The journal, what fills it from the live window's ring, and a window that empties it."""
 
-    def __init__(self, live, feed, journal: Journal, spill_after_ms: int, max_points: int):
+    def __init__(self, live, encoder, journal: Journal, spill_after_ms: int):
         self.journal = journal
-        self.replay = Replay(journal, 2 * max_points)
-        self.lane = Lane(self.replay.ring, feed)
+        self.replay = Replay(journal)
+        self.window = Window(self.replay.ring, encoder)
         self._live = live
         self._spacing_ms = spill_after_ms // _MARKS
         self._after_ms = spill_after_ms - 2 * self._spacing_ms
@@ -40,12 +40,12 @@ class Backlog:
     def waiting(self) -> bool:
         """Is there anything to send?"""
         ring = self.replay.ring
-        return self.lane.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
+        return self.window.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
 
     def take(self, max_points: int, alone: bool = False):
-        """The next feed from flash as a Batch, or None. `alone`: see Feed.encode."""
-        self.replay.fill(self.lane.unsent(), max_points)
-        return self.lane.take(max_points, 0, alone)
+        """The next feed from flash or None. `alone`: see Encoder.measure."""
+        self.replay.fill(self.window.unsent(), max_points)
+        return self.window.take(max_points, 0, alone)
 
     def tick(self, now: int, offset_ms):
         """Go on with what is to be done, for some 10 ms.

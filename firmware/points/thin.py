@@ -7,6 +7,8 @@ loses readings until it has no more than the one that is read every minute, and 
 its shape, from its first reading on.
 """
 
+from array import array
+
 from micropython import const
 
 _COARSEST = const(40)  # doublings: longer than anything lives
@@ -22,7 +24,7 @@ class Thinner:
 
     def start(self, properties: int):
         """What comes now does not follow on what came."""
-        self._last = [-1] * properties
+        self._last = array("q", [-1] * properties)
 
     def keeps(self, prop: int, t: int) -> bool:
         """Is this reading to be kept? `t`: its ms."""
@@ -59,9 +61,9 @@ class Measure:
     """Finds the period of the property that has the most readings."""
 
     def __init__(self, properties: int):
-        self._counts = [0] * properties
-        self._first = [0] * properties
-        self._last = [0] * properties
+        self._counts = array("I", bytes(4 * properties))
+        self._first = array("q", bytes(8 * properties))
+        self._last = array("q", bytes(8 * properties))
 
     def see(self, prop: int, t: int) -> bool:
         """Every reading is shown to this, in their order; returns True."""
@@ -74,6 +76,6 @@ class Measure:
     def resolution_ms(self) -> int:
         """One and a half of its periods, at least 2 ms."""
         most = max(self._counts)
-        i = self._counts.index(most)
+        i = list(self._counts).index(most)
         span = abs(self._last[i] - self._first[i])
         return max(2, 3 * span // (2 * max(1, most - 1)))

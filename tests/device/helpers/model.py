@@ -7,7 +7,7 @@ with, in what it says and in what it costs.
 import json
 import struct
 
-from firmware.points.feed import Property
+from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock
@@ -33,14 +33,33 @@ def known_clock(time, utc_ms=T0):
 
 
 def make_queue(time, names=("temperature",), decimals=2, clock=None, **kw):
-    settings = {"slots": 64, "compact": False, "max_points": 10, "max_age_ms": 10000}
+    settings = {
+        "slots": 64,
+        "compact": False,
+        "max_points": 10,
+        "max_age_ms": 10000,
+        "when_full": "oldest",
+        "flash_kib": 0,
+        "spill_after_ms": 30000,
+        "survived": False,
+        "lost": 0,
+    }
     settings.update(kw)
-    properties = [Property(name, decimals) for name in names]
-    return Queue(properties, clock or known_clock(time), **settings)
+    properties = Properties([(name, decimals) for name in names])
+    return Queue(properties=properties, clock=clock or known_clock(time), **settings)
+
+
+def text(feed):
+    """The document of a feed, of as many bytes as it said."""
+    document = b"".join([bytes(piece) for piece in feed])
+    assert len(document) == len(feed), (len(document), len(feed), document)
+    return document
 
 
 def points(document):
-    """[(property, ms since 1970, value), ...] of a Data Feed, as the platform reads it."""
+    """[(property, ms since 1970, value), ...] of a feed or its text, as the platform reads it."""
+    if not isinstance(document, (bytes, bytearray, memoryview)):
+        document = text(document)
     feed = json.loads(bytes(document).decode())
     found = []
     for p in feed["dps"]:

@@ -6,7 +6,6 @@ import os
 import sys
 import time as system_time
 
-from firmware.points.feed import Property
 from firmware.times.clock import Clock
 from model import T0, Time, known_clock, make_queue, points
 
@@ -46,7 +45,7 @@ def delivered(queue):
         batch = queue.take()
         if batch is None:
             return found
-        found += points(batch.data)
+        found += points(batch)
         queue.acknowledge(batch)
 
 
@@ -192,12 +191,12 @@ def test_a_restart_loses_nothing_and_changes_nothing():
     time = Time()
     queue = spilling(time)
     spill(queue, time, 100)
-    expected = points(queue.take().data)
+    expected = points(queue.take())
     for _ in range(3):
         queue = spilling(Time(), clock=known_clock(Time(), T0 + 200000))
         assert queue.spilled == len(queue) == 100
         batch = queue.take()
-        assert points(batch.data) == expected
+        assert points(batch) == expected
     queue.acknowledge(batch)
     found = delivered(queue)
     assert expected + found == [("temperature", T0 + 1000 * n, n) for n in range(100)]
@@ -256,7 +255,7 @@ def test_live_readings_go_first_and_the_backlog_fills_in():
         if n % 4 == 0:
             batch = queue.take()
             if batch:
-                order.append(values(points(batch.data))[0])
+                order.append(values(points(batch))[0])
                 queue.acknowledge(batch)
     # The newest are due every ten readings, and go first after an outage.
     assert order[:5] == [25, 0, 10, 29, 20], order
@@ -268,11 +267,11 @@ def test_what_was_not_acknowledged_is_sent_again_and_segments_stay():
     time = Time()
     queue = spilling(time)
     spill(queue, time, 30)
-    first = points(queue.take().data)
+    first = points(queue.take())
     queue.take()
     assert queue.in_flight == 2
     queue.release()
-    assert points(queue.take().data) == first
+    assert points(queue.take()) == first
     queue.release()
     assert len(segments()) == 1
     assert values(delivered(queue)) == list(range(30))
@@ -288,7 +287,7 @@ def test_refused_points_of_the_backlog_are_set_aside():
         batch = queue.take()
         if batch is None:
             break
-        here = values(points(batch.data))
+        here = values(points(batch))
         if 17 in here or 39 in here:
             queue.refuse(batch)
         else:
@@ -382,12 +381,12 @@ def test_one_power_cycle_has_one_offset_for_life():
     spill(queue, time, 25)
     clock, queue = undated_queue(time, 65000, True)
     clock.set(T0, time.ms)
-    first = points(queue.take().data)
+    first = points(queue.take())
     queue.flush()
     # It is restarted before the rest is delivered, and now the clock is not quite the same.
     clock, queue = undated_queue(time, 95000, True)
     clock.set(T0 + 30123, time.ms)
-    assert points(queue.take().data) == first
+    assert points(queue.take()) == first
     assert counters(queue) == {}
 
 
@@ -557,14 +556,14 @@ def test_a_damaged_file_of_eras_undates_what_it_dated():
     spill(queue, time, 5)
     clock, queue = undated_queue(time, 9000, True)
     clock.set(T0, time.ms)
-    assert len(points(queue.take().data)) == 5
+    assert len(points(queue.take())) == 5
     queue.release()
     for bit in range(0, 400, 7):
         flipped("journal/eras", bit)
         clock, again = undated_queue(time, 19000, True)
         clock.set(T0 + 3456, time.ms)
-        found = points(again.take().data)
-        assert [t for _, t, _ in found] == [t for _, t, _ in points(queue.take().data)]
+        found = points(again.take())
+        assert [t for _, t, _ in found] == [t for _, t, _ in points(queue.take())]
         queue.release()
         flipped("journal/eras", bit)
 
@@ -600,5 +599,4 @@ def test_properties_are_not_more_than_a_point_can_name():
     found = delivered(queue)
     assert len(found) == 62
     assert queue.damaged == 28
-    assert len(queue._properties) == 63
-    assert isinstance(queue._properties[-1], Property)
+    assert len(queue.properties.names) == len(queue.properties.decimals) == 63

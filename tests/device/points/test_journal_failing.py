@@ -96,7 +96,7 @@ def drain(queue, time, found):
         batch = queue.take()
         if batch:
             idle = 0
-            for prop, t, value in points(batch.data):
+            for prop, t, value in points(batch):
                 assert found.get((prop, t), value) == value
                 found[prop, t] = value
             queue.acknowledge(batch)
@@ -125,7 +125,7 @@ def scenario(when_full):
         if life == 1:
             batch = queue.take()
             if batch:
-                for prop, t, value in points(batch.data):
+                for prop, t, value in points(batch):
                     found[prop, t] = value
                 queue.acknowledge(batch)
         time.ms += 60000

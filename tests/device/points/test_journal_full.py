@@ -23,7 +23,7 @@ def taken(queue):
         batch = queue.take()
         if batch is None:
             return sorted(found, key=lambda p: p[1])
-        found += points(batch.data)
+        found += points(batch)
         queue.acknowledge(batch)
 
 

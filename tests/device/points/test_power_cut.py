@@ -68,7 +68,7 @@ class Device:
             batch = self.queue.take()
             if batch is None:
                 return
-            found = points(batch.data)
+            found = points(batch)
             self.queue.acknowledge(batch)
             self.delivered.update(p[:2] for p in found)
             self.safe -= self.delivered
@@ -202,7 +202,7 @@ def check(device):
             batch = queue.take()
             if batch is None:
                 break
-            for prop, t, value in points(batch.data):
+            for prop, t, value in points(batch):
                 assert found.get((prop, t), value) == value, "twice with different values"
                 found[prop, t] = value
             queue.acknowledge(batch)

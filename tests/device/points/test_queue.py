@@ -15,7 +15,7 @@ def fill(queue, time, count, every=1000):
 
 
 def values(batch):
-    return [v for _, _, v in points(batch.data)]
+    return [v for _, _, v in points(batch)]
 
 
 def drain(queue):
@@ -84,7 +84,7 @@ def test_points_in_flight_are_not_taken_twice_and_still_count():
     queue = make_queue(time, max_points=3)
     fill(queue, time, 6)
     a = queue.take()
-    assert (len(a), len(queue), queue.in_flight) == (3, 6, 1)
+    assert (a.points, len(queue), queue.in_flight) == (3, 6, 1)
     first = values(a)
     b = queue.take()
     assert (first, values(b)) == ([0, 1, 2], [3, 4, 5])
@@ -113,11 +113,11 @@ def test_what_is_released_is_sent_again_with_the_same_times():
     time = Time()
     queue = make_queue(time, max_points=2)
     fill(queue, time, 5)
-    first = [points(queue.take().data) for _ in range(3)]
+    first = [points(queue.take()) for _ in range(3)]
     queue.release()
     assert queue.in_flight == 0 and len(queue) == 5
     time.ms += 86400000
-    assert [points(queue.take().data) for _ in range(3)] == first
+    assert [points(queue.take()) for _ in range(3)] == first
 
 
 def test_only_what_was_not_acknowledged_is_sent_again():
@@ -264,7 +264,7 @@ def times(queue):
         batch = queue.take()
         if batch is None:
             return found
-        for prop, t, _ in points(batch.data):
+        for prop, t, _ in points(batch):
             found.setdefault(prop, []).append(t)
         queue.acknowledge(batch)
 
@@ -335,10 +335,10 @@ def test_undated_readings_keep_their_time_when_the_clock_is_corrected_later():
     queue = make_queue(time, clock=clock)
     fill(queue, time, 2)
     clock.set(T0, time.ms)
-    first = points(queue.take().data)
+    first = points(queue.take())
     queue.release()
     clock.set(T0 + 7200000, time.ms)
-    assert points(queue.take().data) == first
+    assert points(queue.take()) == first
 
 
 # Costs
@@ -437,11 +437,11 @@ def test_a_refusal_that_comes_too_late_changes_nothing():
         fill(queue, time, 8)
         old = queue.take(count)
         queue.release()
-        first = points(queue.take().data)
+        first = points(queue.take())
         queue.refuse(old)
         assert queue.rejected == 0 and queue.in_flight == 1
         queue.release()
-        assert points(queue.take().data) == first
+        assert points(queue.take()) == first
 
 
 def test_a_batch_knows_whether_any_of_its_points_was_taken_before():
@@ -465,7 +465,7 @@ def test_a_batch_knows_whether_any_of_its_points_was_taken_before():
     queue.release()
     fill(queue, time, 1)
     mixed = queue.take()
-    assert (len(mixed), mixed.repeated) == (2, True)
+    assert (mixed.points, mixed.repeated) == (2, True)
 
 
 def test_a_batch_that_one_property_fills_may_go_without_its_name():
@@ -478,7 +478,7 @@ def test_a_batch_that_one_property_fills_may_go_without_its_name():
     assert (alone.prop, mixed.prop) == ("b", None)
     queue.release()
     named = queue.take()
-    assert (named.prop, len(points(named.data))) == (None, 3)
+    assert (named.prop, len(points(named))) == (None, 3)
 
 
 def test_a_point_may_bring_its_own_millisecond():
@@ -558,5 +558,5 @@ def test_full_feeds_of_the_newest_readings_all_go_before_the_history():
     for n in range(5):
         fill(queue, time, 10)
         batch = queue.take()
-        assert len(batch) == 10 and queue.spilled == 30, n
+        assert batch.points == 10 and queue.spilled == 30, n
         queue.acknowledge(batch)

@@ -82,8 +82,8 @@ class Walk:
     def take(self):
         batch = self.queue.take(random.choice((None, None, 1, 3)))
         if batch:
-            assert len(batch.data) > 0
-            self.in_flight.append((batch, points(batch.data)))
+            assert len(batch) > 0
+            self.in_flight.append((batch, points(batch)))
 
     def acknowledge(self):
         if self.in_flight:
@@ -118,7 +118,7 @@ class Walk:
     def refuse(self):
         if self.in_flight and not self.exact:
             batch, _ = self.in_flight.pop()
-            if len(batch):
+            if batch.points:
                 self.queue.refuse(batch)
                 self.in_flight = []
 
@@ -152,7 +152,7 @@ class Walk:
                 idle += 1
                 assert idle < 1000, "stuck"
                 continue
-            self.arrive(points(batch.data))
+            self.arrive(points(batch))
             self.queue.acknowledge(batch)
 
     def walk(self, steps):
