@@ -59,7 +59,7 @@ class Http:
     async def post(
         self, url, data=b"", headers=None, auth=None, timeout=10, once=False
     ) -> Response:
-        """POST `data` (str, bytes-like, or a feed); the timeout, in seconds, is for everything together.
+        """POST `data` (str, bytes-like or a feed); the timeout, in seconds, is for all of it.
 
         `auth`: (user, password) for basic authentication. `once`: never repeat it, whatever
         becomes of a kept connection. Raises LinkError.

@@ -90,6 +90,8 @@ class Backlog:
             marks.pop(0)
         if len(ring) and (not marks or now - marks[-1][1] >= self._spacing_ms):
             marks.append((ring.tail.seq, now))
+            if len(marks) > 2 * _MARKS:
+                del marks[1]  # nothing can be spilled, and all of them are late
         if 4 * ring.room() < ring.slots:
             return True
         return len(marks) > 0 and now - marks[0][1] >= self._after_ms

@@ -233,14 +233,17 @@ STATUSES = (b"200",) * 8 + (b"201", b"400", b"401", b"404", b"413", b"429", b"50
 class Queue:
     """One feed of three points, and what became of it."""
 
-    data = b'{"dps":[]}'
+    points = 3
     prop = None
 
     def __init__(self):
         self.acknowledged = self.released = 0
 
     def __len__(self):
-        return 3
+        return 10
+
+    def __iter__(self):
+        yield b'{"dps":[]}'
 
     def take(self, *_):
         return self

@@ -210,7 +210,7 @@ def mixed(count, seed=5):
     ring = Ring(20000)
     expected = []
     t = T0
-    for n in range(count):
+    for _ in range(count):
         t += random.choice((-40000, 0, 1, 999, 60000, 7200000, 20000000))
         prop = random.randrange(3)
         value = random.choice((20.5, -3.25, 99.75, 100.5, 7, -7, 2147483647, "x", "y" * 300))
