@@ -24,8 +24,9 @@ _BASE = const(0xC0)
 _HOLE = const(0xFE)
 _PROPERTY = const(0x3F)
 
-# The longest text, the longest head and the longest point around the text fit.
-_PIECE_SIZE = const(2048)
+# A piece and what TLS adds to it are one TCP segment of an ESP32 (1440 bytes). The longest text
+# fits, with the longest head and the longest point around it.
+_PIECE_SIZE = const(1408)
 _MAX_TEXT = const(1024)
 # What is kept free for a point that is no text, and for the end of the document.
 _POINT_SIZE = const(160)
@@ -38,8 +39,7 @@ _HEAD_SIZE = const(23)
 
 # A point is written with the end of the one before it: then one call writes most points, whatever
 # they are called. A name is padded with zeros, which the next point overwrites.
-_END = b'"},'
-_SHARED_END = b"},"  # where points have no name of their own
+_END = b'"},'  # without its quotation mark where points have no name of their own
 _NAME = b',"prop":"'
 _NAME_SIZE = const(9)
 _NAME_FORMAT = "9s64s"

@@ -16,13 +16,13 @@ from firmware.points.queue import Queue
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 
 
-def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int) -> Queue:
+def make_queue(
+    columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int
+) -> Queue:
     """The queue of these properties, [(name, decimals)], as those sections of the settings say.
 
-    `survived`, `lost`: see Queue.
+    `survived` and `lost`: see Queue.
     """
-    if lost:
-        Log("intake").warning("%d readings that were only in RAM are lost", lost)
     return Queue(
         properties=Properties(columns),
         clock=clock,
@@ -49,6 +49,8 @@ class Intake:
         self._retained = retained
         self._in_flight = in_flight
         self.alive_ms = 0
+        if queue.lost:
+            Log("intake").warning("%d readings that were only in RAM are lost", queue.lost)
         retained.set(0)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:

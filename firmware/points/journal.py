@@ -22,7 +22,7 @@ from micropython import const
 from firmware.base.log import Log
 from firmware.points.journal_eras import Eras, new_era
 from firmware.points.journal_record import SIZE, Writer, write_header
-from firmware.points.journal_segment import BLOCK, LINKS, Ending, Segment, find
+from firmware.points.journal_segment import BLOCK, LINKS, Segment, ending, find
 from firmware.points.ring import KIND, TEXT
 
 _SEGMENT_BLOCKS = const(4)
@@ -35,8 +35,13 @@ _LINE_SIZE = const(400)  # bytes of a header that are put together before they a
 class Journal:
     """The segments, oldest first. None of its methods raises OSError unless it says so."""
 
-    def __init__(self, folder: str, kib: int, properties, when_full: str, uptime_ms):
-        """`kib`: flash to use; `properties`: as in queue.Queue; `when_full`: see the config."""
+    def __init__(
+        self, folder, kib: int, properties, when_full: str, uptime_ms, survived: bool, now: int
+    ):
+        """`kib`: flash to use; `properties`: as in queue.Queue; `when_full`: see the config.
+
+        `survived`: the board's counter, which says `now`, goes on since the last run.
+        """
         self.folder = folder
         self.properties = properties
         self.segments = []
@@ -60,9 +65,8 @@ class Journal:
         self.uncommitted = 0  # points in it
         self._failed_at = None
         self._mounted = False
-        self._ending: Ending | None = None
         self._trash = []  # segments that could not be removed
-        self._mount()
+        self._resume(self._mount(), survived, now)
         self._rewrite = None
         if when_full == "thin":
             from firmware.points.journal_thinning import Rewrite
@@ -72,9 +76,6 @@ class Journal:
     def points(self) -> int:
         """Points on flash that have not been read back."""
         return sum([segment.points for segment in self.segments])
-
-    def path(self, segment) -> str:
-        return segment.path(self.folder)
 
     # Writing
 
@@ -194,10 +195,10 @@ class Journal:
     def _empty_trash(self):
         for old in list(self._trash):
             try:
-                os.remove(self.path(old))
+                os.remove(old.path(self.folder))
             except OSError as error:
                 if error.errno != errno.ENOENT:
-                    self.log.error("%s cannot be removed: %s", self.path(old), error)
+                    self.log.error("%s cannot be removed: %s", old.path(self.folder), error)
                     return
             self._trash.remove(old)
 
@@ -253,7 +254,7 @@ class Journal:
         if self._writer is None:
             return self._begin()
         if self._writer.file is None:
-            self._writer.file = open(self.path(self.tail), "ab")  # noqa: SIM115 commit closes it
+            self._writer.file = open(self.tail.path(self.folder), "ab")  # noqa: SIM115 commit closes it
         return True
 
     def _begin(self) -> bool:
@@ -264,7 +265,7 @@ class Journal:
             os.mkdir(self.folder)
         except OSError:
             pass  # it is there; if not, open will say so
-        file = open(self.path(tail), "wb")  # noqa: SIM115 commit closes it
+        file = open(tail.path(self.folder), "wb")  # noqa: SIM115 commit closes it
         self.segments.append(tail)
         self.tail = tail
         self._writer = Writer(file, 0, 0)
@@ -284,6 +285,7 @@ class Journal:
     # What an earlier run has left
 
     def _mount(self):
+        """Take over what is there; returns the era that its newest undated readings are of."""
         try:
             self.segments, self._trash = find(self.folder, self.log)
         except OSError as error:
@@ -291,32 +293,33 @@ class Journal:
             self._mounted = error.errno == errno.ENOENT
             if not self._mounted:
                 self.failed(error)
-            return
+            return None
         self._mounted = True
         self.eras.load()
         self.damaged += len([1 for segment in self._trash if segment.size])
         self._empty_trash()
-        if self.segments:
-            tail = self.segments[-1]
-            self.log.info("%d readings are on flash", self.points())
-            try:
-                ending = Ending(self.path(tail), self.properties)
-            except (OSError, ValueError) as error:
-                self.log.error("%s cannot be read: %s", self.path(tail), error)
-                return
-            self.newest = max(ending.newest, self.eras.newest)
-            self._ending = ending
-            if ending.open:
-                self.tail = tail
-                self._writer = Writer(None, tail.size, ending.seed)
+        if not self.segments:
+            return None
+        self.log.info("%d readings are on flash", self.points())
+        tail = self.segments[-1]
+        path = tail.path(self.folder)
+        try:
+            newest, era, seed = ending(path, self.properties)
+        except (OSError, ValueError) as error:
+            self.log.error("%s cannot be read: %s", path, error)
+            return None
+        self.newest = max(newest, self.eras.newest)
+        if seed is not None:
+            self.tail = tail
+            self._writer = Writer(None, tail.size, seed)
+        return era
 
-    def resume_era(self, survived: bool, counter_ms: int):
-        """The board's counter goes on since the last run, if `survived`, and says `counter_ms`."""
-        last = self._ending
-        if not last or last.era_first < 0 or last.era in self.eras.offsets:
+    def _resume(self, era, survived: bool, now: int):
+        """An era that is not over goes on, if the board's counter did."""
+        if era is None or era[1] < 0 or era[0] in self.eras.offsets:
             return
-        if survived and last.era_newest <= counter_ms:
-            self.era, self.era_first, self.era_newest = last.era, last.era_first, last.era_newest
+        if survived and era[2] <= now:
+            self.era, self.era_first, self.era_newest = era
         else:
             # This must be known after the next restart, too, which the counter may survive.
-            self._keep(last.era, None)
+            self._keep(era[0], None)

@@ -95,7 +95,7 @@ class Replay:
 
     def _open(self):
         """Open the segment, or open it again where it failed. Raises OSError and ValueError."""
-        path = self._journal.path(self._segment)
+        path = self._segment.path(self._journal.folder)
         self._file = open(path, "rb")  # noqa: SIM115 it stays open until its end
         if self._records:
             self._records.go_on(self._file)
@@ -162,7 +162,9 @@ class Replay:
         segment = self._segment
         if damaged:
             journal.damaged += damaged
-            journal.log.warning("%s: %d records are damaged", journal.path(segment), damaged)
+            journal.log.warning(
+                "%s: %d records are damaged", segment.path(journal.folder), damaged
+            )
         segment.points = 0
         self._done.append((segment, self.ring.tail.seq))
         self._segment = self._records = None
@@ -174,7 +176,7 @@ class Replay:
         """What cannot be read now may be readable later; in the end it is given up."""
         journal = self._journal
         segment = self._segment
-        journal.log.error("%s cannot be read: %s", journal.path(segment), error)
+        journal.log.error("%s cannot be read: %s", segment.path(journal.folder), error)
         if self._text_next < self._text_end and self._records:
             self._abandon_text()
             self._records.offset = self._text_offset  # it will be read again, from its beginning

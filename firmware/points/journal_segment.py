@@ -48,33 +48,33 @@ class Segment:
                         self.points += 1
 
 
-class Ending:
-    """What the newest segment tells of all that was written: where a journal has to go on."""
+def ending(path: str, properties) -> tuple:
+    """Where a journal has to go on, by its newest segment: (newest, era, seed).
 
-    def __init__(self, path: str, properties):
-        """Raises OSError, and ValueError when the file is no segment."""
-        with open(path, "rb") as file:
-            records = Records(file, properties)
-            header = records.header
-            self.seed = records.seed
-            self.newest = header["newest"]
-            self.era, self.era_first, self.era_newest = header["era"]
-            # Can it be appended to? It has to have our properties, and no torn record.
-            self.open = header["same"] and (os.stat(path)[6] - records.offset) % SIZE == 0
-            while records.next() >= 0:
-                if records.kind < BASE:
-                    self._see(records.t, records.cycle)
-
-    def _see(self, t: int, cycle: int):
-        if cycle < 0:
-            self.newest = max(self.newest, t)
-            return
-        if cycle != self.era:
-            self.era = cycle
-            self.era_first = self.era_newest = -1
-        if self.era_first < 0 or t < self.era_first:
-            self.era_first = t
-        self.era_newest = max(self.era_newest, t)
+    `newest`: ms of the newest dated reading. `era`: number of the newest undated reading's, and ms
+    of its first and its newest one; -1 where there is none. `seed`: what the segment's records go
+    on by, or None if it can't be appended to: it has to have our properties, and no torn record.
+    Raises OSError, and ValueError when the file is no segment.
+    """
+    with open(path, "rb") as file:
+        records = Records(file, properties)
+        newest = records.header["newest"]
+        era, first, last = records.header["era"]
+        whole = (os.stat(path)[6] - records.offset) % SIZE == 0
+        seed = records.seed if whole and records.header["same"] else None
+        while records.next() >= 0:
+            if records.kind >= BASE:
+                continue
+            t = records.t
+            if records.cycle < 0:
+                newest = max(newest, t)
+                continue
+            if records.cycle != era:
+                era = records.cycle
+                first = last = -1
+            first = t if first < 0 else min(first, t)
+            last = max(last, t)
+    return newest, (era, first, last), seed
 
 
 def find(folder: str, log) -> tuple:

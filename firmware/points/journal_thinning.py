@@ -88,7 +88,7 @@ class Rewrite:
                 thinner.resolution_ms = measure.resolution_ms()
             # A property that the config no longer has is known from here on, and in the header.
             for segment in sources:
-                with open(journal.path(segment), "rb") as file:
+                with open(segment.path(journal.folder), "rb") as file:
                     Records(file, journal.properties)
             yield
             yield from self._merge(sources)
@@ -122,7 +122,7 @@ class Rewrite:
                             kind = records.kind & KIND | prop
                             writer.put(kind, records.t, records.cycle, records.value)
                             kept += 1
-        os.rename(temporary, journal.path(last))
+        os.rename(temporary, last.path(journal.folder))
         last.size = writer.size
         last.points = kept
         last.resolution_ms = thinner.resolution_ms
@@ -135,7 +135,7 @@ class Rewrite:
         """Generator of (records, our index of the property, or -1, or MORE); None to pause."""
         journal = self._journal
         began = time.ticks_ms()
-        with open(journal.path(segment), "rb") as file:
+        with open(segment.path(journal.folder), "rb") as file:
             records = Records(file, journal.properties)
             while True:
                 kind = records.next()

@@ -79,8 +79,9 @@ class Queue:
             from firmware.points.journal import Journal
             from firmware.points.spill import Backlog
 
-            journal = Journal("journal", flash_kib, properties, when_full, clock.uptime_ms)
-            journal.resume_era(survived, clock.now())
+            journal = Journal(
+                "journal", flash_kib, properties, when_full, clock.uptime_ms, survived, clock.now()
+            )
             self._era = journal.era
             first_ms = journal.era_newest + 1
             self._backlog = Backlog(self._live, encoder, journal, spill_after_ms)

@@ -20,7 +20,7 @@ class Thinner:
     def __init__(self):
         self.resolution_ms = 0
         self.thinned = 0  # points left out of a ring
-        self._last = []
+        self._last = array("q")
 
     def start(self, properties: int):
         """What comes now does not follow on what came."""

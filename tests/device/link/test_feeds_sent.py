@@ -57,7 +57,7 @@ async def test_a_feed_of_a_thousand_points_is_one_publish():
         await session.flush()
         [(pid, payload)] = published(pipe)
         assert (pid, payload) == (7, text(feed))
-        assert max(pipe.writes) <= 2048
+        assert max(pipe.writes) <= 1408
         assert [v for _, _, v in points(payload)] == [n / 10 for n in range(1000)]
 
 
@@ -126,7 +126,7 @@ async def test_a_publish_that_is_overrun_ends_the_session_with_nothing_behind_it
         assert "overran a feed" in str(error)
         at = pipe.sent.find(b"{")
         sent = pipe.sent[at:]
-        assert 2048 >= len(sent) > 1000 and whole.startswith(sent), when_full
+        assert 1408 >= len(sent) > 1000 and whole.startswith(sent), when_full
         # Nor does anybody else send anything on this connection.
         session.ping()
         assert isinstance(await failure(session.flush()), LinkError)
@@ -255,6 +255,6 @@ async def test_a_post_that_is_overrun_is_an_error_and_a_body_that_never_ends():
     await peer.finished()
     head, _, body = received[0].partition(b"\r\n\r\n")
     assert head.endswith(b"Content-Length: %d" % len(whole))
-    assert 1000 < len(body) <= 2048 and whole.startswith(body)
+    assert 1000 < len(body) <= 1408 and whole.startswith(body)
     queue.release()
     assert points(queue.take(50)) == points(whole)[queue.dropped :][:50]

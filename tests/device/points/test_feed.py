@@ -237,7 +237,7 @@ def aside(ring, t, prop):
 _NAMES = ("temperature", "b", "x" * 64)
 
 
-def test_a_feed_of_any_number_of_points_is_made_in_pieces_of_at_most_2_kib():
+def test_a_feed_of_any_number_of_points_is_made_in_pieces_that_fit_a_segment():
     for compact in (False, True):
         ring, expected = mixed(1000)
         out = window(ring, *[(name, 2) for name in _NAMES], compact=compact)
@@ -247,9 +247,9 @@ def test_a_feed_of_any_number_of_points_is_made_in_pieces_of_at_most_2_kib():
             if not feed:
                 break
             sizes, document = pieces_of(feed)
-            assert sum(sizes) == len(feed) and max(sizes) <= 2048, sizes
+            assert sum(sizes) == len(feed) and max(sizes) <= 1408, sizes
             # A piece ends where the longest text might not fit.
-            assert min(sizes[:-1]) >= 2048 - 160 - 1024, sizes
+            assert min(sizes[:-1]) >= 1408 - 160 - 1024, sizes
             assert len(feed) <= 2 * 80 * 1000
             found += points(document)
             assert feed.points == len(points(document))
@@ -287,7 +287,7 @@ def test_the_longest_texts_end_a_feed_and_the_next_one_goes_on():
                 break
             assert len(feed) <= 2048 + 1300
             sizes, document = pieces_of(feed)
-            assert max(sizes) <= 2048
+            assert max(sizes) <= 1408
             found += points(document)
         assert [t for _, t, _ in found] == [T0 + n for n in range(70)]
 
@@ -305,7 +305,7 @@ def test_a_feed_whose_points_were_overwritten_ends_early():
     for n in range(180):
         ring.append_float(0, T0 + n, -1, 20.5)
     out = window(ring, ("temperature", 2))
-    for drops, pieces in ((0, 5), (21, 0), (60, 1)):
+    for drops, pieces in ((0, 8), (21, 0), (60, 1)):
         # Whether before the first piece or between two of them.
         feed = out.take(150, 0)
         found = b""

@@ -11,15 +11,16 @@ import json
 import sys
 import time
 
-from firmware.points.feed import Feed, Property
-from firmware.points.ring import Cursor, Ring
+from firmware.points.feed import Encoder
+from firmware.points.in_flight import Window
+from firmware.points.properties import Properties
+from firmware.points.ring import Ring
 from firmware.times.calendar import iso
 
 _FORMS = ("plain", "compact")
 _POINTS = 100
 _START_MS = 1795389431178
 _EVERY_MS = 5000
-_FEED_SIZE = 8192  # as the firmware's own
 
 ring = Ring(256)
 readings = []  # as a program without a ring keeps them: (ms since 1970, value)
@@ -27,15 +28,21 @@ for n in range(_POINTS):
     t, value = _START_MS + _EVERY_MS * n, 20.0 + n * 0.013
     ring.append_float(0, t, -1, value)
     readings.append((t, value))
-feeds = {
-    form: Feed([Property("temperature", 2)], form == "compact", _FEED_SIZE) for form in _FORMS
+windows = {
+    form: Window(ring, Encoder(Properties([("temperature", 2)]), form == "compact", _POINTS))
+    for form in _FORMS
 }
-cursor = Cursor()
+
+
+def taken(form):
+    windows[form].release()
+    return windows[form].take(_POINTS, 0)
 
 
 def ours(form):
-    cursor.go(ring.head)
-    return feeds[form].encode(ring, cursor, _POINTS, 0)
+    """Measure the feed, and write it, piece by piece."""
+    for piece in taken(form):
+        len(piece)
 
 
 def dicts(form):
@@ -53,7 +60,8 @@ def nobody(form):
 
 def check(form):
     """Both have to say the same, or the comparison says nothing."""
-    one, other = json.loads(bytes(ours(form))), json.loads(dicts(form))
+    document = b"".join([bytes(piece) for piece in taken(form)])
+    one, other = json.loads(document), json.loads(dicts(form))
     if form == "compact":
         # An offset of 0 may be left out.
         one["dps"][0]["tt"] = 0

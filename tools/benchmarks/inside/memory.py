@@ -9,7 +9,7 @@ import gc
 import json
 
 from firmware import sensors
-from firmware.points.feed import Property
+from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 from firmware.points.ring import Ring
 from firmware.times.clock import Clock
@@ -75,7 +75,19 @@ def taken(sensor):
     """By taking one reading of the sensor and buffering it, as sensors.sampler does."""
     clock = Clock()
     clock.set(_START_MS, 0)
-    queue = Queue([Property("temperature", 2)], clock, _NUMBERS, False, 100, 10000)
+    queue = Queue(
+        properties=Properties([("temperature", 2)]),
+        clock=clock,
+        slots=_NUMBERS,
+        compact=False,
+        max_points=100,
+        max_age_ms=10000,
+        when_full="oldest",
+        flash_kib=0,
+        spill_after_ms=30000,
+        survived=False,
+        lost=0,
+    )
 
     def read():
         sensor.start()

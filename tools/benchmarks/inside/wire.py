@@ -12,7 +12,7 @@ import json
 from umqtt.simple import MQTTClient
 
 from firmware.link.mqtt_session import Session
-from firmware.points.feed import Property
+from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock
@@ -63,16 +63,29 @@ def ours(compact, number):
     now = [0]
     clock = Clock(lambda: now[0])
     clock.set(_START_MS, 0)
-    queue = Queue([Property("temperature", 2)], clock, 1024, compact, number, 10000)
+    queue = Queue(
+        properties=Properties([("temperature", 2)]),
+        clock=clock,
+        slots=1024,
+        compact=compact,
+        max_points=number,
+        max_age_ms=10000,
+        when_full="oldest",
+        flash_kib=0,
+        spill_after_ms=30000,
+        survived=False,
+        lost=0,
+    )
     for t, value in readings(number):
         now[0] = t - _START_MS
         queue.put(0, value)
     batch = queue.take()
-    if len(batch) != number or len(json.loads(bytes(batch.data))["dps"]) != number:
-        raise ValueError(f"the feed holds {len(batch)} points")
+    document = b"".join([bytes(piece) for piece in batch])
+    if batch.points != number or len(json.loads(document)["dps"]) != number:
+        raise ValueError(f"the feed holds {batch.points} points")
     stream = Stream()
     session = Session(stream, _DEVICE.encode(), None)
-    session.publish(_TOPIC, batch.data, 1)
+    session.publish(_TOPIC, batch, 1)
     asyncio.run(session.flush())
     return stream.size / number
 
