@@ -16,9 +16,7 @@ from firmware.points.queue import Queue
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 
 
-def make_queue(
-    columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int
-) -> Queue:
+def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int) -> Queue:
     """The queue of these properties, [(name, decimals)], as those sections of the settings say.
 
     `survived` and `lost`: see Queue.

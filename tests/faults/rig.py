@@ -29,7 +29,7 @@ from tests.system.device import Device, wait
 from tests.system.mosquitto import Mosquitto
 from tools.platform.thread import PlatformThread
 
-HEAP = "256K"
+HEAP = "512K"
 PERIOD_S = 0.1
 # What is waited for takes seconds; these machines do much else at the same time.
 PATIENCE_S = 60
@@ -67,8 +67,8 @@ class _Device(Device):
     before = ""  # MicroPython that is run before the firmware
 
     def start_as_it_is(self, heap: str | None = None) -> None:
-        argv, environment = tools.device.command(heap)
-        argv[-1] = self.before + argv[-1]
+        # From the sources: `before` changes modules by their names.
+        argv, environment = tools.device.command(heap, origin="sources", first=self.before)
         self._start(argv, self.folder, environment)
 
     @property

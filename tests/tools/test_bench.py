@@ -65,6 +65,6 @@ def test_the_smallest_that_suffices_is_found(limit):
 
 
 def test_a_script_that_fails_is_told_of_with_its_own_words(tmp_path):
-    job = Job(tmp_path, tmp_path, True, print)  # where no firmware is
-    with pytest.raises(BenchmarkError, match=r"(?s)wire\.py: .*no module named"):
-        job.inside("wire")
+    job = Job(tmp_path, True, print)
+    with pytest.raises(BenchmarkError, match=r"(?s)pause\.py: .*ENOENT"):
+        job.inside("pause", tmp_path / "absent", 1)

@@ -20,7 +20,7 @@ _BAR_S = 5
 @pytest.fixture(scope="module")
 def storms(tmp_path_factory):
     """[strategy][seconds of the outage]: what the broker saw."""
-    job = Job(ROOT, tmp_path_factory.mktemp("storm"), True, print)
+    job = Job(tmp_path_factory.mktemp("storm"), True, print)
     found = job.inside("storm")
     report = ROOT / "build" / "storm.md"
     report.parent.mkdir(exist_ok=True)

@@ -16,8 +16,9 @@ import time
 
 from umqtt.simple import MQTTClient
 
+from firmware.link.dns import Resolver
 from firmware.link.mqtt_session import Session
-from firmware.link.stream import Trust, connect
+from firmware.link.stream import Network
 
 # MicroPython's newer names for what umqtt.simple 1.3.4 imports.
 sys.modules["ussl"] = ssl
@@ -45,7 +46,8 @@ async def ours(info):
     heart = Heart()
     beats = asyncio.create_task(heart.beat())
     await asyncio.sleep_ms(20)
-    stream = await connect(info["host"], info["mqtts"], Trust(info["ca"], True))
+    network = Network(Resolver(list), info["ca"], True)
+    stream = await network.connect(info["host"], info["mqtts"], True)
     session = Session(stream, device["id"].encode(), None)
     user, password = device["key_id"].encode(), device["key_secret"].encode()
     await session.connect(user, password, _KEEPALIVE_S)
