@@ -76,15 +76,12 @@ class Queue:
         self._live_ms = -_NEVER_MS  # uptime at which it was
         first_ms = 0
         if flash_kib:
-            from firmware.points.journal import Journal
             from firmware.points.spill import Backlog
 
-            journal = Journal(
-                "journal", flash_kib, properties, when_full, clock.uptime_ms, survived, clock.now()
-            )
-            self._era = journal.era
-            first_ms = journal.era_newest + 1
-            self._backlog = Backlog(self._live, encoder, journal, spill_after_ms)
+            kept = flash_kib, properties, when_full, clock.uptime_ms, survived, clock.now()
+            self._backlog = Backlog(self._live, encoder, spill_after_ms, *kept)
+            self._era = self._backlog.journal.era
+            first_ms = self._backlog.journal.era_newest + 1
         # The first millisecond that the next reading of each property may have, for no two share
         # one; its low 32 bits and its high 16 bits, as a list of them would take 36 bytes each.
         count = len(properties.names)

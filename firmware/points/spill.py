@@ -20,9 +20,10 @@ _PATIENCE = const(1000)  # steps of work for which a restart waits
 class Backlog:
     """The journal, what fills it from the live window's ring, and a window that empties it."""
 
-    def __init__(self, live, encoder, journal: Journal, spill_after_ms: int):
-        self.journal = journal
-        self.replay = Replay(journal)
+    def __init__(self, live, encoder, spill_after_ms: int, *kept):
+        """`kept`: what the journal is made with, in the folder `journal`."""
+        self.journal = Journal("journal", *kept)
+        self.replay = Replay(self.journal)
         self.window = Window(self.replay.ring, encoder)
         self._live = live
         self._spacing_ms = spill_after_ms // _MARKS
