@@ -15,7 +15,7 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import LinkError
 from firmware.link.https_api import parsed
-from firmware.points.feed import number_text
+from firmware.points.json_text import value_text
 from firmware.points.ring import MAX_TEXT
 
 _MOST = const(8)  # on their way
@@ -61,7 +61,7 @@ class SingleValues:
             return False
         method = self._sensors[name]
         try:
-            data = number_text(value, self._queue.properties.decimals[index])
+            data = value_text(value, self._queue.properties.decimals[index])
         except ValueError:
             return False  # whoever buffers it instead will say why
         if len(data) > MAX_TEXT:

@@ -13,7 +13,7 @@ from array import array
 
 from micropython import const
 
-from firmware.points.json_text import encode
+from firmware.points.json_text import put_number, put_value
 from firmware.points.ring import Cursor
 from firmware.times.calendar import iso
 
@@ -102,10 +102,11 @@ class Encoder:
         times = ring.times
         values = ring.values
         slots = ring.slots
-        first_ms = cursor.base + times[i] + (feed.window.offset_ms if cursor.cycle >= 0 else 0)
+        offset_ms = feed.window.offset_ms  # of the undated
+        first_ms = cursor.base + times[i] + (offset_ms if cursor.cycle >= 0 else 0)
         shift_ms = -times[i]  # what makes the time of a point one after the first point's
         shared = kinds[i] & _PROPERTY
-        # Most numbers have the form 21.37: `size` is of what the others have beyond that.
+        # Most numbers have the form 21.37: `size` is what the others have beyond that.
         size = named = name_size = points = 0
         digits = 1
         ten = 10  # to the power of digits
@@ -132,9 +133,8 @@ class Encoder:
                         elif kind <= _BASE + 1:
                             cursor.pos = pos + i - start
                             ring.next_point(cursor)
-                            shift_ms = cursor.base - first_ms
-                            if cursor.cycle >= 0:
-                                shift_ms += feed.window.offset_ms
+                            undated_ms = offset_ms if cursor.cycle >= 0 else 0
+                            shift_ms = cursor.base + undated_ms - first_ms
                         continue
                     current = kind
                     prop = kind & _PROPERTY
@@ -154,7 +154,7 @@ class Encoder:
                             digits -= 1
                         size += digits
                     elif ms:
-                        size += _put_number(scratch, 0, ms < 0, abs(ms), 0)
+                        size += put_number(scratch, 0, ms < 0, abs(ms), 0)
                     else:
                         size += _V_AROUND - _TT_AROUND
                 value = values[i]
@@ -180,9 +180,9 @@ class Encoder:
         feed.shared = shared
         if alone and shared >= 0:
             feed.prop = names[shared]
-        if not self._named(feed):
-            named = 0
-        size += points * (_V_SIZE + (_TT_AROUND if compact else _PLAIN_AROUND)) + named
+        if self._named(feed):
+            size += named
+        size += points * (_V_SIZE + (_TT_AROUND if compact else _PLAIN_AROUND))
         # In the end `]}` takes the place of the last comma.
         feed.size = len(self._head(feed, first_ms)) + size + 1
 
@@ -199,10 +199,9 @@ class Encoder:
         cursor.go(feed.first)
         if not feed.intact(cursor.pos):
             return
+        offset_ms = feed.window.offset_ms
         shift_ms = -ring.times[cursor.pos % ring.slots]
-        first_ms = cursor.base - shift_ms
-        if cursor.cycle >= 0:
-            first_ms += feed.window.offset_ms
+        first_ms = cursor.base - shift_ms + (offset_ms if cursor.cycle >= 0 else 0)
         compact = self._compact
         # This loop is the hottest of the firmware: what it needs is local, and most points (two
         # decimals, 10 to 99.99) are written by one call.
@@ -249,9 +248,8 @@ class Encoder:
                         if kind <= _BASE + 1:
                             cursor.pos = pos + i
                             ring.next_point(cursor)
-                            shift_ms = cursor.base - first_ms
-                            if cursor.cycle >= 0:
-                                shift_ms += feed.window.offset_ms
+                            undated_ms = offset_ms if cursor.cycle >= 0 else 0
+                            shift_ms = cursor.base + undated_ms - first_ms
                             hour_ms = shift_ms + first_ms - self._hour
                         continue
                     current = kind
@@ -317,7 +315,7 @@ class Encoder:
                         continue
                     if ms:
                         at = self._put(at, tt)
-                        at = _put_number(buf, at, ms < 0, abs(ms), 0)
+                        at = put_number(buf, at, ms < 0, abs(ms), 0)
                         at = self._put(at, _TT_END)
                     else:
                         at = self._put(at, memoryview(_FIRST)[skip:])
@@ -386,10 +384,8 @@ class Encoder:
             return b'{"dps":['
         if feed.prop or feed.shared < 0:
             return b'{"t":"%s","dps":[' % iso(first_ms)
-        return b'{"t":"%s","prop":"%s","dps":[' % (
-            iso(first_ms),
-            self._properties.names[feed.shared],
-        )
+        name = self._properties.names[feed.shared]
+        return b'{"t":"%s","prop":"%s","dps":[' % (iso(first_ms), name)
 
     def _start_hour(self, t: int) -> int:
         """Put the hour of `t` into the head of a point; return when it began."""
@@ -401,64 +397,3 @@ class Encoder:
         end = at + len(data)
         self._buffer[at:end] = data
         return end
-
-
-def exact(decimals: int) -> int:
-    """A float32 of less than this holds the last decimal, with a bit to spare."""
-    return (1 << 23) // 10**decimals
-
-
-def number_text(value, decimals: int) -> bytes:
-    """A value's JSON, to the byte as a feed has it. Raises ValueError for what JSON cannot say."""
-    if type(value) is float and -exact(decimals) < value < exact(decimals):
-        # As the ring keeps it, and as the feed prints what the ring keeps.
-        digits = bytearray(20)
-        single = struct.unpack("<I", struct.pack("<f", value))[0]
-        return bytes(digits[: put_value(digits, 0, 0, single, decimals)])
-    return encode(value, decimals)
-
-
-def put_value(buf, at: int, kind: int, value: int, decimals: int) -> int:
-    """Write any number as the ring holds it; return where it ends."""
-    negative = value >> 31
-    if kind >= _INTEGER:
-        return _put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
-    # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a whole number
-    # of the last decimal, rounded half up; 2**-39 and less is 0.
-    shift = 150 - (value >> 23 & 0xFF)
-    n = (value & 0x7FFFFF | 0x800000) * 10**decimals
-    if 0 < shift < 63:
-        n = n + (1 << shift - 1) >> shift
-    else:
-        n = n << -shift if shift <= 0 else 0
-    return _put_number(buf, at, negative, n, decimals)
-
-
-def _put_number(buf, at: int, negative, n: int, decimals: int) -> int:
-    """Write `n` / 10**decimals at `at`, digit by digit; return where it ends."""
-    if negative and n:
-        buf[at] = 0x2D
-        at += 1
-    end = at + 1
-    power = 10
-    whole = n
-    if decimals:
-        whole //= 10**decimals
-        end += decimals + 1
-    while power <= whole:
-        power *= 10
-        end += 1
-    k = end - 1
-    if decimals:
-        point = k - decimals
-        while k > point:
-            buf[k] = 48 + n % 10
-            n //= 10
-            k -= 1
-        buf[k] = 0x2E
-        k -= 1
-    while k >= at:
-        buf[k] = 48 + n % 10
-        n //= 10
-        k -= 1
-    return end

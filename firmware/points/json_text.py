@@ -1,11 +1,13 @@
-"""Values that are no 32-bit number: kept in JSON's own notation, from the start."""
+"""Values as JSON writes them: numbers by integer arithmetic, into a buffer; others as text."""
 
 import json
 import math
+import struct
 
 from micropython import const
 
 _DEEPEST = const(8)
+_INTEGER = const(0x40)  # as in firmware.points.ring
 
 
 def encode(value, decimals: int) -> bytes:
@@ -41,3 +43,64 @@ def _check(value, depth: int):
         raise ValueError("a value nested more than %d deep" % _DEEPEST)
     for member in members:
         _check(member, depth - 1)
+
+
+def exact(decimals: int) -> int:
+    """A float32 of less than this holds the last decimal, with a bit to spare."""
+    return (1 << 23) // 10**decimals
+
+
+def value_text(value, decimals: int) -> bytes:
+    """A value's JSON, to the byte as a feed has it. Raises ValueError for what JSON cannot say."""
+    if type(value) is float and -exact(decimals) < value < exact(decimals):
+        # As the ring keeps it, and as the feed prints what the ring keeps.
+        digits = bytearray(20)
+        single = struct.unpack("<I", struct.pack("<f", value))[0]
+        return bytes(digits[: put_value(digits, 0, 0, single, decimals)])
+    return encode(value, decimals)
+
+
+def put_value(buf, at: int, kind: int, value: int, decimals: int) -> int:
+    """Write any number as the ring holds it; return where it ends."""
+    negative = value >> 31
+    if kind >= _INTEGER:
+        return put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
+    # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a whole number
+    # of the last decimal, rounded half up; 2**-39 and less is 0.
+    shift = 150 - (value >> 23 & 0xFF)
+    n = (value & 0x7FFFFF | 0x800000) * 10**decimals
+    if 0 < shift < 63:
+        n = n + (1 << shift - 1) >> shift
+    else:
+        n = n << -shift if shift <= 0 else 0
+    return put_number(buf, at, negative, n, decimals)
+
+
+def put_number(buf, at: int, negative, n: int, decimals: int) -> int:
+    """Write `n` / 10**decimals at `at`, digit by digit; return where it ends."""
+    if negative and n:
+        buf[at] = 0x2D
+        at += 1
+    end = at + 1
+    power = 10
+    whole = n
+    if decimals:
+        whole //= 10**decimals
+        end += decimals + 1
+    while power <= whole:
+        power *= 10
+        end += 1
+    k = end - 1
+    if decimals:
+        point = k - decimals
+        while k > point:
+            buf[k] = 48 + n % 10
+            n //= 10
+            k -= 1
+        buf[k] = 0x2E
+        k -= 1
+    while k >= at:
+        buf[k] = 48 + n % 10
+        n //= 10
+        k -= 1
+    return end

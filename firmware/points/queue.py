@@ -9,9 +9,9 @@ from array import array
 from micropython import const
 
 from firmware.base.log import Log
-from firmware.points.feed import Encoder, exact
+from firmware.points.feed import Encoder
 from firmware.points.in_flight import Window
-from firmware.points.json_text import encode
+from firmware.points.json_text import encode, exact
 from firmware.points.ring import PROPERTY, Ring
 from firmware.times.calendar import iso
 

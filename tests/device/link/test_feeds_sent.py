@@ -7,7 +7,7 @@ from firmware.link import LinkError
 from firmware.link.http import Http
 from firmware.link.mqtt_session import Session
 from model import Time, make_queue, points, text
-from peers import HOST, Peer, failure
+from peers import HOST, NETWORK, Peer, failure
 
 HEAP = "2M"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -170,10 +170,6 @@ async def request(conn):
     return size, await conn.read(size)
 
 
-def client():
-    return Http(None)
-
-
 async def test_a_feed_is_posted_with_its_length():
     bodies = []
 
@@ -183,7 +179,7 @@ async def test_a_feed_is_posted_with_its_length():
             await conn.write(OK)
 
     peer = Peer(script)
-    http = client()
+    http = Http(NETWORK)
     queue = filled(800)
     feeds = [queue.take(size) for size in (700, 1, 99)]
     for feed in feeds:
@@ -208,7 +204,7 @@ async def test_a_post_that_is_repeated_on_a_new_connection_begins_at_the_first_p
         await conn.write(OK)
 
     peer = Peer(script)
-    http = client()
+    http = Http(NETWORK)
     queue = filled(800)
     url = "http://%s:%d/" % (HOST, peer.port)
     await http.post(url, data=queue.take(10))
@@ -247,7 +243,7 @@ async def test_a_post_that_is_overrun_is_an_error_and_a_body_that_never_ends():
     queue, feed, meanwhile = shortage("oldest")
     whole = text(feed)
     peer = Peer(script)
-    http = client()
+    http = Http(NETWORK)
     error = await failure(
         http.post("http://%s:%d/" % (HOST, peer.port), data=Overrun(feed, meanwhile))
     )

@@ -5,7 +5,7 @@ import json
 import sys
 
 import broker
-from firmware.points.feed import number_text
+from firmware.points.json_text import value_text
 from model import Time, make_queue, points, text
 from peers import until
 from world import Steady, World
@@ -366,10 +366,10 @@ def test_values_have_the_digits_that_they_have_in_a_feed():
             True,
             "°C",
         ):
-            assert number_text(value, decimals) == fed(value, decimals), (value, decimals)
+            assert value_text(value, decimals) == fed(value, decimals), (value, decimals)
 
 
 def test_values_that_are_large():
     for decimals in (0, 2):
         for value in (1 << 40, -(1 << 31), 1e15):
-            assert number_text(value, decimals) == fed(value, decimals)
+            assert value_text(value, decimals) == fed(value, decimals)

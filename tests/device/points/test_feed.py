@@ -6,8 +6,9 @@ import random
 import struct
 import sys
 
-from firmware.points.feed import Encoder, exact
+from firmware.points.feed import Encoder
 from firmware.points.in_flight import Window
+from firmware.points.json_text import exact
 from firmware.points.properties import Properties
 from firmware.points.ring import Cursor, Ring
 from model import T0, Time, iso, make_queue, number, plain_feed, points, text

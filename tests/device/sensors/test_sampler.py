@@ -6,11 +6,10 @@ import sys
 
 from firmware import sensors
 from firmware.base import uptime
-from firmware.points.feed import Property
 from firmware.points.intake import Intake
-from firmware.points.queue import Queue
 from firmware.sensors.sampler import Sampler
 from firmware.times.clock import Clock
+from model import make_queue
 
 
 class Time:
@@ -220,7 +219,7 @@ async def test_a_period_allocates_nothing_but_the_reading():
     """From one reading to the next: listeners, buffer and sleep. The first one makes the log."""
     clock = Clock()
     clock.set(1795389431178, 0)
-    queue = Queue([Property("p", 2)], clock, 256, False, 100, 10000)
+    queue = make_queue(None, ("p",), clock=clock, slots=256, max_points=100)
     heard = []
     sensor = Counting()
     kept, sensors.driver = sensors.driver, lambda name: Module(lambda spec: sensor)
@@ -229,7 +228,7 @@ async def test_a_period_allocates_nothing_but_the_reading():
         spec,
         0,
         (lambda value, now_ms: heard.clear(),),
-        Intake(queue, ["p"], Retained(), lambda: 0),
+        Intake(queue, Retained(), lambda: 0),
         None,
     )
     gc.collect()
