@@ -62,11 +62,11 @@ class Intake:
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
         """The same, of the property with that name."""
-        self.put(self._queue.properties.index(name), value, t_ms)
+        self.put(self._queue.properties.names.index(name), value, t_ms)
 
     def has(self, name: str) -> bool:
         """Whether this device has that property."""
-        return self._queue.properties.index(name) >= 0
+        return name in self._queue.properties.names
 
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""

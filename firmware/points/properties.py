@@ -18,18 +18,13 @@ class Properties:
         self.names = [name for name, _ in columns]
         self.decimals = bytearray([decimals for _, decimals in columns])
 
-    def index(self, name: str) -> int:
-        """Where the property of that name is, or -1."""
-        return self.names.index(name) if name in self.names else -1
-
     def found(self, name: str, decimals: int) -> int:
         """Where the property of that name is. One that is not known is added; NONE if it can't be.
 
         So the readings on flash keep a property that the config no longer has.
         """
-        i = self.index(name)
-        if i >= 0:
-            return i
+        if name in self.names:
+            return self.names.index(name)
         if len(self.names) == MAX_PROPERTIES:
             return NONE
         self.names.append(name)

@@ -4,14 +4,15 @@ import asyncio
 import sys
 
 from firmware.points.intake import Intake
+from firmware.points.properties import Properties
 
 
 class Queue:
     """Each value that is put stays in RAM until a tick."""
 
-    lost = None
-
-    def __init__(self):
+    def __init__(self, lost):
+        self.properties = Properties([("temperature", 2), ("relay", 0)])
+        self.lost = lost
         self.puts = []
         self.in_ram = 0
         self.ticks = 0
@@ -39,8 +40,8 @@ class Retained:
 
 
 def make(number=0, in_flight=0):
-    queue, retained = Queue(), Retained(number)
-    return Intake(queue, ["temperature", "relay"], retained, lambda: in_flight), queue, retained
+    queue, retained = Queue(number), Retained(number)
+    return Intake(queue, retained, lambda: in_flight), queue, retained
 
 
 def test_values_come_by_index_or_by_name():
@@ -50,6 +51,11 @@ def test_values_come_by_index_or_by_name():
     intake.tell("temperature", 20, 1795344000000)
     assert queue.puts == [(0, 21.5, None), (1, True, None), (0, 20, 1795344000000)]
     assert intake.has("relay") and not intake.has("rssi")
+    try:
+        intake.tell("rssi", -60)
+        raise AssertionError("it was taken for another property")
+    except ValueError:
+        pass
 
 
 def test_each_value_counts_for_the_next_run_and_so_do_those_on_their_way():
