@@ -6,14 +6,34 @@ import pytest
 
 from tools import ROOT
 
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# A path of the repository; what `make` leaves in build/ is not there before.
+PATHS = set(re.findall(r"`((?:firmware|lib|image|tools|tests)/[\w./-]*)`", README))
+# Nor is what a build has, and what umqtt.simple's archive lacks.
+FILES = set(re.findall(r"`([\w-]+\.(?:py|txt|toml))`", README)) - {"places.txt", "setup.py"}
+# Lines of a device's log: uptime, level, who speaks, event.
+SPEAKERS = set(re.findall(r"^[ \d.]+\.\d{3} [IWE] (\w+): ", README, re.MULTILINE))
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`(tests/[\w/]+\.py)`", README))))
-def test_a_test_that_is_named_exists(path: str) -> None:
-    assert (ROOT / path).is_file()
+@pytest.mark.parametrize("path", sorted(PATHS | FILES))
+def test_a_path_that_is_named_exists(path: str) -> None:
+    assert (ROOT / path).exists()
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([a-z]+)", README))))
 def test_a_target_that_is_named_exists(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("speaker", sorted(SPEAKERS))
+def test_who_speaks_in_the_log_is_a_file_of_the_firmware(speaker: str) -> None:
+    assert list((ROOT / "firmware").rglob(f"{speaker}.py"))
+
+
+def test_the_log_that_is_shown_has_its_speakers() -> None:
+    assert {"app", "uplink", "loop", "door"} <= SPEAKERS
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^):#]+)\)", README))))
+def test_a_page_that_is_linked_exists(link: str) -> None:
+    assert (ROOT / link).is_file()
