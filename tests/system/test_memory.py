@@ -33,7 +33,10 @@ def run(main):
     async def both():
         asyncio.create_task(take())
         return await main
-    return real(both())
+    try:
+        return real(both())
+    finally:
+        taken.clear()
 asyncio.run = run
 """
 
