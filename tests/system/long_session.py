@@ -22,16 +22,22 @@ from firmware.link.stream import Network
 _ROUND = 65535  # packet ids
 
 
-class Batch:
+class Feed:
+    """A points.in_flight.Feed of one piece."""
+
     repeated = False
     prop = None
+    points = 1
 
     def __init__(self, number):
         self.number = number
         self.data = b'{"dps":[{"n":%d}]}' % number
 
     def __len__(self):
-        return 1
+        return len(self.data)
+
+    def __iter__(self):
+        yield self.data
 
 
 class Numbers:
@@ -49,7 +55,7 @@ class Numbers:
         return self._taken < self._count
 
     def take(self, _most):
-        batch = Batch(self._taken)
+        batch = Feed(self._taken)
         self._pending.add(batch.number)
         self._taken += 1
         self.most_pending = max(self.most_pending, len(self._pending))
@@ -139,7 +145,7 @@ def umqtt(settings, count):
     error = None
     try:
         for number in range(2 * count):
-            client.publish(topic, Batch(number).data, qos=1)
+            client.publish(topic, Feed(number).data, qos=1)
             acknowledged += 1
     except Exception as e:
         error = repr(e)

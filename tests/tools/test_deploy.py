@@ -205,7 +205,7 @@ def test_a_deployment_that_was_cut_off_is_mended_by_the_next(
     # From the first step on the new firmware counts, and nothing is sent again.
     assert len(deploy(unix_port, root=root).send) == (2 if steps == 0 else 0)
     made = files(build(root).files)
-    assert files(disk)["firmware/control/pi.mpy"] == made["firmware/control/pi.mpy"]
+    assert files(disk)["firmware/pi.mpy"] == made["firmware/pi.mpy"]
     assert deploy(unix_port, root=root).send == {}
     assert not (disk / "deploy.tmp").exists() and not (disk / "deploy.old").exists()
 

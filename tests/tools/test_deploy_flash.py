@@ -33,12 +33,12 @@ class Noting(Flash):
 
     def readblocks(self, block, buffer, offset=0):
         self.reads += 1
-        super().readblocks(block, buffer, offset)
+        return super().readblocks(block, buffer, offset)
 
     def _change(self, at, data):
         if self.log is not None:
             self.log.append((at, bytes(data)))
-        super()._change(at, data)
+        return super()._change(at, data)
 
 class Partition:
     TYPE_DATA = 1
