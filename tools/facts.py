@@ -14,7 +14,7 @@ KB = 1024
 WIFI = 43 * KB
 TLS = 30 * KB
 # What the running firmware holds of the heap when it was loaded from .mpy files, on 32 bits.
-FILES = 166 * KB
+FILES = 148 * KB
 
 # No chip of the family has that much RAM of its own, and no PSRAM is smaller than 2 MiB.
 _PSRAM = 1024 * KB

@@ -76,7 +76,7 @@ def test_a_plain_board_is_refused_with_the_figures(unix_port, root, disk, monkey
     with pytest.raises(DeployError) as refused:
         deploy(unix_port, root=root)
     text = str(refused.value)
-    for part in ("166 KB of RAM", "has 123 KB", "Wi-Fi (43 KB)", "(30 KB)", "no PSRAM"):
+    for part in ("148 KB of RAM", "has 123 KB", "Wi-Fi (43 KB)", "(30 KB)", "no PSRAM"):
         assert part in text
     for help_ in (
         "make image",
@@ -87,7 +87,7 @@ def test_a_plain_board_is_refused_with_the_figures(unix_port, root, disk, monkey
         assert help_ in text
     assert files(disk) == {}
     assert len(deploy(unix_port, source="mpy", root=root).send) > 10
-    assert "takes 166 KB of RAM as files, and the board has 123 KB" in capsys.readouterr().out
+    assert "takes 148 KB of RAM as files, and the board has 123 KB" in capsys.readouterr().out
 
 
 @on_linux
