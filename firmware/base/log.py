@@ -3,9 +3,8 @@
           12.345 I link: connected to mqtt.csip.io
 
 is the uptime in seconds, the level (I, W or E), the room that speaks, which is its file's name,
-and the text. Whatever a value holds, an event stays one line of printable text: what comes from
-the network or from a file can neither forge a second line nor reach the terminal's control
-sequences.
+and the text. Whatever a value holds, an event stays one line of printable text: it can neither
+forge a second line nor reach the terminal's control sequences.
 """
 
 from micropython import const
@@ -45,18 +44,18 @@ class Log:
             except (TypeError, ValueError):
                 # Most often it is an error that is being logged: it must come out all the same.
                 text = "%s %r" % (text, values)
-        ms = uptime.ms()
-        print("%8d.%03d %s %s: %s" % (ms // 1000, ms % 1000, level, self._room, harmless(text)))
+        at = divmod(uptime.ms(), 1000)
+        print("%8d.%03d %s %s: %s" % (at + (level, self._room, harmless(text))))
 
 
 def harmless(text: str) -> str:
     """The text in at most 240 characters, its unprintable ones written as escapes."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    for character in text:
-        if not _printable(character):
-            return "".join([c if _printable(c) else _escaped(c) for c in text])
-    return text
+    if all(map(_printable, text)):
+        return text
+    escape = "\\x%02x", "\\u%04x"
+    return "".join([c if _printable(c) else escape[c > "\xff"] % ord(c) for c in text])
 
 
 def _printable(character):
@@ -66,8 +65,3 @@ def _printable(character):
         or "\u202f" <= character < "\u2066"  # between them: line ends and changes of direction
         or (character >= "\u206a" and not 0xD800 <= ord(character) < 0xE000)  # no surrogates
     )
-
-
-def _escaped(character):
-    code = ord(character)
-    return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code

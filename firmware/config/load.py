@@ -18,11 +18,7 @@ _LOOK_MS = const(5000)  # between two looks for a configuration where there is n
 
 
 def load(path: str) -> tuple:
-    """(settings, problems) of a file; the settings are None if there is any problem.
-
-    The settings are nested dicts of the file's own shape with every default filled in. The
-    problems are lines for a person, without secrets.
-    """
+    """(settings, problems) of a file, as of `check.check`."""
     try:
         given = read(path)
     except ValueError as error:
@@ -55,10 +51,7 @@ def load_good(trial, path: str = CONFIG, good: str = GOOD) -> tuple:
 
 
 def wait_for_good(trial) -> dict:
-    """The settings in force, those of the file or the last good ones.
-
-    Where there are neither, it waits until there are. The problems are logged.
-    """
+    """The settings in force; where there are none, it waits until there are. Logs problems."""
     log = Log("load")
     told = None
     while True:

@@ -21,7 +21,6 @@ class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
     def __init__(self, settings: dict, network, queue, pace):
-        """`network`: a stream.Network."""
         device = settings["device"]
         self._queue = queue
         self._pace = pace
@@ -49,21 +48,17 @@ class Api:
             return None
         self._pace.sent(uptime.ms())
         try:
-            path = "/properties"
-            if batch.prop:
-                path = "/properties/" + batch.prop
+            path = "/properties" + ("/" + batch.prop if batch.prop else "")
             self._act_on(await self.post(path, batch), batch)
             return True
         finally:
             self._queue.release()
 
     async def read_state(self, on_state):
-        """Read all that the platform holds of this device, in little memory.
+        """Read all that the platform holds of this device, whose limits are kept to from now on.
 
-        Its limits are kept to from now on. on_state(name, value, ms since 1970) is called for
-        each property, (name, None, 0) where it was never written; a range stands for a value that
-        is too large or no JSON, as long as its text. Returns when all properties were told. Raises
-        LinkError, maybe when some of them were told already.
+        on_state(name, value, ms since 1970): called for each property as https_state.reading has
+        it. Returns when all of them were told. Raises LinkError, maybe when some were already.
         """
 
         def found(kind, part):
@@ -105,9 +100,9 @@ class Api:
             raise LinkError("the API's state is cut short")
 
     async def post(self, path: str, data, once: bool = False):
-        """POST to a path below the device's; `once`: what must not arrive twice. The answer.
+        """The answer to a POST to a path below the device's; `once`: what must not arrive twice.
 
-        An answer of 429 has slowed everything down. Raises LinkError.
+        After a 429 everything is sent more slowly. Raises LinkError.
         """
         answer = await self._http.post(
             self._url + path,

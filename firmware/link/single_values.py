@@ -146,10 +146,8 @@ class SingleValues:
 
 
 async def write_value(api, name: str, value):
-    """Write one property's raw value over HTTPS; the platform sets its time.
-
-    `api`: an https_api.Api. Raises LinkError where the value did not arrive. One that the platform
-    rejects is counted.
+    """Write one property's raw value over HTTPS, by an https_api.Api. One that the platform
+    rejects is counted. Raises LinkError where it did not arrive.
     """
     answer = await api.post("", json.dumps({name: value}), True)
     api.check(answer)
@@ -157,7 +155,7 @@ async def write_value(api, name: str, value):
 
 
 async def call_method(api, name: str, value):
-    """Call a method of the device's on the platform over HTTPS. Raises LinkError."""
+    """Call a method of the device's on the platform, likewise."""
     # A segment of a path: RFC 3986, section 2.1.
     quoted = "".join([chr(c) if c in _PLAIN else "%%%02X" % c for c in name.encode()])
     answer = await api.post("/methods/" + quoted, json.dumps({"value": value}), True)

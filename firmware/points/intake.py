@@ -56,16 +56,13 @@ class Intake:
         retained.set(0)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
-        """As Queue.put."""
         self._queue.put(index, value, t_ms)
         self.retain()
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
-        """The same, of the property with that name."""
         self.put(self._queue.properties.names.index(name), value, t_ms)
 
     def has(self, name: str) -> bool:
-        """Whether this device has that property."""
         return name in self._queue.properties.names
 
     def retain(self) -> None:
