@@ -52,10 +52,10 @@ def harmless(text: str) -> str:
     """The text in at most 240 characters, its unprintable ones written as escapes."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    if all(map(_printable, text)):
-        return text
-    escape = "\\x%02x", "\\u%04x"
-    return "".join([c if _printable(c) else escape[c > "\xff"] % ord(c) for c in text])
+    for character in text:
+        if not _printable(character):
+            return "".join([c if _printable(c) else _escaped(c) for c in text])
+    return text
 
 
 def _printable(character):
@@ -65,3 +65,8 @@ def _printable(character):
         or "\u202f" <= character < "\u2066"  # between them: line ends and changes of direction
         or (character >= "\u206a" and not 0xD800 <= ord(character) < 0xE000)  # no surrogates
     )
+
+
+def _escaped(character):
+    code = ord(character)
+    return "\\x%02x" % code if code < 0x100 else "\\u%04x" % code

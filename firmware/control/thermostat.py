@@ -61,11 +61,9 @@ class Thermostat:
         self._rest()
 
     def get(self, name: str) -> str:
-        """What is in force of what commands set of it, which is its mode."""
         return self.mode
 
     def put(self, name: str, value: str, utc_s: "int | None" = None) -> None:
-        """Put a mode in force, one of `limits`."""
         self.mode = value
 
     def limits(self, name: str) -> tuple:

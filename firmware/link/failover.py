@@ -158,12 +158,9 @@ class Failover:
 
     def _wide_gap(self, session) -> bool:
         """Could commands have come between the question for the state and the subscription?"""
-        return (
-            self._told
-            and not self._hurried
-            and session.listening_ms is not None
-            and session.listening_ms - self._asked_ms > _GAP_MS
-        )
+        if not self._told or self._hurried or session.listening_ms is None:
+            return False
+        return session.listening_ms - self._asked_ms > _GAP_MS
 
     # Over HTTPS
 

@@ -135,9 +135,8 @@ class Http:
             await send(self._stream, data)
         status = 100
         while 100 <= status < 200:
-            status, headers = await read_head(
-                self._line, _HEADERS, "HTTP server; is https.url right?"
-            )
+            what = "HTTP server; is https.url right?"
+            status, headers = await read_head(self._line, _HEADERS, what)
         content = bytearray()
         if status >= 300:
             self.close()  # the status is what counts, and not the page that explains it

@@ -16,6 +16,7 @@ from firmware.link.http import Http
 from firmware.link.stream import Network
 from firmware.times.calendar import EARLIEST_MS, number, utc_ms
 
+_NUMBERS = ((5, 7), (12, 16), (17, 19), (20, 22), (23, 25))  # of a date, but for its month
 _ERROR_MS = const(5000)  # more than a second: the answer may have been on its way for long
 
 
@@ -58,11 +59,5 @@ def from_http(text: str) -> int:
     month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(text[8:11])
     if month % 3:
         raise ValueError("no month")
-    return utc_ms(
-        number(text[12:16]),
-        month // 3 + 1,
-        number(text[5:7]),
-        number(text[17:19]),
-        number(text[20:22]),
-        number(text[23:25]),
-    )
+    day, year, h, mi, s = [number(text[i:end]) for i, end in _NUMBERS]
+    return utc_ms(year, month // 3 + 1, day, h, mi, s)

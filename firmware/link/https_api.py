@@ -68,11 +68,8 @@ class Api:
                 if stated != self._stated:
                     self._stated = stated
                     if self._pace.limit(*stated):
-                        self._log.info(
-                            "the platform takes %s feeds a minute, %s points each",
-                            stated[0] or "?",
-                            stated[1] or "?",
-                        )
+                        text = "the platform takes %s feeds a minute, %s points each"
+                        self._log.info(text, stated[0] or "?", stated[1] or "?")
                 return
             reading = https_state.reading(part)
             if not reading:
@@ -83,10 +80,8 @@ class Api:
             except MemoryError:
                 raise
             except Exception as error:  # whatever it is, the other properties are told
-                name = reading[0]
-                self._log.error(
-                    "%s of the state is lost: %s: %s", name, type(error).__name__, error
-                )
+                text = "%s of the state is lost: %s: %s"
+                self._log.error(text, reading[0], type(error).__name__, error)
 
         scanner = https_state.Scanner(found)
         answer = await self._http.get(
@@ -160,9 +155,8 @@ class Api:
         """Raises LinkError unless the answer is a success."""
         status = answer.status_code
         if status in (401, 403):
-            raise LinkError(
-                "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
-            )
+            text = "the API refused device.key_id and device.key_secret (%d)"
+            raise LinkError(text % status, refused=True)
         if status != 200:
             raise LinkError("the API answered %d" % status)
 
@@ -176,12 +170,8 @@ class Api:
         rejected = max(rejected, points - accepted)
         if rejected > 0:
             self.rejected += rejected
-            self._log.warning(
-                "the platform rejected %d of %d points; its log of this device says why, while its"
-                " status is debug",
-                rejected,
-                points,
-            )
+            text = "the platform rejected %d of %d points; its log of this device says why, while"
+            self._log.warning(text + " its status is debug", rejected, points)
 
 
 def parsed(answer) -> dict:

@@ -117,11 +117,9 @@ class MqttClient:
         try:
             wire = stream
             if self._upgrade:
-                wire = await within(
-                    deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0),
-                    "the upgrade to a WebSocket",
-                    self._upgrade(stream, self._host, self._port, self._path),
-                )
+                upgrade = self._upgrade(stream, self._host, self._port, self._path)
+                ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
+                wire = await within(ms, "the upgrade to a WebSocket", upgrade)
             session = Session(wire, self._id, self._on_message, self._max_packet)
             await session.connect(self._user, self._password, self._keepalive_s)
             return stream, session
@@ -142,11 +140,8 @@ class MqttClient:
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
                     self._pace.sent(now)
-        if (
-            self._ping_ms is None
-            and not session.unsent
-            and now - session.sent_ms >= 1000 * self._keepalive_s
-        ):
+        silent = now - session.sent_ms >= 1000 * self._keepalive_s
+        if self._ping_ms is None and silent and not session.unsent:
             session.ping()
             self._ping_ms = now
 

@@ -115,15 +115,11 @@ class Session:
         else:
             head = bytes((0x10, len(body)))
         # The first that is sent: where there is TLS, its handshake comes before it.
-        await within(
-            deadlines.TLS_MS + deadlines.PACKET_OUT_MS,
-            "sending CONNECT",
-            self._stream.write(head + body),
-        )
+        ms = deadlines.TLS_MS + deadlines.PACKET_OUT_MS
+        await within(ms, "sending CONNECT", self._stream.write(head + body))
         self.sent_ms = uptime.ms()
-        kind, packet = await within(
-            deadlines.CONNACK_MS, "the broker's answer to CONNECT", self._packet()
-        )
+        what = "the broker's answer to CONNECT"
+        kind, packet = await within(deadlines.CONNACK_MS, what, self._packet())
         if kind != _CONNACK or packet is None or len(packet) != self._head + 2:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
         code = packet[-1]

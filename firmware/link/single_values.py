@@ -3,8 +3,6 @@
 The platform gives such a value the time at which it arrives. So a value that cannot go at once, or
 is not acknowledged, goes into the queue instead, as a point with the millisecond at which it was
 offered.
-
-Only the uplink imports it, where the `send` of a sensor asks for it.
 """
 
 import json
@@ -66,9 +64,8 @@ class SingleValues:
             return False  # whoever buffers it instead will say why
         if len(data) > MAX_TEXT:
             return False
-        self._entries.append(
-            [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
-        )
+        entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
+        self._entries.append(entry)
         return True
 
     def publish(self, session, next_pid, now: int):
@@ -100,10 +97,7 @@ class SingleValues:
 
     def late(self, now: int, answer_ms: int) -> bool:
         """Was one sent longer ago than that?"""
-        return any(
-            entry[_PID] is not None and now - entry[_SINCE_MS] > answer_ms
-            for entry in self._entries
-        )
+        return any(e[_PID] is not None and now - e[_SINCE_MS] > answer_ms for e in self._entries)
 
     async def post(self, api) -> bool:
         """Send all of them over HTTPS. Raises LinkError where the credentials were refused.
@@ -140,9 +134,7 @@ class SingleValues:
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""
-        return any(
-            entry[_PID] is None and now - entry[_SINCE_MS] > _FRESH_MS for entry in self._entries
-        )
+        return any(e[_PID] is None and now - e[_SINCE_MS] > _FRESH_MS for e in self._entries)
 
 
 async def write_value(api, name: str, value):

@@ -233,12 +233,11 @@ class Network:
                     context.load_verify_locations(cadata=certificate)
                     await asyncio.sleep_ms(0)
         except OSError as e:
-            raise LinkError(
-                "tls.ca: %s cannot be read (%s); put the CA there" % (self._ca, words(e))
-            )
+            text = "tls.ca: %s cannot be read (%s); put the CA there"
+            raise LinkError(text % (self._ca, words(e)))
         except ValueError as e:
-            why = str(e).strip()
-            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self._ca, why))
+            text = "tls.ca: %s is no certificate, PEM or DER (%s)"
+            raise LinkError(text % (self._ca, str(e).strip()))
         self.context = context
         self._version = version
 

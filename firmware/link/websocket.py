@@ -3,8 +3,6 @@
 The borders of frames and messages mean nothing to MQTT (3.1.1, section 6). So what is read is the
 payload of one binary frame after another, straight into the reader's buffer: no frame is stored,
 however long it says that it is. What is written goes out in short frames, each a whole message.
-
-Only mqtt_client imports it, where mqtt.url says ws or wss.
 """
 
 import asyncio

@@ -44,9 +44,7 @@ class Intake:
     """alive_ms: the uptime at which the task last got on."""
 
     def __init__(self, queue, retained, in_flight):
-        """`retained`: a number that outlives a restart, the board's. `in_flight()`: values that
-        are on their way and not in the queue.
-        """
+        """`retained`: the board's. `in_flight()`: values on their way and not in the queue."""
         self._queue = queue
         self._retained = retained
         self._in_flight = in_flight

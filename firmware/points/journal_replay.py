@@ -161,9 +161,8 @@ class Replay:
         segment = self._segment
         if damaged:
             journal.damaged += damaged
-            journal.log.warning(
-                "%s: %d records are damaged", segment.path(journal.folder), damaged
-            )
+            path = segment.path(journal.folder)
+            journal.log.warning("%s: %d records are damaged", path, damaged)
         segment.points = 0
         self._done.append((segment, self.ring.tail.seq))
         self._segment = self._records = None

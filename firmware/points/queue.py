@@ -236,10 +236,8 @@ class Queue:
             self._backlog.window.release()
 
     def refuse(self, feed):
-        """The platform refuses the feed as a whole, whatever it is that it does not like.
-
-        Its points are sent again in halves, until the one that is to blame is alone; that one is
-        set aside. Everything else in flight is released.
+        """The platform refuses the feed as a whole. Its points are sent again in halves, until the
+        one that is to blame is alone; that one is set aside. All else in flight is released.
         """
         if feed not in feed.window.in_flight:
             return  # it is going to be sent again as it is
@@ -270,9 +268,8 @@ class Queue:
     @property
     def in_flight(self) -> int:
         """Feeds that were taken, and neither acknowledged nor released."""
-        return len(self._live.in_flight) + (
-            len(self._backlog.window.in_flight) if self._backlog else 0
-        )
+        backlog = self._backlog
+        return len(self._live.in_flight) + (len(backlog.window.in_flight) if backlog else 0)
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""
@@ -283,9 +280,8 @@ class Queue:
         return self._offset_ms
 
     def _date(self):
-        """The clock has become known: readings so far are dated with its first offset.
-
-        Unless this would put them before what is on flash, which was read before them.
+        """The clock has become known: readings so far are dated with its first offset, unless this
+        would put them before what is on flash, which was read before them.
         """
         self._dated = True
         offset = self._clock.first_offset

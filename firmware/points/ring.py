@@ -59,10 +59,8 @@ class Ring:
     """A first-in, first-out buffer of points; when it is full the oldest go, and are counted."""
 
     def __init__(self, slots: int, make_room=None):
-        """`slots`: numbers held; a text takes one and a quarter of its bytes, a time base one.
-
-        `make_room`: called when the ring is full. It gives up some points, or returns False: then
-        the new point is dropped. Without it the oldest point is.
+        """`slots`: see above. `make_room`: called when the ring is full. It gives up some points,
+        or returns False: then the new point is dropped. Without it the oldest point is.
         """
         self.slots = slots
         self.kinds = bytearray(slots)
@@ -196,10 +194,8 @@ class Ring:
         return True
 
     def squeeze(self, end_pos: int, keeps) -> int:
-        """Leave out points before the position for which `keeps(property, ms)` is False.
-
-        Returns how many. The others move up: no cursor into the ring but head and tail is valid
-        after it. What was set aside goes for good.
+        """Leave out points before the position for which `keeps(property, ms)` is False. Returns
+        how many. The others move up: no cursor into the ring but head and tail is valid after it.
         """
         self.changes += 1
         kinds = self.kinds

@@ -107,12 +107,9 @@ class Health:
         text = "memory: heap %d of %d KiB, ESP-IDF %d KiB free, largest block %d KiB"
         log.info(text, used // _KIB, heap, free, largest)
         if tls and (free < _TLS_KIB or largest < _TLS_BLOCK_KIB):
-            log.warning(
-                "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
-                " use an image that runs from flash, or lower buffer.ram_points",
-                _TLS_KIB,
-                _TLS_BLOCK_KIB,
-            )
+            text = "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
+            text += " use an image that runs from flash, or lower buffer.ram_points"
+            log.warning(text, _TLS_KIB, _TLS_BLOCK_KIB)
 
     def _measure(self):
         gc.collect()

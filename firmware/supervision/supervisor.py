@@ -25,10 +25,8 @@ _WATCHDOG_MS = const(30000)
 _IN_A_ROW_MS = const(600000)  # deaths that are closer than this have one cause
 _MOST_DEATHS = const(5)
 _NOT_BEFORE_MS = const(600000)  # of uptime: no restart of the device
-# What was done about a lack of memory has the first of these times to help; it is forgotten after
-# the second.
-_HELP_MS = const(10000)
-_FORGET_MS = const(600000)
+_HELP_MS = const(10000)  # for what was done about a lack of memory to help
+_FORGET_MS = const(600000)  # then it does not count any more
 
 _log = Log("supervisor")
 
