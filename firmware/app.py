@@ -144,6 +144,7 @@ class App:
         parts = {
             "queue": queue,
             "uplink": uplink,
+            "failover": uplink.failover,
             "wifi": wifi,
             "supervisor": supervisor,
             "loop_meter": meter,

@@ -38,10 +38,9 @@ def copy(path: str, other: str) -> None:
 
 def exists(path: str) -> bool:
     try:
-        os.stat(path)
+        return bool(os.stat(path))
     except OSError:
         return False
-    return True
 
 
 def crc32(path: str) -> int:

@@ -120,9 +120,8 @@ def expected(kind: str, limits, unit: str) -> str:
 
 
 def shown(value) -> str:
-    """A value as JSON in at most 40 characters; of a list or an object, only what it is.
-
-    (Its text could be of any depth, and hold what nobody may read.)
+    """A value as JSON in at most 40 characters; of a list or an object, which may be of any depth
+    and hold what nobody may read, only what it is.
     """
     if isinstance(value, dict):
         return "an object"
@@ -135,17 +134,12 @@ def shown(value) -> str:
 
 
 def got(kind: str, limits, value) -> str:
-    """What there is instead of a value of this kind, in words.
-
-    It repeats no secret, nor a value that stands where a secret may have been put by mistake.
-    """
+    """What there is instead of a value of this kind, in words, but for what may be a secret."""
     if kind == "secret":
         return "(hidden)"
     if kind in ("section", "sections", "sensors"):
         if type(value) is list and kind != "section":
             return "%d" % len(value)
-        if value is None:
-            return "null"
         if type(value) is bool:
             return "true or false"
         if type(value) in (int, float):

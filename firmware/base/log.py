@@ -3,9 +3,8 @@
           12.345 I link: connected to mqtt.csip.io
 
 is the uptime in seconds, the level (I, W or E), the room that speaks, which is its file's name,
-and the text. Whatever a value holds, an event stays one line of printable text: what comes from
-the network or from a file can neither forge a second line nor reach the terminal's control
-sequences.
+and the text. Whatever a value holds, an event stays one line of printable text: it can neither
+forge a second line nor reach the terminal's control sequences.
 """
 
 from micropython import const
@@ -45,8 +44,8 @@ class Log:
             except (TypeError, ValueError):
                 # Most often it is an error that is being logged: it must come out all the same.
                 text = "%s %r" % (text, values)
-        ms = uptime.ms()
-        print("%8d.%03d %s %s: %s" % (ms // 1000, ms % 1000, level, self._room, harmless(text)))
+        at = divmod(uptime.ms(), 1000)
+        print("%8d.%03d %s %s: %s" % (at + (level, self._room, harmless(text))))
 
 
 def harmless(text: str) -> str:

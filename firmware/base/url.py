@@ -22,9 +22,8 @@ def parse_url(url: str) -> tuple:
     path = (slash + path).rstrip("/")
     if path and scheme.startswith("mqtt"):
         raise ValueError("it takes no path")
-    for character in path:
-        if not "!" <= character < "\x7f" or character in "?#":
-            raise ValueError("its path has a character that it must not have")
+    if not all("!" <= c < "\x7f" and c not in "?#" for c in path):
+        raise ValueError("its path has a character that it must not have")
     return scheme, host, port, path
 
 
@@ -33,9 +32,8 @@ def parse_host(address: str, default_port: int) -> tuple:
     host, colon, port = address.partition(":")
     if not 0 < len(host) < 254:
         raise ValueError("it has no host")
-    for character in host.lower():
-        if character not in _HOST:
-            raise ValueError("its host has a character that no host has")
+    if not all(c in _HOST for c in host.lower()):
+        raise ValueError("its host has a character that no host has")
     if not colon:
         return host, default_port
     if not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:

@@ -26,7 +26,6 @@ _CAUSES = {
     machine.SOFT_RESET: "soft",
 }
 
-
 # Why the firmware restarts itself; the RTC's memory holds the place in this list.
 _REASONS = ("failure", "memory", "command", "config")
 
@@ -39,7 +38,6 @@ def reset_cause() -> str:
 
 # The RTC goes on counting over these; it begins at 2000-01-01 when the power comes.
 COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + _REASONS
-
 
 outputs = None
 
@@ -139,10 +137,8 @@ class Output:
 
 
 class Wifi:
-    """The station interface, joined to whichever of the networks can be had.
-
-    Only switching the radio holds the loop, while the driver starts or stops. A scan takes the
-    driver seconds and has a thread of its own.
+    """The station interface. Only switching the radio holds the loop; a scan, which takes the
+    driver seconds, has a thread of its own.
     """
 
     def __init__(
@@ -201,23 +197,17 @@ class Wifi:
         raise OSError("no Wi-Fi: " + "; ".join(failures))
 
     def _radio_anew(self):
-        """Ends whatever the driver is doing, its own attempts to reconnect included.
-
-        Off and on is the remedy for a connection that only looks alive, and for "Wifi Internal
-        State Error".
+        """Ends whatever the driver is doing, its own attempts to reconnect included. It is the
+        remedy for a connection that only looks alive, and for "Wifi Internal State Error".
         """
         self._wlan.active(False)
         self._wlan.active(True)
 
     async def _strongest_first(self):
-        """(ssid, password) of each network: those in sight by their signal, then the others.
-
-        A network that was not seen may be hidden, or the scan may have missed it.
+        """(ssid, password) of each network: those in sight by their signal, then the others, which
+        may be hidden, or the scan may have missed them.
         """
-        if len(self._networks) == 1:
-            signals = {}
-        else:
-            signals = await self._scan()
+        signals = await self._scan() if len(self._networks) > 1 else {}
         order = []
         for i, known in enumerate(self._networks):
             order.append((-signals.get(known["ssid"].encode(), -1000), i))

@@ -91,8 +91,8 @@ class Retained:
 def restart(why: str) -> None:
     """Starts the board anew; does not return. `why`, one of _REASONS, is the next reset cause.
 
-    Here the program ends with an exit code that asks whoever started it to start it again.
-    `csipio device` does so, in the same process.
+    Here the program ends with an exit code that asks whoever started it, as `csipio device`, to
+    start it again.
     """
     try:
         with open(_REASON, "w") as file:
@@ -112,10 +112,8 @@ def watchdog(timeout_ms: int):
 
 
 class _Watchdog:
-    """Restarts the board once `feed` has not been called for `timeout_ms` milliseconds.
-
-    A process cannot be cut short from inside. So a feed that comes too late is an error in the
-    log here, where a board would have restarted.
+    """Restarts the board once `feed` has not been called for `timeout_ms` milliseconds. A process
+    cannot be cut short from inside, so here a feed that comes too late is an error in the log.
     """
 
     def __init__(self, timeout_ms: int):
@@ -145,8 +143,6 @@ class Output:
 
 
 class Wifi:
-    """The way to the network."""
-
     def __init__(self, networks: list):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 

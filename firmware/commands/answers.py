@@ -27,9 +27,7 @@ class Answers:
     """
 
     def __init__(self, settable, program, send, store, clock, log):
-        """settable: a Settable of firmware/commands/apply.py. program: the Program, or None. send:
-        called with a property's name, its value and the time in ms since 1970, None for now.
-        """
+        """settable: an apply.Settable. program: the Program, or None. send: see door.Commands."""
         self._settable = settable
         self._program = program
         self._send = send
@@ -44,7 +42,7 @@ class Answers:
         self._verdicts = []  # (name, reason, ms, whether the clock was known, left out)
 
     def now(self) -> int:
-        """Milliseconds since 1970; 0 where nobody knows."""
+        """Milliseconds since 1970; 0: not known."""
         return self._clock.now() if self._clock.known else 0
 
     def obeyed(self, row, shown, utc_ms: int, at_ms: int) -> None:
@@ -74,7 +72,7 @@ class Answers:
             self._log.error("%s is not answered: %s", name, type(error).__name__)
 
     def changed(self, names: tuple, at_ms: int, tells: bool) -> None:
-        """The program changed these properties by itself; they are told now, or later."""
+        """The program changed these by itself; they are told now, or later."""
         if tells:
             for name in names:
                 self.tell(name, at_ms, True)
@@ -84,10 +82,8 @@ class Answers:
             self._decided(self._program.decides("preset"), names, at_ms)
 
     def tell(self, name: str, at_ms: int, decided=False, limited=False, value=None) -> None:
-        """Answer with what is in force, as of `at_ms` or as soon after it as is possible; 0: now.
-
-        decided: somebody has decided it. limited: it may have to wait. value: instead of what is
-        in force.
+        """Answer with what is in force, or `value`, as of `at_ms` or as soon after it as is
+        possible; 0: now. decided: somebody has decided it. limited: it may have to wait.
         """
         told_ms = max(at_ms, self._store.time(name) + 1) if at_ms else 0
         if limited and (self._late or not self._may_send()):

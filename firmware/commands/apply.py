@@ -3,11 +3,9 @@
 An owner has `get(name)`, the value in force, and `put(name, value, utc_s)`, which puts one in
 force that was decided at `utc_s` (None: it is not known when) and raises ValueError, with words,
 for what it cannot do. `put` returns None, or (what is answered in place of the value in force, or
-None; what is called once that is answered, or None). An owner may also have
-
-    limits(name)                the limits of this hardware, narrower than those of the table
-    restore(name, value, utc_s) put what was in force before a restart in force, without what
-                                follows from it
+None; what is called once that is answered, or None). An owner may also have `limits(name)`, those
+of this hardware, narrower than the table's, and `restore(name, value, utc_s)`, which puts what was
+in force before a restart in force, without what follows from it.
 """
 
 import io
@@ -58,8 +56,7 @@ class Settable:
 
     def read(self, row, payload):
         """A payload's value. Raises ValueError, with words, before anything large is made of it.
-
-        A range stands for a payload that the link could not keep, and is as long as that was.
+        A range stands for a payload that the link could not keep, as long as that was.
         """
         kind = row[_KIND]
         if type(payload) is range:
@@ -79,9 +76,7 @@ class Settable:
             raise self._unexpected(row, got + ", which is not JSON")
 
     def put(self, row, value, utc_s: "int | None") -> tuple:
-        """Put a value in force. Raises ValueError, with words. Returns what an owner's `put` may:
-        (answer, function), each or None.
-        """
+        """As an owner's `put`, but never returns None alone."""
         self._check(row, value)
         return self._owners[row[_OWNER]].put(row[_NAME], value, utc_s) or (None, None)
 

@@ -8,9 +8,9 @@ class Device:
     """The owner of these commands."""
 
     def __init__(self, queue, led, restart, propose):
-        """queue: has `max_age_ms`. led: the output of a light, or None. restart: restarts the
-        device, in a while. propose: puts a part of a configuration on trial and returns that part
-        without its secrets, and whether it changes anything; raises ValueError, with words.
+        """led: the output of a light, or None. propose: puts a part of a configuration on trial
+        and returns that part without its secrets, and whether it changes anything; raises
+        ValueError, with words.
         """
         self._queue = queue
         self._led = led
@@ -19,7 +19,6 @@ class Device:
         self._until_ms = 0  # uptime up to which the light blinks
 
     def get(self, name: str):
-        """What is in force."""
         if name == "report_every":
             ms = self._queue.max_age_ms
             return ms / 1000 if ms % 1000 else ms // 1000

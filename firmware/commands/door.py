@@ -32,9 +32,8 @@ class Commands:
 
     def __init__(self, owners: dict, send, store, clock, log=Log, rows=COMMANDS):
         """owners: the parts of the device that commands set, by the names of the table; see
-        firmware/commands/apply.py. The one called "program" is control.program's. send: called
-        with a property's name, its value and, where that is not now, the time in ms since 1970, to
-        be sent as a point. store: what survives a restart. clock: times.clock. log: makes a log.
+        firmware/commands/apply.py. send: called with a property's name, its value and the time in
+        ms since 1970, None for now, to be sent as a point. log: makes a log.
         """
         program = owners.get("program")
         self._program = program
@@ -73,10 +72,8 @@ class Commands:
         self._answers.changed(names, at_ms, True)
 
     def restore(self, tried=(), failed: "str | None" = None) -> None:
-        """At the start: what was in force before it. Raises nothing.
-
-        tried: the properties of which a configuration on trial says something; failed: why the
-        last trial did.
+        """At the start: what was in force before it. Raises nothing. tried: the properties of
+        which a configuration on trial says something; failed: why the last trial did.
         """
         since = self._since() if tried else ()
         for row in self._settable.rows:

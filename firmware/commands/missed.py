@@ -24,10 +24,7 @@ class Missed:
     """The commands of one state of the platform, until they take effect."""
 
     def __init__(self, settable, program, answers, store, clock, execute, log):
-        """program: the Program, or None. answers: Answers. execute(row, value, utc_ms, at_ms):
-        puts a command of `utc_ms` in force and answers it as of `at_ms`; raises what keeps it
-        from being in force.
-        """
+        """execute(row, value, utc_ms, at_ms): see door.Commands. The others are as there."""
         self._settable = settable
         self._program = program
         self._answers = answers
@@ -39,9 +36,8 @@ class Missed:
         self._came_ms = 0  # uptime at which the state's last part came
 
     def recover(self, name: str, value, utc_ms: int) -> None:
-        """A property of the platform's state, written at `utc_ms`; 0: never. Raises nothing.
-
-        What is newer than what the device has takes effect when all of them are known.
+        """A property of the platform's state, written at `utc_ms`; 0: never. Raises nothing. What
+        is newer than what the device has takes effect when all of them are known.
         """
         row = self._settable.row(name)
         if row is None:
@@ -91,10 +87,8 @@ class Missed:
             self.recovered()
 
     def _is_open(self, row, utc_ms, kept_ms):
-        """Whether it is older than what the schedule did, and may have come between.
-
-        What the schedule did is answered a millisecond after the second: that is no command, nor
-        is what was answered before it.
+        """Whether it is older than what the schedule did, and may have come between. That is
+        answered a millisecond after the second: this is no command, nor what was answered before.
         """
         if row[_OWNER] != "program" or utc_ms == kept_ms or utc_ms % 1000 == 1:
             return False

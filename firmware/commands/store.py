@@ -77,13 +77,11 @@ class Store:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has changed, now."""
         if not self._changed:
             return
         try:
             files.replace(self._path, self._write)
-            self._changed = False
-            self._failed = False
+            self._changed = self._failed = False
         except (OSError, MemoryError) as error:
             # It is tried again with the next tick.
             if not self._failed:
@@ -96,9 +94,8 @@ class Store:
         total = binascii.crc32(_HEAD)
         separator = ""
         for name, entry in self._entries.items():
-            text = "%s%s: %s" % (separator, json.dumps(name), json.dumps(entry))
+            data = ("%s%s: %s" % (separator, json.dumps(name), json.dumps(entry))).encode()
             separator = ", "
-            data = text.encode()
             file.write(data)
             total = binascii.crc32(data, total)
         # The sum is of all that stands before the comma.

@@ -23,9 +23,8 @@ _LONGEST = const(1000)  # bytes of what is shown
 def propose(trial, part: dict, worked: list) -> tuple:
     """Put the configuration in force, changed by a part, on trial: it counts after a restart.
 
-    worked: the ways to the platform that worked until now, for what the trial is to show. Returns
-    the part as it may be shown, and whether a restart is needed. Raises ValueError with words,
-    also where the configuration as a whole would be wrong; nothing is changed then.
+    worked: the ways to the platform that worked until now. Returns the part as it may be shown,
+    and whether a restart is needed. Raises ValueError with words; nothing is changed then.
     """
     if trial.mark:
         raise ValueError("another configuration is on trial; wait until it is kept or given up")
@@ -56,10 +55,8 @@ def propose(trial, part: dict, worked: list) -> tuple:
 
 
 def _needs(part, worked):
-    """The ways to the platform that have to work before the configuration is kept.
-
-    A way whose address the part gives has to work. So does one that worked before, if the part
-    changes anything that it depends on.
+    """The ways to the platform that have to work before the configuration is kept: those whose
+    address the part gives, and those that worked, if it changes anything that they depend on.
     """
     needs = []
     for way in WAYS:

@@ -1,7 +1,6 @@
-"""The check of what config.json says against the schema: settings, or problems.
-
-The settings are nested dicts of the file's own shape, with every default filled in. A problem is
-one line that names the key, what was expected, and what was found:
+"""The check of what config.json says against the schema: settings, nested dicts of the file's own
+shape with every default filled in, or problems. A problem names the key, what was expected, and
+what was found:
 
     sensors[1].every_s: expected 0.1 to 86400 seconds, got -3
 
@@ -23,7 +22,7 @@ _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
 def check(given: dict) -> tuple:
-    """(settings, problems) of what a configuration's file holds; with problems, no settings."""
+    """(settings, problems) of what a file holds; the settings are None if there is a problem."""
     problems = []
     settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given)
     if not problems:
@@ -172,8 +171,7 @@ def _check_thermostat(problems, thermostat, sensors_):
         if cool_c < least:
             wanted = "at least setpoint + dead_band, " + kinds.shown(least)
             wrong("setpoint_cool", wanted, cool_c)
-    on_s = thermostat["min_on_s"]
-    off_s = thermostat["min_off_s"]
+    on_s, off_s = thermostat["min_on_s"], thermostat["min_off_s"]
     if thermostat["max_on_s"]:
         more("max_on_s", thermostat["max_on_s"], on_s, "min_on_s, or 0")
         more("min_off_s", off_s, 0, "0, as max_on_s is not 0")
@@ -184,5 +182,4 @@ def _check_thermostat(problems, thermostat, sensors_):
         least = failsafe["on_s"] + off_s
         more("failsafe.every_s", failsafe["every_s"], least, "on_s + min_off_s")
     if thermostat["regulator"] == "pi":
-        cycle_s = thermostat["pi"]["cycle_s"]
-        more("pi.cycle_s", cycle_s, on_s + off_s, "min_on_s + min_off_s")
+        more("pi.cycle_s", thermostat["pi"]["cycle_s"], on_s + off_s, "min_on_s + min_off_s")

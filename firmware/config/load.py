@@ -18,11 +18,7 @@ _LOOK_MS = const(5000)  # between two looks for a configuration where there is n
 
 
 def load(path: str) -> tuple:
-    """(settings, problems) of a file; the settings are None if there is any problem.
-
-    The settings are nested dicts of the file's own shape with every default filled in. The
-    problems are lines for a person, without secrets.
-    """
+    """(settings, problems) of a file, as of `check.check`."""
     try:
         given = read(path)
     except ValueError as error:
@@ -30,35 +26,32 @@ def load(path: str) -> tuple:
     return check.check(given)
 
 
-def load_good(trial, path: str = CONFIG, good: str = GOOD) -> tuple:
-    """(settings, problems) of a file or, where it has problems, of the last one that had none.
+def load_good(trial) -> tuple:
+    """(settings, problems) of config.json or, where it has problems, of the last good one.
 
-    The settings are None if there never was one. A file without problems is copied to `good`, so
-    that a mistake in the next one costs neither the heat nor the way to mend it. One that is on
-    trial is not copied; if it has problems, it is given up.
+    The settings are None if there never was one. A file without problems is copied, so that a
+    mistake in the next one costs neither the heat nor the way to mend it. One that is on trial is
+    not copied; if it has problems, it is given up.
     """
-    settings, problems = load(path)
+    settings, problems = load(CONFIG)
     if settings is None and trial.pending():
         trial.roll_back(problems[0])
-        settings, problems = load(path)
+        settings, problems = load(CONFIG)
     if settings is None:
-        if files.exists(good):
-            settings, older = load(good)
+        if files.exists(GOOD):
+            settings, older = load(GOOD)
             problems.extend(older)
         return settings, problems
     try:
-        if not trial.pending() and not files.same(path, good):
-            files.copy(path, good)
+        if not trial.pending() and not files.same(CONFIG, GOOD):
+            files.copy(CONFIG, GOOD)
     except OSError as error:
-        problems.append("%s: cannot be written, for the day it is needed: %s" % (good, error))
+        problems.append("%s: cannot be written, for the day it is needed: %s" % (GOOD, error))
     return settings, problems
 
 
 def wait_for_good(trial) -> dict:
-    """The settings in force, those of the file or the last good ones.
-
-    Where there are neither, it waits until there are. The problems are logged.
-    """
+    """The settings in force; where there are none, it waits until there are. Logs problems."""
     log = Log("load")
     told = None
     while True:
@@ -102,10 +95,8 @@ def _parse(file):
         line = 1
         for start in range(0, end, _BLOCK):
             line += file.read(min(_BLOCK, end - start)).count(b"\n")
-        raise ValueError(
-            "not JSON at line %d or just before; look for a comma, quote or bracket that is "
-            "missing or one too many" % line
-        )
+        text = "not JSON at line %d or just before; look for a comma, quote or bracket that is "
+        raise ValueError((text + "missing or one too many") % line)
     except MemoryError:
         raise ValueError("needs more memory than there is; is it the right file?")
     if type(given) is not dict:

@@ -5,13 +5,11 @@ A row is one line, which a backslash continues on the next one:
     key | kind | limits and unit | default | meaning
 
 The rows of a section follow its own, indented by two blanks. A driver's KEYS (firmware/sensors/)
-are such rows, too. The kinds of values are those of firmware/base/kinds.py.
+are such rows, too. The kinds of values, and their limits, are those of firmware/base/kinds.py.
 
 A limit or a default is JSON, or the name of a value that stands elsewhere, such as `=MODES`. What
 is `required` has no default. A section whose default is {} has the defaults of its keys. One whose
-default is null may be null, and the part of the firmware that it is for is left out then. The
-limit of a list of sections is the most of them. Each of the sensors takes the keys of its driver,
-too.
+default is null may be null, and the part of the firmware that it is for is left out then.
 
 The table is a text because a text stays in flash and costs no RAM. Its rows are read one at a time
 while a configuration is checked. The meanings are for the README; they are not in the bytecode.
@@ -192,10 +190,9 @@ config     | section  |    | {}       | how a configuration from afar is tried
 def rows(table: io.StringIO, depth: int = 0):
     """The rows of a section, from where the table stands to the section's end.
 
-    table: the text TABLE, or a driver's KEYS, as a file. depth: how many sections it is in. A row
-    is (key, kind, limits, default, meaning), cells of which `limits` and `value` read two. After
-    the row of a section the table stands at the section's own rows; rows that nobody reads there
-    are left out.
+    table: TABLE, or a driver's KEYS, as a file. depth: how many sections it is in. A row is (key,
+    kind, limits, default, meaning), cells of which `limits` and `value` read two. After the row of
+    a section the table stands at the section's own; those that nobody reads there are left out.
     """
     indent = "  " * depth
     while True:
@@ -248,4 +245,4 @@ def secrets() -> list:
 def is_reserved(name: str) -> bool:
     """Whether the firmware itself writes this property; a sensor's readings would mix with it."""
     own = ("lastcommand", "relay", "relay2", "cooler", "fault")
-    return name in own or name in value("=REPORTED") or name in [row[0] for row in COMMANDS]
+    return name in own or name in names() or name in [row[0] for row in COMMANDS]

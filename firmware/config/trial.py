@@ -6,9 +6,8 @@
     trial.json         that there is a trial, what has to work, and how often it was started;
                        then why it failed
 
-Each is written whole or not at all, in an order in which the power may go at any moment. A
-configuration that crashes the device before anything can be decided is given up after three
-starts.
+The power may go at any moment. A configuration that crashes the device before anything can be
+decided is given up after three starts.
 """
 
 import asyncio
@@ -30,10 +29,8 @@ _LOOK_MS = const(1000)
 
 
 class Trial:
-    """The trial that this start of the device finds, or the next one, which `begin` begins.
-
-    To be made once, before the configuration is read: a start with a configuration on trial
-    counts, and may end the trial.
+    """The trial that this start of the device finds, or the next one, which `begin` begins. To be
+    made once, before the configuration is read: such a start counts, and may end the trial.
 
     mark: what trial.json says. `crc`, `boots`, `names` and `needs` of a configuration on trial, or
     `failed` until that is told; None where there is neither.
@@ -68,10 +65,8 @@ class Trial:
         self.mark = mark
 
     async def run(self, reached, until_ms: int, kept, given_up):
-        """Decide as soon as that is possible, at the latest at that uptime; runs for ever.
-
-        reached: called for the ways over which the platform was reached in this run. Then `kept`
-        or `given_up` is called.
+        """Call `kept` or `given_up` as soon as it is decided, at the latest at that uptime; runs
+        for ever. reached(): the ways over which the platform was reached in this run.
         """
         while self.pending():
             decided = self.decide(reached(), uptime.ms() >= until_ms)
@@ -81,10 +76,8 @@ class Trial:
         await asyncio.Event().wait()
 
     def decide(self, reached: list, late: bool) -> "bool | None":
-        """Keep the configuration if the platform was reached over every way that it needs.
-
-        Over any, if it needs none in particular. If it is late, roll back instead. Returns
-        whether it is kept; None: that is not decided yet.
+        """Keep the configuration if the platform was reached over every way that it needs, or any
+        if it needs none; if it is late, roll back. Whether it is kept; None: not decided yet.
         """
         ways = " and ".join([way for way in self.mark["needs"] if way not in reached])
         if not ways and not reached:
@@ -111,7 +104,6 @@ class Trial:
         return names
 
     def confirm(self) -> None:
-        """The configuration is kept."""
         crc = self.mark["crc"]
         os.remove(_MARK)
         self.mark = None
@@ -155,12 +147,8 @@ def _read():
     try:
         with open(_MARK) as file:
             tree = json.load(file)
-        if "crc" in tree:
-            sane = type(tree["boots"]) is int and type(tree["names"]) is dict
-            sane = sane and type(tree["needs"]) is list
-        else:
-            sane = type(tree["failed"]) is str
-        if sane:
+        kinds = {"boots": int, "names": dict, "needs": list} if "crc" in tree else {"failed": str}
+        if all(type(tree[key]) is kinds[key] for key in kinds):
             return tree
     except OSError:
         return None

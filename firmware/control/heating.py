@@ -1,7 +1,4 @@
-"""One room's regulation: its relays carry out what its thermostat decides.
-
-It knows no network and asks no clock: readings and times are handed in, once a second or so.
-"""
+"""One room's regulation: its relays carry out what its thermostat decides."""
 
 from firmware.control.relay import Relay
 from firmware.control.thermostat import Thermostat
@@ -11,9 +8,7 @@ class Regulation:
     """thermostat: the rule, and the settings that may be changed; heater: its first relay."""
 
     def __init__(self, settings: dict, output, range_c, now_ms: int):
-        """`settings`: the section `thermostat`; `output(pin, active)` makes a relay's output;
-        `range_c`: what its sensor can measure, (lowest, highest), or None.
-        """
+        """`output(pin, active)` makes a relay's output. The others are as in Thermostat."""
         # First of all, so that the pins have a defined level.
         self.heater = _relay(settings, "relay", output, settings["max_on_s"])
         self._stage2 = _relay(settings, "stage2", output)

@@ -1,7 +1,4 @@
-"""Once a second: the program, the thermostat and the relays; then whoever else is to be called.
-
-Knows no network: what it reports of the regulation, it hands to `tell`.
-"""
+"""Once a second: the program, the thermostat and the relays; then whoever else is to be called."""
 
 import asyncio
 
@@ -17,11 +14,9 @@ class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
     def __init__(self, regulation, program, clock, tell, changed, also, late):
-        """`regulation`, `program`: None on a device that regulates nothing.
-
-        `tell(name, value)`: told of each change of a property of the regulation. `changed(names)`:
-        told what the program has changed. `also`: functions to call with the uptime in ms, after
-        the regulation. `late(ms)`: told by how much each step is late.
+        """`regulation`, `program`: None on a device that regulates nothing. `tell(name, value)`:
+        told of each change of the regulation; `changed(names)`: of the program. `also`: functions
+        to call with the uptime in ms after that. `late(ms)`: told how late each step is.
         """
         self._regulation = regulation
         self._program = program

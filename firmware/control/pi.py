@@ -10,9 +10,6 @@ of every cycle the relay is on. The integral stands still while the share is at 
 error would push it beyond (anti-windup by conditional integration: Åström, Hägglund, "PID
 Controllers", section 3.5). It is kept in whole millikelvin seconds, because single floats, of
 seven digits, would lose its small steps.
-
-This module is imported only where the configuration asks for it. Hysteresis is the thermostat's
-own.
 """
 
 from micropython import const

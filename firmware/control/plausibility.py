@@ -28,7 +28,7 @@ class Plausible:
     """
 
     def __init__(self, settings: dict, range_c: "tuple | None", now_ms: int):
-        """settings: the `thermostat` section. range_c: (lowest, highest) that the sensor can
+        """settings: the section `thermostat`. range_c: (lowest, highest) that the sensor can
         measure, None if not known. Until the first reading there is no fault, for a while.
         """
         self._range_c = range_c

@@ -36,7 +36,7 @@ class Program:
     """
 
     def __init__(self, settings: dict, zone, thermostat):
-        """settings: the section `thermostat` of config.json; zone: `time.zone`, a text."""
+        """settings: the section `thermostat`; zone: `time.zone`, a text."""
         presets = settings["presets"]
         self._presets = [
             (presets[name]["setpoint"], presets[name]["setpoint_cool"]) for name in PRESETS
@@ -50,21 +50,16 @@ class Program:
         self.before: "tuple | None" = None
         self._boost_ms: "int | None" = None  # uptime at which it ends; None until known
         self._hold_s = 0
-        # The schedule has been followed up to here; None: not at all.
-        self._done_s: "int | None" = None
+        self._done_s: "int | None" = None  # the schedule was followed up to here; None: not at all
         self._forced_s = 0  # since when an entry that is older is in force again
         # When something was last put, and all that follows from it; see `rewind`.
         self._base: "tuple | None" = None
-        # Between these two `step` has nothing to follow.
-        self._earliest_s = self._due_s = 0
+        self._earliest_s = self._due_s = 0  # between these two `step` has nothing to follow
         self._changed = []
-        # The schedule, as the numbers that control.schedule explains.
-        self._numbers = self._read(settings["schedule"])
+        self._numbers = self._read(settings["schedule"])  # of control.schedule
 
     def get(self, name: str):
-        """What is in force. A platform's text is never null, and its object never a list: without
-        a hold `hold_until` is "", and `schedule` is {"entries": list}.
-        """
+        """What is in force. On the platform a text is never null, and an object never a list."""
         if name == "setpoint":
             return self._thermostat.setpoint
         if name == "setpoint_cool":
@@ -80,7 +75,6 @@ class Program:
         return {"entries": entries(self._numbers)}
 
     def short_schedule(self) -> str:
-        """The schedule as one line of text."""
         if not self._numbers:
             return ""
         from firmware.control.schedule import text
@@ -98,10 +92,8 @@ class Program:
         return ("preset",) if name in ("setpoint", "setpoint_cool") else ()
 
     def put(self, name: str, value, utc_s: "int | None" = None):
-        """Put a value in force that was decided at `utc_s`; None: nobody knows when.
-
-        Raises ValueError, with words, for a schedule or a time that is none; set points and
-        presets were checked.
+        """Put a value in force that was decided at `utc_s`; None: nobody knows when. Raises
+        ValueError, with words, for a schedule or a time that is none; the others were checked.
         """
         if name == "schedule":
             self._numbers = self._read(value)
@@ -117,7 +109,7 @@ class Program:
             self._mark(utc_s)
 
     def restore(self, name: str, value, utc_s: "int | None"):
-        """Take a value over from the last run, without what follows from it. Raises ValueError."""
+        """Take a value over from the last run. Raises ValueError."""
         if name == "schedule":
             self._numbers = self._read(value)
         elif name == "hold_until":
@@ -154,8 +146,8 @@ class Program:
         return self._base is not None and self._base[0] <= utc_s < (self.decided_s or 0)
 
     def rewind(self, name: str, value, utc_s: int) -> bool:
-        """Go back to what was last put, if a value that was wanted at `utc_s` outlasts what the
-        schedule did since, as a hold and a boost do. Whether it went back.
+        """Go back to what was last put, if a value of `utc_s` outlasts what the schedule did
+        since, as a hold and a boost do. Whether it went back.
         """
         outlasts = name == "hold_until" or value == "boost"
         if not (outlasts and self.can_rewind(utc_s)):
@@ -181,24 +173,26 @@ class Program:
 
     def _mark(self, utc_s):
         """Nothing older can be rewound to."""
-        state = self.preset, self._thermostat.setpoint, self._thermostat.setpoint_cool
         times = self.decided_s, self._done_s, self._hold_s, self._forced_s
-        self._base = (utc_s, state, self.before) + times if utc_s else None
+        self._base = (utc_s, self._state(), self.before) + times if utc_s else None
+
+    def _state(self):
+        return self.preset, self._thermostat.setpoint, self._thermostat.setpoint_cool
 
     def _decide(self, name, value, utc_s):
         # What is older than what was decided by hand does not bring the schedule back over that.
         decided_s = self.decided_s
         if utc_s is None or decided_s in (None, self.changed_s) or utc_s >= decided_s:
             self.decided_s = self._done_s = utc_s
-        setpoint, cool = self._thermostat.setpoint, self._thermostat.setpoint_cool
+        now = self._state()
         if name == "setpoint":
-            self._set(MANUAL, value, cool)
+            self._set(MANUAL, value, now[2])
         elif name == "setpoint_cool":
-            self._set(MANUAL, setpoint, value)
+            self._set(MANUAL, now[1], value)
         elif value == MANUAL:
-            self._set(MANUAL, setpoint, cool)
+            self._set(MANUAL, now[1], now[2])
         else:
-            before = self.before if self.preset == "boost" else (self.preset, setpoint, cool)
+            before = self.before if self.preset == "boost" else now
             self._set(value, *self._presets[PRESETS.index(value)])
             if value == "boost":
                 self.before = before
@@ -268,19 +262,17 @@ class Program:
 
     def _enter(self, value, at_s):
         """What an entry of the schedule says, from `at_s` on."""
-        thermostat = self._thermostat
+        before = self._state()
         if value < len(PRESETS):
             state = (PRESETS[value],) + self._presets[value]
         else:
-            cool = self.before[2] if self.before else thermostat.setpoint_cool
-            state = (MANUAL, value / 100, cool)
+            state = (MANUAL, value / 100, (self.before or before)[2])
         boosts = state[0] == "boost"
         if self.preset == "boost":
             # It is not cut short.
             if not boosts:
                 self.before = state
             return
-        before = (self.preset, thermostat.setpoint, thermostat.setpoint_cool)
         self.decided_s = self.changed_s = at_s
         self._set(*state)
         if boosts:

@@ -12,8 +12,7 @@ with the first request. Only `off`, the safe state, waits for nothing.
 class Relay:
     """on: whether it is on; cycles: how often it was switched on; on_s: for how long in all.
 
-    Times in milliseconds are those of base.uptime. No time passes for the relay between two
-    requests, which are to come once a second or so.
+    Times in milliseconds are those of base.uptime. Requests are to come once a second or so.
     """
 
     def __init__(self, output, min_on_s: float, min_off_s: float, max_on_s: float = 0):
@@ -57,9 +56,7 @@ class Relay:
         return not self._max_on_ms or now_ms - self._changed_ms + ms <= self._max_on_ms
 
     def off(self) -> None:
-        """The safe state, at once and always. Its minimum off time counts from the next request:
-        this must work where no clock can be asked.
-        """
+        """The safe state, at once and always: no clock is asked for it."""
         self._output.set(False)
         self._off_begins = self._off_begins or self.on
         self.on = False

@@ -35,9 +35,8 @@ def compiled(entries) -> array:
         entries = entries.split(";") if entries else []
     if type(entries) is not list or len(entries) > SCHEDULE_ENTRIES:
         got = "%d" % len(entries) if type(entries) is list else "something else"
-        raise ValueError(
-            "", "expected a list of at most %d entries, got %s" % (SCHEDULE_ENTRIES, got)
-        )
+        expected = "expected a list of at most %d entries, got %s" % (SCHEDULE_ENTRIES, got)
+        raise ValueError("", expected)
     numbers = array("I")
     for i, entry in enumerate(entries):
         number = _number("[%d]" % i, entry)
@@ -82,10 +81,8 @@ def _number(where, entry):
         raise ValueError(where, "expected an object with days, at, and preset or setpoint")
     for key in entry:
         if key not in ("days", "at", "preset", "setpoint"):
-            raise ValueError(
-                "%s.%s" % (where, key[:20]),
-                "unknown key; expected days, at, and preset or setpoint",
-            )
+            expected = "unknown key; expected days, at, and preset or setpoint"
+            raise ValueError("%s.%s" % (where, key[:20]), expected)
     if ("preset" in entry) == ("setpoint" in entry):
         raise ValueError(where, "expected either a preset or a setpoint")
     days = _days(entry.get("days"))

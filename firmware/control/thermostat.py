@@ -38,9 +38,7 @@ class Thermostat:
     """
 
     def __init__(self, settings: dict, range_c: "tuple | None" = None, now_ms: int = 0):
-        """settings: the `thermostat` section of config.json. range_c: what its sensor can measure
-        at all, (lowest, highest); None if not known.
-        """
+        """settings: the section `thermostat`. range_c: what its sensor can measure, or None."""
         self.mode = settings["mode"]
         self.setpoint = settings["setpoint"]
         self.setpoint_cool = settings["setpoint_cool"]
@@ -63,26 +61,19 @@ class Thermostat:
         self._rest()
 
     def get(self, name: str) -> str:
-        """What is in force of what commands set of it, which is its mode."""
         return self.mode
 
     def put(self, name: str, value: str, utc_s: "int | None" = None) -> None:
-        """Put a mode in force, one of `limits`."""
         self.mode = value
 
     def limits(self, name: str) -> tuple:
-        """The modes that this hardware can do."""
         return self.modes
 
     def reading(self, temp_c: "int | float", now_ms: int) -> None:
-        """A reading was taken; the next decision is about it, if it can be believed."""
         self._plausible.reading(temp_c, now_ms)
 
     def decide(self, now_ms: int) -> tuple:
-        """(heat, heat2, cool): whether heating, its second stage and cooling are to be on.
-
-        To be called every second or so.
-        """
+        """(heat, heat2, cool): which of them are to be on. Called every second or so."""
         self._plausible.look(now_ms)
         self.fault = self._plausible.fault
         temp_c = self.temp_c = self._plausible.temp_c

@@ -6,7 +6,6 @@ This room knows the queue of points and the door for commands, and neither senso
 
 class LinkError(Exception):
     """Something between here and the platform failed; the text says what, and what to do.
-
     `refused`: the platform does not accept the credentials, so trying again soon is no use.
     """
 
@@ -18,8 +17,7 @@ class LinkError(Exception):
 async def send(stream, data):
     """Write all of `data`: bytes, or a feed, each piece of it made when the last one is out.
 
-    Raises LinkError where a feed's points are gone before they were sent. Its length is promised
-    by then, so nothing can follow it on this connection.
+    Raises LinkError where a feed's points are gone: nothing can follow it on this connection.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
         await stream.write(data)

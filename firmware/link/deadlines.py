@@ -25,9 +25,7 @@ CONNACK_MS = const(6000)
 # A packet of up to 8 KiB into the connection: what is slower can't keep up with the readings.
 PACKET_OUT_MS = const(10000)
 # PUBACK, SUBACK and PINGRESP may take as long as mqtt.grace_s: at least what a slow mobile network
-# needs, at most so long that keep-alive and answer together stay within the platform's 60 s. While
-# other packets come in, the longest time counts, however short the grace: the answer is behind
-# them.
+# needs, at most so long that keep-alive and answer together stay within the platform's 60 s.
 ANSWER_LEAST_MS = const(5000)
 ANSWER_MOST_MS = const(30000)
 

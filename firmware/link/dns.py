@@ -1,8 +1,7 @@
 """Names to addresses, without holding up the program as the port's own `getaddrinfo` does.
 
 A look-up is one question for an IPv4 address over UDP (RFC 1035) to the name servers that are
-handed in. Neither /etc/hosts nor mDNS is asked: of the names outside the DNS only `localhost` is
-known.
+handed in. Of the names outside the DNS only `localhost` is known.
 """
 
 import asyncio
@@ -50,10 +49,8 @@ _REFUSALS = const(
 
 
 class Resolver:
-    """Finds the addresses of hosts, and remembers where each was last reached.
-
-    The remembered address is used when no name server gives one: they may be silent, or deny the
-    name, as many routers do while their own way out is down.
+    """Finds the addresses of hosts, and remembers where each was last reached: name servers may be
+    silent, or deny the name, as many routers do while their own way out is down.
 
     `servers()` gives the name servers, `address` or `address:port`, the preferred one first. It is
     called before every look-up, because each Wi-Fi network has its own.
@@ -71,10 +68,8 @@ class Resolver:
         self.known = {}
 
     async def find(self, host: str, port: int, kind: int) -> tuple:
-        """What `getaddrinfo` would give first: (family, kind, proto, found, address).
-
-        `found` is the address as text, for `remember`. Takes up to `deadlines.DNS_SILENCE_MS`.
-        Raises LinkError, with words, if there is no address.
+        """(family, kind, proto, found, address), as `getaddrinfo` has them, but with the address
+        as text for `remember`. Raises LinkError if there is none.
         """
         found = host.lower().rstrip(".")
         if found == "localhost":
@@ -206,10 +201,8 @@ def _query(host: str) -> bytes:
 
 
 def decode(packet: bytes, query: bytes):
-    """The address in the answer to a query, dotted; or an int, the answer's RCODE without one.
-
-    None if it is no answer to this query. Aliases (CNAME) are followed within the answer, in
-    whatever order they come.
+    """The address in the answer to a query, dotted; or an int, the answer's RCODE without one;
+    None if it is no answer to this query. Aliases (CNAME) may come in any order.
     """
     asked = query[12:]
     if packet[:2] != query[:2] or packet[12 : len(query)].lower() != asked:
@@ -247,9 +240,8 @@ def decode(packet: bytes, query: bytes):
 
 
 def _name(packet: bytes, at: int) -> tuple:
-    """The name that begins here, in lower case and without pointers, and where it ends.
-
-    Raises IndexError or ValueError if it is none. A circle of pointers has too many parts.
+    """The name that begins here, in lower case and without pointers, and where it ends. Raises
+    IndexError or ValueError if it is none; a circle of pointers has too many parts.
     """
     name = bytearray()
     end = 0

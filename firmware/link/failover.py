@@ -15,8 +15,7 @@
     https     the same, and the feeds go this way meanwhile
 
 HTTPS takes over when it takes a feed after MQTT was down for mqtt.grace_s. MQTT gets the feeds
-back when its session has held for a time: a broker that comes and goes does not make the two
-alternate.
+back when its session has held for a time, so that the two do not alternate.
 """
 
 from micropython import const
@@ -83,13 +82,12 @@ class Failover:
         "wifi" while the network is joined means that it has to be joined anew.
         """
         before = self.state
-        if not joined:
-            self.state = "wifi"
-            return self.state
-        if before == "wifi":
+        if joined and before == "wifi":
             self.mqtt.restart(now)
             self.https.restart(now)
-        if not dated:
+        if not joined:
+            self.state = "wifi"
+        elif not dated:
             self.state = "time"
         elif before == "asking":
             self.state = "mqtt"
@@ -116,13 +114,11 @@ class Failover:
 
     def watch(self, session: Outcome, now: int) -> bool:
         """A session is open: is it to be left when nothing is in flight? Called again and again.
-
-        Sets when it began, and whether it carries the feeds.
+        Sets `connected_ms` and `carried` of it.
         """
         if session.connected_ms is None:
             session.connected_ms = now
-            if self._lost:
-                self.reconnections += 1
+            self.reconnections += self._lost
             self._lost = True
         lasted_ms = now - session.connected_ms
         if not session.carried:
@@ -162,12 +158,9 @@ class Failover:
 
     def _wide_gap(self, session) -> bool:
         """Could commands have come between the question for the state and the subscription?"""
-        return (
-            self._told
-            and not self._hurried
-            and session.listening_ms is not None
-            and session.listening_ms - self._asked_ms > _GAP_MS
-        )
+        if not self._told or self._hurried or session.listening_ms is None:
+            return False
+        return session.listening_ms - self._asked_ms > _GAP_MS
 
     # Over HTTPS
 
@@ -180,10 +173,7 @@ class Failover:
         return now - self._asked_ms >= self._poll_ms
 
     def asked(self, began_ms: int, told: bool):
-        """The state was asked for at that uptime; `told`: and was told to its end.
-
-        A platform that cannot tell its state may take feeds all the same.
-        """
+        """The state was asked for at that uptime; `told`: and was told to its end."""
         self._asked_ms = began_ms
         self._told = told
 

@@ -48,8 +48,7 @@ class Http:
     """A client with at most one connection open."""
 
     def __init__(self, network):
-        """`network`: a stream.Network."""
-        self._network = network
+        self._network = network  # a stream.Network
         self._stream = None
         self._peer = None  # the scheme, host and port that the connection leads to
         self._buffer = bytearray()
@@ -61,16 +60,13 @@ class Http:
     ) -> Response:
         """POST `data` (str, bytes-like or a feed); the timeout, in seconds, is for all of it.
 
-        `auth`: (user, password) for basic authentication. `once`: never repeat it, whatever
-        becomes of a kept connection. Raises LinkError.
+        `auth`: (user, password). `once`: never repeat it on a new connection. Raises LinkError.
         """
         return await self.request("POST", url, data, headers, auth, timeout, None, once)
 
     async def get(self, url, headers=None, auth=None, timeout=10, sink=None) -> Response:
-        """`sink`: called with each piece of the body of a 200, instead of keeping it.
-
-        A piece is a memoryview that is valid until the call returns; what the call raises ends
-        the exchange.
+        """`sink`: called with each piece of the body of a 200, instead of keeping it: a memoryview
+        that is valid until the call returns. What the call raises ends the exchange.
         """
         return await self.request("GET", url, None, headers, auth, timeout, sink)
 
@@ -139,9 +135,8 @@ class Http:
             await send(self._stream, data)
         status = 100
         while 100 <= status < 200:
-            status, headers = await read_head(
-                self._line, _HEADERS, "HTTP server; is https.url right?"
-            )
+            what = "HTTP server; is https.url right?"
+            status, headers = await read_head(self._line, _HEADERS, what)
         content = bytearray()
         if status >= 300:
             self.close()  # the status is what counts, and not the page that explains it
@@ -155,11 +150,10 @@ class Http:
         return Response(status, headers, bytes(content))
 
     async def _body(self, headers: dict, sink, most: int):
+        length = headers.get("content-length")
         if "chunked" in headers.get("transfer-encoding", "").lower():
             await self._chunks(sink, most)
-            return
-        length = headers.get("content-length")
-        if length is None:
+        elif length is None:
             await self._to_the_end(sink, most)
         elif not length.isdigit():
             raise LinkError("the answer's Content-Length is no number")
@@ -196,10 +190,9 @@ class Http:
                 except LinkError:
                     self.close()
                     return
-            size = len(self._buffer)
-            total += size
+            total += len(self._buffer)
             _limit(total, most)
-            await self._pass(size, sink)
+            await self._pass(len(self._buffer), sink)
 
     async def _pass(self, size: int, sink):
         """The next bytes of the body to the sink."""

@@ -4,9 +4,8 @@ Some networks let nothing through but HTTPS. Without the time nobody can tell wh
 is valid. So this request, and no other, believes everybody. It carries no credentials, and an
 impostor gains no more than he would from SNTP.
 
-Every status is believed alike. A redirect may be a captive portal's, but an impostor would answer
-with 200, and a platform may redirect: without its time there would be none. What helps against a
-wrong answer is to ask again, which `timekeeper` does.
+Every status is believed alike: an impostor would answer with 200, and a platform may redirect.
+What helps against a wrong answer is to ask again, which `timekeeper` does.
 """
 
 from micropython import const
@@ -17,6 +16,7 @@ from firmware.link.http import Http
 from firmware.link.stream import Network
 from firmware.times.calendar import EARLIEST_MS, number, utc_ms
 
+_NUMBERS = ((5, 7), (12, 16), (17, 19), (20, 22), (23, 25))  # of a date, but for its month
 _ERROR_MS = const(5000)  # more than a second: the answer may have been on its way for long
 
 
@@ -24,8 +24,7 @@ async def ask(url: str, names, clock) -> "tuple | None":
     """(ms since 1970, at which uptime), right to about a second. Raises LinkError.
 
     `names`: a dns.Resolver. None where the clock is known, and either agrees as far as this can
-    tell or there is no memory for a connection. A refusal will do as well: RFC 9110, section
-    6.6.1, asks for a Date in every answer.
+    tell or there is no memory for a connection. RFC 9110, 6.6.1: each answer has a Date.
     """
     http = Http(Network(names, "", False))
     try:
@@ -60,11 +59,5 @@ def from_http(text: str) -> int:
     month = "JanFebMarAprMayJunJulAugSepOctNovDec".find(text[8:11])
     if month % 3:
         raise ValueError("no month")
-    return utc_ms(
-        number(text[12:16]),
-        month // 3 + 1,
-        number(text[5:7]),
-        number(text[17:19]),
-        number(text[20:22]),
-        number(text[23:25]),
-    )
+    day, year, h, mi, s = [number(text[i:end]) for i, end in _NUMBERS]
+    return utc_ms(year, month // 3 + 1, day, h, mi, s)

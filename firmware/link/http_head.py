@@ -15,8 +15,7 @@ async def read_head(next_line, wanted: tuple, what: str) -> tuple:
     """(status, {name in lower case: value}) of an answer. Raises LinkError.
 
     next_line(): a coroutine with the next line, without its end. `wanted`: the names of headers to
-    keep, in lower case. `what`: what else would answer, for people: "HTTP server; is https.url
-    right?".
+    keep, in lower case. `what`: what should have answered, for people.
     """
     line = await next_line()
     size = len(line)

@@ -21,7 +21,6 @@ class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
     def __init__(self, settings: dict, network, queue, pace):
-        """`network`: a stream.Network."""
         device = settings["device"]
         self._queue = queue
         self._pace = pace
@@ -49,21 +48,17 @@ class Api:
             return None
         self._pace.sent(uptime.ms())
         try:
-            path = "/properties"
-            if batch.prop:
-                path = "/properties/" + batch.prop
+            path = "/properties" + ("/" + batch.prop if batch.prop else "")
             self._act_on(await self.post(path, batch), batch)
             return True
         finally:
             self._queue.release()
 
     async def read_state(self, on_state):
-        """Read all that the platform holds of this device, in little memory.
+        """Read all that the platform holds of this device, whose limits are kept to from now on.
 
-        Its limits are kept to from now on. on_state(name, value, ms since 1970) is called for
-        each property, (name, None, 0) where it was never written; a range stands for a value that
-        is too large or no JSON, as long as its text. Returns when all properties were told. Raises
-        LinkError, maybe when some of them were told already.
+        on_state(name, value, ms since 1970): called for each property as https_state.reading has
+        it. Returns when all of them were told. Raises LinkError, maybe when some were already.
         """
 
         def found(kind, part):
@@ -73,11 +68,8 @@ class Api:
                 if stated != self._stated:
                     self._stated = stated
                     if self._pace.limit(*stated):
-                        self._log.info(
-                            "the platform takes %s feeds a minute, %s points each",
-                            stated[0] or "?",
-                            stated[1] or "?",
-                        )
+                        text = "the platform takes %s feeds a minute, %s points each"
+                        self._log.info(text, stated[0] or "?", stated[1] or "?")
                 return
             reading = https_state.reading(part)
             if not reading:
@@ -88,10 +80,8 @@ class Api:
             except MemoryError:
                 raise
             except Exception as error:  # whatever it is, the other properties are told
-                name = reading[0]
-                self._log.error(
-                    "%s of the state is lost: %s: %s", name, type(error).__name__, error
-                )
+                text = "%s of the state is lost: %s: %s"
+                self._log.error(text, reading[0], type(error).__name__, error)
 
         scanner = https_state.Scanner(found)
         answer = await self._http.get(
@@ -105,9 +95,9 @@ class Api:
             raise LinkError("the API's state is cut short")
 
     async def post(self, path: str, data, once: bool = False):
-        """POST to a path below the device's; `once`: what must not arrive twice. The answer.
+        """The answer to a POST to a path below the device's; `once`: what must not arrive twice.
 
-        An answer of 429 has slowed everything down. Raises LinkError.
+        After a 429 everything is sent more slowly. Raises LinkError.
         """
         answer = await self._http.post(
             self._url + path,
@@ -165,9 +155,8 @@ class Api:
         """Raises LinkError unless the answer is a success."""
         status = answer.status_code
         if status in (401, 403):
-            raise LinkError(
-                "the API refused device.key_id and device.key_secret (%d)" % status, refused=True
-            )
+            text = "the API refused device.key_id and device.key_secret (%d)"
+            raise LinkError(text % status, refused=True)
         if status != 200:
             raise LinkError("the API answered %d" % status)
 
@@ -181,12 +170,8 @@ class Api:
         rejected = max(rejected, points - accepted)
         if rejected > 0:
             self.rejected += rejected
-            self._log.warning(
-                "the platform rejected %d of %d points; its log of this device says why, while its"
-                " status is debug",
-                rejected,
-                points,
-            )
+            text = "the platform rejected %d of %d points; its log of this device says why, while"
+            self._log.warning(text + " its status is debug", rejected, points)
 
 
 def parsed(answer) -> dict:

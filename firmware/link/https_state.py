@@ -42,8 +42,7 @@ class Scanner:
     def __init__(self, found):
         self._found = found
         self._depth = 0
-        self._quoted = False
-        self._escaped = False
+        self._quoted = self._escaped = False
         self._word = b""  # the string that was read last, what of it came in earlier pieces
         self._keys = [b""] * (_KEYS + 1)  # of the members that this is in, by their depth
         self._property = {}  # what was cut out of it
@@ -165,8 +164,7 @@ def _limit(value):
 def reading(part: dict):
     """(name, value, ms since 1970) of a property; (name, None, 0) of one never written.
 
-    The name is in lower case, and without its profile. None where there is no name, or a value
-    without a time: nobody knows then what it is newer than.
+    The name is in lower case, without its profile. None where it is missing, or a value's time.
     """
     name = part.get(b"ref.qname") or part.get(b"meta.name")
     if type(name) is not str:

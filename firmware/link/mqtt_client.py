@@ -37,8 +37,7 @@ class MqttClient:
 
         on_command(name, payload): called with a property's name (str) and its value (bytes, or a
         range as long as a payload that is larger than mqtt.max_packet); may not raise.
-        on_step(outcome, now): called at each step of a session. It sets `outcome.carried` when
-        feeds may go, and returns True when the session is to be left.
+        on_step(outcome, now): called at each step of a session; see Failover.watch.
         """
         device = settings["device"]
         self._network = network
@@ -61,9 +60,8 @@ class MqttClient:
         self._commands = _COMMANDS % self._id
         self._feeds = _FEEDS % self._id
         self._keepalive_s = settings["mqtt"]["keepalive_s"]
-        grace_ms = round(1000 * settings["mqtt"]["grace_s"])
-        self._answer_ms = max(grace_ms, deadlines.ANSWER_LEAST_MS)
-        self._answer_ms = min(self._answer_ms, deadlines.ANSWER_MOST_MS)
+        answer_ms = max(round(1000 * settings["mqtt"]["grace_s"]), deadlines.ANSWER_LEAST_MS)
+        self._answer_ms = min(answer_ms, deadlines.ANSWER_MOST_MS)
         self._max_packet = settings["mqtt"]["max_packet"]
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
@@ -89,8 +87,7 @@ class MqttClient:
         try:
             now = self.accepted_ms = uptime.ms()
             self._waiting.clear()
-            self._ping_ms = None
-            self._failure = None
+            self._ping_ms = self._failure = None
             self._subscription = (self._next_pid(), now)
             session.subscribe(self._commands + b"#", self._subscription[0])
             reader = asyncio.create_task(self._read(session, outcome))
@@ -120,11 +117,9 @@ class MqttClient:
         try:
             wire = stream
             if self._upgrade:
-                wire = await within(
-                    deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0),
-                    "the upgrade to a WebSocket",
-                    self._upgrade(stream, self._host, self._port, self._path),
-                )
+                upgrade = self._upgrade(stream, self._host, self._port, self._path)
+                ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
+                wire = await within(ms, "the upgrade to a WebSocket", upgrade)
             session = Session(wire, self._id, self._on_message, self._max_packet)
             await session.connect(self._user, self._password, self._keepalive_s)
             return stream, session
@@ -145,11 +140,8 @@ class MqttClient:
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
                     self._pace.sent(now)
-        if (
-            self._ping_ms is None
-            and not session.unsent
-            and now - session.sent_ms >= 1000 * self._keepalive_s
-        ):
+        silent = now - session.sent_ms >= 1000 * self._keepalive_s
+        if self._ping_ms is None and silent and not session.unsent:
             session.ping()
             self._ping_ms = now
 
@@ -193,14 +185,14 @@ class MqttClient:
             self._failure = error
 
     def _on_message(self, topic: bytes, payload):
-        if topic.startswith(self._commands):
-            try:
-                name = str(topic[len(self._commands) :], "utf-8")
-            except UnicodeError:
-                name = ""
-            self._on_command(name, payload)
-        else:
+        if not topic.startswith(self._commands):
             self._log.warning("refused a message for another topic, %r", topic[:80])
+            return
+        try:
+            name = str(topic[len(self._commands) :], "utf-8")
+        except UnicodeError:
+            name = ""
+        self._on_command(name, payload)
 
     def _next_pid(self) -> int:
         """1 to 65,535, round and round, but none that is in flight."""

@@ -32,11 +32,8 @@ PINGRESP = const(0xD0)
 _LARGE = const(64)
 _PIECE = const(512)
 _CHUNK = const(64)
-
 _DUP = const(0x08)  # MQTT 3.1.1, section 3.3.1.1
-
-# MQTT 3.1.1, table 3.1
-_CREDENTIALS = (2, 4, 5)
+_CREDENTIALS = (2, 4, 5)  # table 3.1
 
 
 class _AnswerWanted(Exception):
@@ -89,11 +86,9 @@ class Session:
     """One connection to the broker, from CONNECT on. Its owner calls `receive` again and again."""
 
     def __init__(self, stream, client_id: bytes, on_message, max_packet: int = MAX_PACKET):
-        """`on_message(topic, payload)`, both bytes, is called from `receive`.
-
-        What it raises is logged, and the message acknowledged: it would come back for ever.
-        `max_packet`: bytes after the fixed header; of what is larger, the payload is not kept, and
-        a range stands for it, as long as it was.
+        """`on_message(topic, payload)`, both bytes, is called from `receive`. What it raises is
+        logged, and the message acknowledged: it would come back for ever. `max_packet`: bytes
+        after the fixed header; of what is larger a range stands for the payload, as long as it.
         """
         self._stream = stream
         self._wire = _Wire()
@@ -120,15 +115,11 @@ class Session:
         else:
             head = bytes((0x10, len(body)))
         # The first that is sent: where there is TLS, its handshake comes before it.
-        await within(
-            deadlines.TLS_MS + deadlines.PACKET_OUT_MS,
-            "sending CONNECT",
-            self._stream.write(head + body),
-        )
+        ms = deadlines.TLS_MS + deadlines.PACKET_OUT_MS
+        await within(ms, "sending CONNECT", self._stream.write(head + body))
         self.sent_ms = uptime.ms()
-        kind, packet = await within(
-            deadlines.CONNACK_MS, "the broker's answer to CONNECT", self._packet()
-        )
+        what = "the broker's answer to CONNECT"
+        kind, packet = await within(deadlines.CONNACK_MS, what, self._packet())
         if kind != _CONNACK or packet is None or len(packet) != self._head + 2:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
         code = packet[-1]
@@ -136,7 +127,7 @@ class Session:
             raise LinkError(reasons.connack(code), refused=code in _CREDENTIALS)
 
     def subscribe(self, topic: bytes, pid: int):
-        """Write a SUBSCRIBE with QoS 1; `flush` sends it."""
+        """Write a SUBSCRIBE with QoS 1."""
         self._client.pid = pid - 1
         try:
             self._client.subscribe(topic, 1)
@@ -144,10 +135,8 @@ class Session:
             pass
 
     def publish(self, topic: bytes, payload, pid: int, again: bool = False):
-        """Write a PUBLISH with QoS 1; `flush` sends it, and until then the payload must stay.
-
-        `payload`: bytes, or a feed, which is sent piece by piece. `again`: some of it was sent
-        before, which MQTT calls DUP.
+        """Write a PUBLISH with QoS 1. The payload, bytes or a feed, must stay until `flush` sends
+        it. `again`: some of it was sent before, which MQTT calls DUP.
         """
         # umqtt would count on past 65,535, and then wait for ever for an id that can't be said.
         self._client.pid = pid - 1
@@ -187,8 +176,8 @@ class Session:
         """Wait for a packet; return its type and packet id, 0 where it has none."""
         kind, packet = await self._packet()
         if packet is None:
-            return kind, 0
-        if kind == _PUBLISH:
+            pass
+        elif kind == _PUBLISH:
             # umqtt notices it after the delivery, by an assert, which may be compiled away.
             if packet[0] & 4:
                 raise LinkError("the broker sent a message with QoS 2, which was not asked for")
@@ -223,7 +212,7 @@ class Session:
         first = header[0]
         size = header[1] & 0x7F
         shift = 7
-        prefix = [first, header[1]]
+        prefix = bytearray(header)
         while prefix[-1] & 0x80:
             if shift > 21:
                 raise LinkError("the broker sent a malformed packet")
@@ -236,8 +225,7 @@ class Session:
             return first & 0xF0, None
         self._head = len(prefix)
         packet = bytearray(self._head + size)
-        for i, byte in enumerate(prefix):
-            packet[i] = byte
+        packet[: self._head] = prefix
         await self._stream.read_exactly(memoryview(packet)[self._head :])
         return first & 0xF0, packet
 

@@ -15,8 +15,7 @@ class Backoff:
     """Exponential back-off with full jitter, so that a thousand devices do not return together.
 
     The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (Marc
-    Brooker, "Exponential Backoff And Jitter"). One with a floor is the floor and up to
-    `_SPREAD_MS`, and counts as none of them.
+    Brooker, "Exponential Backoff And Jitter"). One with a floor is that and up to `_SPREAD_MS`.
     """
 
     def __init__(self):
@@ -44,9 +43,8 @@ class Backoff:
         return failed
 
     def restart(self, now_ms: int):
-        """The cause of the failures may be gone: wait no longer than after a first one.
-
-        A floor stays: a better network does not cure what it is for.
+        """The cause of the failures may be gone: wait no longer than after a first one. A floor
+        stays: a better network does not cure what it is for.
         """
         if not self.refused:
             self._failures = 0
@@ -62,9 +60,7 @@ class Pace:
 
     def __init__(self, per_minute: int, most_points: int):
         self._configured = (per_minute, most_points)
-        self._gap_ms = _gap_ms(per_minute)
-        self.most_points = most_points
-        self._too_many = most_points + 1
+        self.limit(None, None)
         self._slowness = 1
         self._next_ms = 0
 
@@ -73,7 +69,7 @@ class Pace:
         feeds, points = self._configured
         feeds = min(feeds, per_minute or feeds)
         points = min(points, most_points or points)
-        self._gap_ms = _gap_ms(feeds)
+        self._gap_ms = (60000 + feeds - 1) // feeds  # a minute never holds one feed too many
         self.most_points = points
         self._too_many = points + 1
         return (feeds, points) != self._configured
@@ -113,8 +109,3 @@ class Pace:
 def draw(ceiling: int) -> int:
     """0 to `ceiling`, evenly."""
     return int.from_bytes(os.urandom(3), "little") % (ceiling + 1)
-
-
-def _gap_ms(per_minute: int) -> int:
-    """Rounded up: a minute never holds one feed too many."""
-    return (60000 + per_minute - 1) // per_minute

@@ -54,10 +54,9 @@ _NO_MEMORY = (errno.ENOMEM, 16)
 
 
 def words(error, host: str = "the server", ca=None) -> str:
-    """What a person can do something with, for an error of a socket or of TLS.
-
-    `ca`: the file that the host's certificate was checked by, if there was one. Raises MemoryError
-    where memory was short: the link alone can do nothing about that.
+    """What a person can do something with, for an error of a socket or of TLS; `ca`: the file that
+    the host's certificate was checked by. Raises MemoryError where memory was short: the link
+    alone can do nothing about that.
     """
     text = str(error).strip()
     if isinstance(error, OSError):
@@ -78,7 +77,6 @@ def words(error, host: str = "the server", ca=None) -> str:
 
 
 def connack(code: int) -> str:
-    """For the return code of a CONNACK."""
     return entry(_CONNACK, code) or "the broker refused the connection (code %d)" % code
 
 

@@ -3,8 +3,6 @@
 The platform gives such a value the time at which it arrives. So a value that cannot go at once, or
 is not acknowledged, goes into the queue instead, as a point with the millisecond at which it was
 offered.
-
-Only the uplink imports it, where the `send` of a sensor asks for it.
 """
 
 import json
@@ -66,9 +64,8 @@ class SingleValues:
             return False  # whoever buffers it instead will say why
         if len(data) > MAX_TEXT:
             return False
-        self._entries.append(
-            [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
-        )
+        entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
+        self._entries.append(entry)
         return True
 
     def publish(self, session, next_pid, now: int):
@@ -100,10 +97,7 @@ class SingleValues:
 
     def late(self, now: int, answer_ms: int) -> bool:
         """Was one sent longer ago than that?"""
-        return any(
-            entry[_PID] is not None and now - entry[_SINCE_MS] > answer_ms
-            for entry in self._entries
-        )
+        return any(e[_PID] is not None and now - e[_SINCE_MS] > answer_ms for e in self._entries)
 
     async def post(self, api) -> bool:
         """Send all of them over HTTPS. Raises LinkError where the credentials were refused.
@@ -140,16 +134,12 @@ class SingleValues:
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""
-        return any(
-            entry[_PID] is None and now - entry[_SINCE_MS] > _FRESH_MS for entry in self._entries
-        )
+        return any(e[_PID] is None and now - e[_SINCE_MS] > _FRESH_MS for e in self._entries)
 
 
 async def write_value(api, name: str, value):
-    """Write one property's raw value over HTTPS; the platform sets its time.
-
-    `api`: an https_api.Api. Raises LinkError where the value did not arrive. One that the platform
-    rejects is counted.
+    """Write one property's raw value over HTTPS, by an https_api.Api. One that the platform
+    rejects is counted. Raises LinkError where it did not arrive.
     """
     answer = await api.post("", json.dumps({name: value}), True)
     api.check(answer)
@@ -157,7 +147,7 @@ async def write_value(api, name: str, value):
 
 
 async def call_method(api, name: str, value):
-    """Call a method of the device's on the platform over HTTPS. Raises LinkError."""
+    """Call a method of the device's on the platform, likewise."""
     # A segment of a path: RFC 3986, section 2.1.
     quoted = "".join([chr(c) if c in _PLAIN else "%%%02X" % c for c in name.encode()])
     answer = await api.post("/methods/" + quoted, json.dumps({"value": value}), True)

@@ -24,9 +24,8 @@ _MODE_SERVER = const(4)
 
 
 async def query(names, host: str, port: int, uptime_ms) -> tuple:
-    """Ask once; return (ms since 1970, at which uptime). Waits for the answer without end.
-
-    `names`: a dns.Resolver. Raises LinkError.
+    """Ask once; return (ms since 1970, at which uptime). Waits for the answer without end. Raises
+    LinkError. `names`: a dns.Resolver.
     """
     family, kind, proto, found, address = await names.find(host, port, socket.SOCK_DGRAM)
     cookie = os.urandom(8)

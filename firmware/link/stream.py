@@ -28,10 +28,8 @@ from firmware.link.reasons import words
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
-
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
-
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 
 
@@ -86,10 +84,8 @@ class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
     def __init__(self, sock, host: str = "", ca=None, below=None, on_open=None):
-        """`ca`: the file that certificates are checked by, for a socket with TLS on it.
-
-        `below`: the socket that this TLS is on. `on_open`: called once, when the connection is
-        made and the TLS handshake over.
+        """`ca`: the file that certificates are checked by, for TLS; `below`: the socket that it is
+        on. `on_open`: called once, when the connection is made and the TLS handshake over.
         """
         self._sock = sock
         self._below = below
@@ -169,8 +165,8 @@ class Network:
     """Opens connections: it knows how hosts are found, and whom to believe."""
 
     def __init__(self, names, ca: str, verify: bool):
-        """`names`: a dns.Resolver. `ca`: the file of the certificate authorities that are
-        believed, PEM or DER; unless `verify`, everybody is believed and the file is not read.
+        """`names`: a dns.Resolver. `ca`: the file of the authorities, PEM or DER, that are
+        believed; unless `verify`, everybody is.
         """
         self.names = names
         self._ca = ca
@@ -211,11 +207,10 @@ class Network:
                 sock, server_hostname=host, do_handshake_on_connect=False
             )
             return Stream(wrapped, host, self._ca, sock, reached)
-        except OSError as e:
+        except BaseException as e:
             close(sock)
-            raise LinkError(words(e))
-        except BaseException:
-            close(sock)
+            if isinstance(e, OSError):
+                raise LinkError(words(e))
             raise
 
     async def load(self):
@@ -238,12 +233,11 @@ class Network:
                     context.load_verify_locations(cadata=certificate)
                     await asyncio.sleep_ms(0)
         except OSError as e:
-            raise LinkError(
-                "tls.ca: %s cannot be read (%s); put the CA there" % (self._ca, words(e))
-            )
+            text = "tls.ca: %s cannot be read (%s); put the CA there"
+            raise LinkError(text % (self._ca, words(e)))
         except ValueError as e:
-            why = str(e).strip()
-            raise LinkError("tls.ca: %s is no certificate, PEM or DER (%s)" % (self._ca, why))
+            text = "tls.ca: %s is no certificate, PEM or DER (%s)"
+            raise LinkError(text % (self._ca, str(e).strip()))
         self.context = context
         self._version = version
 

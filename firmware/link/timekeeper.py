@@ -30,9 +30,8 @@ async def keep(clock, hosts: list, network, wifi, api_url: str, alone, on_set):
     """Task: keep the clock right; never returns.
 
     `hosts`: time servers, `host` or `host:port`; none means that the operating system's clock is
-    right. `network`: a stream.Network. `wifi`: nobody is asked while it is not connected.
-    alone(step): a coroutine that awaits `step()` while no other connection is open.
-    on_set(ms since 1970): called whenever the clock was set.
+    right. `network`: a stream.Network. `wifi`: nobody is asked while it is not connected. `alone`:
+    the Uplink's. on_set(ms since 1970): called whenever the clock was set.
     """
     if hosts:
         from firmware.link import http_date, sntp
@@ -59,8 +58,7 @@ async def keep(clock, hosts: list, network, wifi, api_url: str, alone, on_set):
             if unanswered >= _ROUNDS and (by_date or not clock.known):
                 asking = alone(lambda: http_date.ask(api_url, network.names, clock))
                 try:
-                    # A session over MQTT lasts for hours, and a time server may answer before its
-                    # end.
+                    # A session over MQTT lasts for hours; a time server may answer before its end.
                     found = await asyncio.wait_for(asking, wait_s)
                     by_date = by_date or found is not None
                 except asyncio.TimeoutError:

@@ -1,10 +1,8 @@
 """The link's task: joins the network, brings the feeds to the platform, and its commands home.
 
-A feed stays in the queue until it is acknowledged. A failure puts all that is in flight back, and
-the next way sends it again: the points keep their milliseconds, so this changes nothing on the
-platform. `failover` decides which way that is, and draws the states.
-
-One connection is open at a time: the memory of a board holds one TLS session.
+A failure puts all that is in flight back into the queue, and the next way sends it again: the
+points keep their milliseconds, so this changes nothing on the platform. `failover` decides which
+way that is. One connection is open at a time: the memory of a board holds one TLS session.
 """
 
 import asyncio
@@ -41,12 +39,8 @@ class Uplink:
     def __init__(
         self, settings: dict, network, queue, clock, wifi, on_command, on_state, on_recovered
     ):
-        """`network`: a stream.Network. The callbacks may not raise.
-
-        on_command(name, payload): a command came: a property's name (str) and the value (bytes).
-        on_state(name, value, ms since 1970): a property of the platform's state. For what is too
-        large to be kept both get a range of its size.
-        on_recovered(): a whole state was told.
+        """on_command: see MqttClient. on_state: see Api.read_state. on_recovered(): a whole state
+        was told. None of them may raise.
         """
         device = settings["device"]
         mqtt = settings["mqtt"]
@@ -76,16 +70,6 @@ class Uplink:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
 
     @property
-    def carrier(self) -> str:
-        """Which way the feeds go: none, mqtt or https."""
-        return self.failover.carrier
-
-    @property
-    def reconnections(self) -> int:
-        """Sessions over MQTT after the first one, unless the one before was left on purpose."""
-        return self.failover.reconnections
-
-    @property
     def rejected(self) -> int:
         """Points that the platform did not accept."""
         return self.api.rejected + self._queue.rejected
@@ -96,11 +80,10 @@ class Uplink:
         return [way for way, at_ms in ways if at_ms >= self._began_ms]
 
     def offer(self, index: int, name: str, value) -> bool:
-        """Send one raw value of a property at once, or call its sensor's method with it.
+        """Send one value of a sensor whose `send` is not "feed" at once.
 
         `index`: the property's in the queue. False: it cannot go now, so the caller buffers it.
         True: if it is not acknowledged, it will be put into the queue, with the time it has now.
-        Only for the properties of sensors whose `send` is not "feed".
         """
         if self._values is None:
             return False
@@ -181,7 +164,6 @@ class Uplink:
         return self.failover.watch(outcome, now)
 
     async def _serve(self):
-        """One session over MQTT."""
         outcome = await self.mqtt.serve()
         self.alive_ms = uptime.ms()
         self.failover.ended(outcome, self.alive_ms)
@@ -205,13 +187,12 @@ class Uplink:
         """Await an exchange with the API, and tell the failover how it ended."""
         try:
             taken = await step
+            self.alive_ms = uptime.ms()
+            self.failover.exchanged(self.alive_ms, taken)
         except LinkError as error:
             self.alive_ms = uptime.ms()
             self.failover.failed(error, self.alive_ms)
             self._warn("HTTPS", error, self.failover.https.at_ms)
-            return
-        self.alive_ms = uptime.ms()
-        self.failover.exchanged(self.alive_ms, taken)
 
     async def _read_state(self):
         began_ms = uptime.ms()

@@ -3,8 +3,6 @@
 The borders of frames and messages mean nothing to MQTT (3.1.1, section 6). So what is read is the
 payload of one binary frame after another, straight into the reader's buffer: no frame is stored,
 however long it says that it is. What is written goes out in short frames, each a whole message.
-
-Only mqtt_client imports it, where mqtt.url says ws or wss.
 """
 
 import asyncio
@@ -40,10 +38,8 @@ _NO_STATUS = const(1005)  # section 7.4.1: the close frame holds none
 
 
 async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
-    """Ask for a WebSocket with subprotocol `mqtt` on a new stream. Raises LinkError.
-
-    The stream remains the caller's to close until this returns; the WebSocket's `close` does it
-    from then on.
+    """Ask for a WebSocket with subprotocol `mqtt` on a new stream, which remains the caller's to
+    close where this raises: a LinkError.
     """
     key = binascii.b2a_base64(os.urandom(16)).strip()
     request = (
@@ -116,7 +112,6 @@ class WebSocket(Stream):
         self._unfinished = False  # further frames belong to the current message
 
     async def read_into(self, view) -> int:
-        """Read at least one byte into the buffer; return how many. Raises LinkError at the end."""
         while not self._left:
             await self._next()
         if self._left < len(view):
@@ -126,7 +121,6 @@ class WebSocket(Stream):
         return n
 
     async def write(self, data):
-        """Write all of it."""
         view = memoryview(data)
         for at in range(0, len(view), _LONGEST_PAYLOAD):
             await self._send(_BINARY, view[at : at + _LONGEST_PAYLOAD])
@@ -188,10 +182,9 @@ class WebSocket(Stream):
         size = len(payload)
         frame = self._frame
         frame[0] = 0x80 | opcode
-        if size < 126:
-            frame[1] = 0x80 | size
-            at = 2
-        else:
+        frame[1] = 0x80 | size
+        at = 2
+        if size > 125:
             frame[1] = 0x80 | 126
             frame[2] = size >> 8
             frame[3] = size & 0xFF

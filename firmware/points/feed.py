@@ -86,10 +86,9 @@ class Encoder:
         self._turn = 0  # of the last document that was begun
 
     def measure(self, feed, end_seq: int, alone: bool):
-        """Say what an in_flight.Feed holds: its points up to `end_seq`, its end and its size.
-
-        It begins with a point. `alone`: where one property fills the document, its name is left
-        out of it, and in `feed.prop`.
+        """Say what an in_flight.Feed, which begins with a point, holds up to `end_seq`: points,
+        end and size. `alone`: the name of the one property that fills it is in `feed.prop`, and
+        not in the document.
         """
         ring = feed.window.ring
         cursor = feed.end
@@ -190,8 +189,7 @@ class Encoder:
         """Generator: the document of a feed that was measured, as memoryviews.
 
         Each is valid until the next one is asked for. It ends early, with fewer bytes than were
-        measured, where the points to come are no longer in the ring, or where another document
-        was begun.
+        measured, where points to come have left the ring, or another document was begun.
         """
         turn = self._turn = self._turn + 1 & 0xFFFF
         ring = feed.window.ring
@@ -327,29 +325,8 @@ class Encoder:
                         ms = hour_ms + times[i]
                     second = ms // 1000
                     ms %= 1000
-                    if n:
-                        pack(
-                            form,
-                            buf,
-                            at,
-                            time_head,
-                            pairs[second // 60],
-                            0x3A,
-                            pairs[second % 60],
-                            0x2E,
-                            48 + ms // 100,
-                            pairs[ms % 100],
-                            _TIME_END,
-                            pairs[n // 100],
-                            0x2E,
-                            pairs[n % 100],
-                            _NAME,
-                            name,
-                        )
-                        at += size
-                        continue
                     pack(
-                        time_form,
+                        form,
                         buf,
                         at,
                         time_head,
@@ -360,8 +337,16 @@ class Encoder:
                         48 + ms // 100,
                         pairs[ms % 100],
                         _TIME_END,
+                        pairs[n // 100],
+                        0x2E,
+                        pairs[n % 100],
+                        _NAME,
+                        name,
                     )
-                    at += time_size
+                    if n:
+                        at += size
+                        continue
+                    at += time_size  # any other value is written over that one
                 if kind >= _TEXT:
                     at = self._put(at, ring.text(pos + i))
                 else:
@@ -388,7 +373,7 @@ class Encoder:
         return b'{"t":"%s","prop":"%s","dps":[' % (iso(first_ms), name)
 
     def _start_hour(self, t: int) -> int:
-        """Put the hour of `t` into the head of a point; return when it began."""
+        """Put the hour of `t` into `_time_head`; return when it began."""
         self._hour = t - t % _HOUR_MS
         self._time_head[_HEAD_SIZE - _HOUR_SIZE :] = iso(self._hour)[:_HOUR_SIZE].encode()
         return self._hour

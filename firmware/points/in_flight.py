@@ -10,8 +10,7 @@ from firmware.points.ring import Cursor
 class Feed:
     """A feed on its way: the points of a ring from the cursor `first` to the cursor `end`.
 
-    It is what a transport sends: `len` says how many bytes its document has, and to iterate over
-    it gives the document piece by piece, as often as it has to be sent; see Encoder.pieces.
+    A transport sends it: `len` is the bytes of its document, which an iteration gives in pieces.
     """
 
     def __init__(self, window, start: Cursor, repeated: bool):
@@ -45,7 +44,6 @@ class Window:
     """Takes feeds out of a ring, and holds those in flight."""
 
     def __init__(self, ring, encoder):
-        """`ring`: a ring.Ring. `encoder`: the feed.Encoder; windows may share it."""
         self.ring = ring
         self.encoder = encoder
         self.sent = Cursor()  # the first point that is in no feed
@@ -107,10 +105,7 @@ class Window:
         self.sent.go(self.ring.head)
 
     def refuse(self, feed):
-        """The platform will not have this feed: send its points again, half as many at a time.
-
-        A feed of one point names the culprit; that one is for `set_aside`.
-        """
+        """The platform will not have this feed: send its points again, half as many at a time."""
         self._suspect = feed.end.seq
         self._fewer = max(1, feed.points // 2)
         self.release()

@@ -44,9 +44,7 @@ class Intake:
     """alive_ms: the uptime at which the task last got on."""
 
     def __init__(self, queue, retained, in_flight):
-        """`retained`: a number that outlives a restart, the board's. `in_flight()`: values that
-        are on their way and not in the queue.
-        """
+        """`retained`: the board's. `in_flight()`: values on their way and not in the queue."""
         self._queue = queue
         self._retained = retained
         self._in_flight = in_flight
@@ -56,16 +54,13 @@ class Intake:
         retained.set(0)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
-        """As Queue.put."""
         self._queue.put(index, value, t_ms)
         self.retain()
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
-        """The same, of the property with that name."""
         self.put(self._queue.properties.names.index(name), value, t_ms)
 
     def has(self, name: str) -> bool:
-        """Whether this device has that property."""
         return name in self._queue.properties.names
 
     def retain(self) -> None:

@@ -38,9 +38,8 @@ class Journal:
     def __init__(
         self, folder, kib: int, properties, when_full: str, uptime_ms, survived: bool, now: int
     ):
-        """`kib`: flash to use; `properties`: as in queue.Queue; `when_full`: see the config.
-
-        `survived`: the board's counter, which says `now`, goes on since the last run.
+        """`kib`: flash to use; `survived`: the board's counter, which says `now`, goes on since
+        the last run. The others are as in queue.Queue.
         """
         self.folder = folder
         self.properties = properties
@@ -86,7 +85,6 @@ class Journal:
         return self.tail is not None or self._make_room()
 
     def making_room(self) -> bool:
-        """Whether `tick` has to."""
         rewrite = self._rewrite
         return rewrite is not None and (
             rewrite.under_way() or self._blocks() + 2 * self._segment_blocks > self._limit
@@ -103,10 +101,9 @@ class Journal:
         return self._failed_at is not None and self.uptime_ms() - self._failed_at < _RETRY_MS
 
     def append(self, ring, cursor, end_seq: int, offset_ms) -> bool:
-        """Append the ring's points from the cursor on, and move it; False: call again.
-
-        `offset_ms`: dates what is undated, when not None. Nothing counts before `commit`. It
-        stops before `end_seq` at the end of a segment, or when there is no room. Raises OSError.
+        """Append the ring's points from the cursor on, and move it; False: call again. Nothing
+        counts before `commit`. It stops before `end_seq` at the end of a segment, or when there
+        is no room. Raises OSError.
         """
         began = time.ticks_ms()
         count = 0
@@ -167,11 +164,11 @@ class Journal:
         if self._failed_at is None:
             self.log.error("the file system failed: %s", error)
         self._failed_at = self.uptime_ms()
-        if self._writer and self._writer.file:
-            try:
+        try:
+            if self._writer and self._writer.file:
                 self._writer.file.close()
-            except OSError:
-                pass
+        except OSError:
+            pass
         if self.tail:
             self.tail.points -= self.uncommitted
             if not self.tail.size:
@@ -224,10 +221,9 @@ class Journal:
         return False
 
     def header(self, resolution_ms: int) -> list:
-        """What a new segment says of itself, and of all that was written before it, as JSON.
-
-        It is cut into pieces, see write_header, and has every property's name and decimals in one
-        text, of which a reader needs no more than a piece either.
+        """What a new segment says of itself, and of all that was written before it, as JSON in
+        pieces. Every property's name and decimals are one text, so that a reader needs no more
+        than a piece either.
         """
         era = (self.era, self.era_first, self.era_newest)
         text = ['{"resolution": %d, "newest": %d, ' % (resolution_ms, self.newest)]
@@ -274,7 +270,7 @@ class Journal:
         return True
 
     def _blocks(self) -> int:
-        return sum([s.blocks() for s in self.segments]) + sum([s.blocks() for s in self._trash])
+        return sum([segment.blocks() for segment in self.segments + self._trash])
 
     def _make_room(self) -> bool:
         while self._blocks() + self._segment_blocks > self._limit:

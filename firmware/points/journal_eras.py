@@ -42,12 +42,11 @@ class Eras:
 
     def _read(self, records: Records):
         while records.next() >= 0:
-            offset = records.t
-            if offset >= 1 << 47:  # negative
-                offset -= 1 << 48
+            t = records.t
             if records.kind == _NEWEST:
-                self.newest = records.t
+                self.newest = t
             else:
+                offset = t - (1 << 48) if t >= 1 << 47 else t  # it may be negative
                 self.offsets[records.value] = None if records.kind == _ENDED else offset
         self.damaged += records.damaged
 

@@ -55,9 +55,8 @@ def write_header(file, text: list) -> tuple:
 def read_header(file, properties) -> tuple:
     """(header, indexes, bytes, seed) of a file, which is left behind the header.
 
-    `properties`: what its table of properties is looked up in, and `indexes` then where each was
-    found (Properties.found); or None. In the header "same" says whether the two are the same.
-    Raises ValueError when it has none that is whole.
+    `indexes`: where `properties`, or None, has those of its table (Properties.found). In the
+    header "same" says whether the two are the same. ValueError: it has none that is whole.
     """
     at = 0
     size, seed = _checked(file, at)
@@ -114,7 +113,7 @@ def _second(file) -> int:
 
 
 def _parse(file, size: int, properties) -> tuple:
-    """(header, indexes); see read_header. The table is never in RAM as a whole."""
+    """The first two of read_header. The table is never in RAM as a whole."""
     indexes = bytearray()
     same = properties is not None
     before = None  # the JSON up to the table
@@ -184,7 +183,6 @@ class Writer:
         self._write(kind, t - self._base, value, self._seed)
 
     def more(self, value: int):
-        """Write four bytes of a text."""
         self._write(MORE, 0, value, self._seed)
 
     def _write(self, kind, time, value, seed):
@@ -224,10 +222,7 @@ class Records:
         return self._indexes[i] if i < len(self._indexes) else NONE
 
     def next(self) -> int:
-        """Go to the next point or piece of a text; return its kind, or -1 at the end.
-
-        Raises OSError.
-        """
+        """Go to the next point or piece of a text; return its kind, -1 at the end, or OSError."""
         record = self._record
         while True:
             size = self._file.readinto(record)

@@ -34,8 +34,7 @@ class Replay:
         self._tries = 0
         self._failed_at = 0
         self._text_at = 0  # position in the ring of the text that is being read
-        self._text_next = 0
-        self._text_end = 0
+        self._text_next = self._text_end = 0
         self._text_offset = 0  # of its first record in the file
 
     def more(self) -> bool:
@@ -99,8 +98,8 @@ class Replay:
         self._file = open(path, "rb")  # noqa: SIM115 it stays open until its end
         if self._records:
             self._records.go_on(self._file)
-            return
-        self._records = Records(self._file, self._journal.properties)
+        else:
+            self._records = Records(self._file, self._journal.properties)
 
     def _read(self, until: int) -> bool:
         """Take records over; False when the ring is full. Raises OSError."""
@@ -162,9 +161,8 @@ class Replay:
         segment = self._segment
         if damaged:
             journal.damaged += damaged
-            journal.log.warning(
-                "%s: %d records are damaged", segment.path(journal.folder), damaged
-            )
+            path = segment.path(journal.folder)
+            journal.log.warning("%s: %d records are damaged", path, damaged)
         segment.points = 0
         self._done.append((segment, self.ring.tail.seq))
         self._segment = self._records = None
@@ -188,9 +186,9 @@ class Replay:
             self._close(segment.points + (self._records.damaged if self._records else 0))
 
     def _close_file(self):
-        if self._file:
-            try:
-                self._file.close()
-            except OSError:
-                pass
-            self._file = None
+        file, self._file = self._file, None
+        try:
+            if file:
+                file.close()
+        except OSError:
+            pass

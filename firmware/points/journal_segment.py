@@ -31,10 +31,7 @@ class Segment:
         return (self.size + LINKS + BLOCK - 1) // BLOCK
 
     def survey(self, path: str):
-        """Find out what is in it. Raises OSError, and ValueError when it is no segment.
-
-        Points are counted by their kinds alone, which takes a second for 512 KiB.
-        """
+        """Find what is in it, by the kinds alone: 512 KiB take a second. Raises as `ending`."""
         self.size = os.stat(path)[6]
         with open(path, "rb") as file:
             self.resolution_ms = Records(file).header["resolution"]
@@ -52,9 +49,8 @@ def ending(path: str, properties) -> tuple:
     """Where a journal has to go on, by its newest segment: (newest, era, seed).
 
     `newest`: ms of the newest dated reading. `era`: number of the newest undated reading's, and ms
-    of its first and its newest one; -1 where there is none. `seed`: what the segment's records go
-    on by, or None if it can't be appended to: it has to have our properties, and no torn record.
-    Raises OSError, and ValueError when the file is no segment.
+    of its first and its newest one; -1 where there is none. `seed`: of its records, or None if it
+    has other properties or a torn record. Raises OSError; ValueError: it is no segment.
     """
     with open(path, "rb") as file:
         records = Records(file, properties)
@@ -97,16 +93,16 @@ def find(folder: str, log) -> tuple:
             continue
         segment = Segment(number)
         path = segment.path(folder)
+        kept = segments
         try:
             segment.survey(path)
-            segments.append(segment)
-        except OSError as error:
-            segments.append(segment)  # it may be readable when its turn comes
+        except OSError as error:  # it may be readable when its turn comes
             log.error("%s cannot be read: %s", path, error)
         except ValueError:
-            broken.append(segment)
+            kept = broken
             if segment.size:  # else it was just begun when the power failed
                 log.error("%s has no header that is whole", path)
+        kept.append(segment)
     return segments, broken
 
 

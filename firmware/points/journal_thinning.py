@@ -1,8 +1,7 @@
 """Thinning on flash: segments that follow each other become one, of a coarser resolution.
 
 The new segment takes the place of the youngest one by a rename, which littlefs does as a whole or
-not at all; then the others go. A power cut between the two leaves points in both, with the
-same milliseconds.
+not at all; then the others go. A power cut between leaves points in both, which is harmless.
 """
 
 import os
@@ -81,10 +80,10 @@ class Rewrite:
             if not thinner.resolution_ms:
                 measure = Measure(len(journal.properties.names))
                 for records, prop in self._points(sources[0]):
-                    if prop is not None and 0 <= prop < MORE:
-                        measure.see(prop, records.t)
-                    elif prop is None:
+                    if prop is None:
                         yield
+                    elif 0 <= prop < MORE:
+                        measure.see(prop, records.t)
                 thinner.resolution_ms = measure.resolution_ms()
             # A property that the config no longer has is known from here on, and in the header.
             for segment in sources:
@@ -137,15 +136,13 @@ class Rewrite:
         began = time.ticks_ms()
         with open(segment.path(journal.folder), "rb") as file:
             records = Records(file, journal.properties)
-            while True:
-                kind = records.next()
-                if kind < 0:
-                    break
-                if kind == MORE:
-                    yield records, MORE
-                else:
-                    prop = records.prop()
-                    yield records, -1 if prop == NONE else prop
+            while records.next() >= 0:
+                prop = records.prop()
+                if records.kind == MORE:
+                    prop = MORE
+                elif prop == NONE:
+                    prop = -1
+                yield records, prop
                 if time.ticks_diff(time.ticks_ms(), began) >= _STEP_MS:
                     yield records, None
                     began = time.ticks_ms()

@@ -11,10 +11,8 @@ _INTEGER = const(0x40)  # as in firmware.points.ring
 
 
 def encode(value, decimals: int) -> bytes:
-    """A value as JSON writes it; floats that stand alone get `decimals`.
-
-    Raises ValueError for what JSON cannot say. (json.dumps would write `nan`, or the name of a
-    class, and the platform would refuse the whole feed.)
+    """A value as JSON writes it; floats that stand alone get `decimals`. Raises ValueError for
+    what JSON cannot say, where json.dumps would write `nan`, or the name of a class.
     """
     _check(value, _DEEPEST)
     if type(value) is float:
@@ -69,10 +67,10 @@ def put_value(buf, at: int, kind: int, value: int, decimals: int) -> int:
     # of the last decimal, rounded half up; 2**-39 and less is 0.
     shift = 150 - (value >> 23 & 0xFF)
     n = (value & 0x7FFFFF | 0x800000) * 10**decimals
-    if 0 < shift < 63:
-        n = n + (1 << shift - 1) >> shift
+    if shift > 0:
+        n = n + (1 << shift - 1) >> shift if shift < 63 else 0
     else:
-        n = n << -shift if shift <= 0 else 0
+        n <<= -shift
     return put_number(buf, at, negative, n, decimals)
 
 

@@ -19,9 +19,8 @@ class Properties:
         self.decimals = bytearray([decimals for _, decimals in columns])
 
     def found(self, name: str, decimals: int) -> int:
-        """Where the property of that name is. One that is not known is added; NONE if it can't be.
-
-        So the readings on flash keep a property that the config no longer has.
+        """Where the property of that name is. One that is not known, as the config no longer has
+        it, is added for the readings on flash; NONE if it can't be.
         """
         if name in self.names:
             return self.names.index(name)

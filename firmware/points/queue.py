@@ -48,9 +48,9 @@ class Queue:
         self.properties = properties
         self._clock = clock
         self._thinner = None
-        make_room = None
+        make_room: object = None
         if when_full == "newest":
-            make_room = _refuse
+            make_room = bool  # is False: what is in it stays
         elif when_full == "thin":
             # Imported by those who use it, as the journal is.
             from firmware.points.thin import Thinner
@@ -102,8 +102,7 @@ class Queue:
 
         `value`: a number, which allocates nothing, or anything that JSON can say. `t_ms`: what
         the clock said when it was taken, if that was earlier; kept, unless the property has a
-        point that is not older. Raises ValueError for what JSON can't say (NaN, infinities) or
-        what is too long.
+        point that is not older. Raises ValueError for NaN, infinities and what is too long.
         """
         t = self._clock.now() if t_ms is None else t_ms
         cycle = _DATED
@@ -137,12 +136,11 @@ class Queue:
             self._backlog.tick(self._clock.uptime_ms(), self._dating())
 
     def flush(self):
-        """Put everything that is not delivered on flash, before a restart; takes its time."""
+        """Everything to flash, before a restart; takes its time."""
         if self._backlog:
             self._backlog.flush(self._dating())
 
     def __len__(self) -> int:
-        """Points that the platform does not have yet."""
         return len(self._ring) + self.spilled
 
     @property
@@ -196,11 +194,8 @@ class Queue:
         return not 0 <= age < self._max_age_ms
 
     def take(self, max_points=None, alone: bool = False):
-        """The next in_flight.Feed, or None. It is in flight until acknowledged or released.
-
-        `max_points`: take no more than these. `alone`: where one property fills the feed, its
-        name is in `Feed.prop` and not in the document, which then goes to that property's own
-        address.
+        """The next in_flight.Feed, of at most `max_points`, or None. It is in flight until
+        acknowledged or released. `alone`: see Encoder.measure.
         """
         offset_ms = self._dating()
         if offset_ms is None:
@@ -220,15 +215,13 @@ class Queue:
         after each feed of them that was not full one from flash follows, or those would stay
         there where feeds are due as often as the platform takes any.
         """
-        due = self._live_due()
         unsent = self._live.unsent()
         if self._live_went:
             return unsent >= most
         waited_ms = self._clock.uptime_ms() - self._live_ms
-        return due or (unsent > 0 and waited_ms >= self._max_age_ms)
+        return self._live_due() or (unsent > 0 and waited_ms >= self._max_age_ms)
 
     def acknowledge(self, feed):
-        """The platform has every point of the feed."""
         feed.window.acknowledge(feed)
         if self._backlog:
             self._live_went = feed.window is self._live
@@ -237,16 +230,14 @@ class Queue:
             self._backlog.replay.settle()
 
     def release(self):
-        """Nothing in flight will be acknowledged any more: it has to be sent again."""
+        """As Window.release, of both windows."""
         self._live.release()
         if self._backlog:
             self._backlog.window.release()
 
     def refuse(self, feed):
-        """The platform refuses the feed as a whole, whatever it is that it does not like.
-
-        Its points are sent again in halves, until the one that is to blame is alone; that one is
-        set aside. Everything else in flight is released.
+        """The platform refuses the feed as a whole. Its points are sent again in halves, until the
+        one that is to blame is alone; that one is set aside. All else in flight is released.
         """
         if feed not in feed.window.in_flight:
             return  # it is going to be sent again as it is
@@ -277,9 +268,8 @@ class Queue:
     @property
     def in_flight(self) -> int:
         """Feeds that were taken, and neither acknowledged nor released."""
-        return len(self._live.in_flight) + (
-            len(self._backlog.window.in_flight) if self._backlog else 0
-        )
+        backlog = self._backlog
+        return len(self._live.in_flight) + (len(backlog.window.in_flight) if backlog else 0)
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""
@@ -290,9 +280,8 @@ class Queue:
         return self._offset_ms
 
     def _date(self):
-        """The clock has become known: readings so far are dated with its first offset.
-
-        Unless this would put them before what is on flash, which was read before them.
+        """The clock has become known: readings so far are dated with its first offset, unless this
+        would put them before what is on flash, which was read before them.
         """
         self._dated = True
         offset = self._clock.first_offset
@@ -313,13 +302,8 @@ class Queue:
             self._taken(i, max(before, free - 1 + offset if free else -1))
 
     def _thin(self) -> bool:
-        """Make room in the full ring by leaving readings out; points in flight are released."""
+        """Make room in the full ring; points in flight are released."""
         if self._backlog:
             self._backlog.cancel()
         self._live.release()
         return self._thinner.thin(self._ring, len(self.properties.names))
-
-
-def _refuse() -> bool:
-    """When the buffer is full: what is in it stays."""
-    return False

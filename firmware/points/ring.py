@@ -59,10 +59,8 @@ class Ring:
     """A first-in, first-out buffer of points; when it is full the oldest go, and are counted."""
 
     def __init__(self, slots: int, make_room=None):
-        """`slots`: numbers held; a text takes one and a quarter of its bytes, a time base one.
-
-        `make_room`: called when the ring is full. It gives up some points, or returns False: then
-        the new point is dropped. Without it the oldest point is.
+        """`slots`: see above. `make_room`: called when the ring is full. It gives up some points,
+        or returns False: then the new point is dropped. Without it the oldest point is.
         """
         self.slots = slots
         self.kinds = bytearray(slots)
@@ -78,7 +76,6 @@ class Ring:
         self._make_room = make_room or self.drop_oldest
 
     def __len__(self) -> int:
-        """Points held."""
         return self.tail.seq - self.head.seq
 
     def room(self) -> int:
@@ -88,8 +85,7 @@ class Ring:
     def append_float(self, prop: int, t: int, cycle: int, value: float):
         """Append a number. Allocates nothing.
 
-        `t`: ms since 1970, or of uptime for an undated point; `cycle`: -1 for a dated point, else
-        the number of the power cycle whose uptime `t` is.
+        `t`: ms since 1970; or, of an undated point, of the uptime in power cycle `cycle`, else -1.
         """
         i = self.claim(FLOAT | prop, t, cycle, 1)
         if i >= 0:
@@ -102,10 +98,7 @@ class Ring:
             self.values[i] = value & _WORD
 
     def append_text(self, prop: int, t: int, cycle: int, text: bytes):
-        """Append a value in JSON's own notation.
-
-        Raises ValueError above MAX_TEXT bytes, or when it is longer than the whole ring.
-        """
+        """Append a value in JSON's own notation. Raises ValueError for one that is too long."""
         size = len(text)
         more = (size + 3) // 4
         # Two more slots: its own and that of a time base.
@@ -159,15 +152,15 @@ class Ring:
         end.go(cursor)
         self.skip_point(end, self.next_point(end))
         for pos in range(cursor.pos, end.pos):
-            if self.kinds[pos % self.slots] < BASE:
-                self.kinds[pos % self.slots] = HOLE
-            elif self.kinds[pos % self.slots] == MORE:
-                self.kinds[pos % self.slots] = VOID
+            i = pos % self.slots
+            if self.kinds[i] < BASE:
+                self.kinds[i] = HOLE
+            elif self.kinds[i] == MORE:
+                self.kinds[i] = VOID
 
     def claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
-        """Make room for a point of so many slots, date its first and return the index of that.
-
-        -1 when there is no room for it, which is counted.
+        """Make room for a point of so many slots, date its first and return the index of that; -1
+        when there is no room for it, which is counted.
         """
         tail = self.tail
         offset = t - tail.base
@@ -201,10 +194,8 @@ class Ring:
         return True
 
     def squeeze(self, end_pos: int, keeps) -> int:
-        """Leave out points before the position for which `keeps(property, ms)` is False.
-
-        Returns how many. The others move up: no cursor into the ring but head and tail is valid
-        after it. What was set aside goes for good.
+        """Leave out points before the position for which `keeps(property, ms)` is False. Returns
+        how many. The others move up: no cursor into the ring but head and tail is valid after it.
         """
         self.changes += 1
         kinds = self.kinds

@@ -39,20 +39,15 @@ class Backlog:
         return self.journal.points() + len(self.replay.ring)
 
     def waiting(self) -> bool:
-        """Is there anything to send?"""
         ring = self.replay.ring
         return self.window.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
 
     def take(self, max_points: int, alone: bool = False):
-        """The next feed from flash or None. `alone`: see Encoder.measure."""
         self.replay.fill(self.window.unsent(), max_points)
         return self.window.take(max_points, 0, alone)
 
     def tick(self, now: int, offset_ms):
-        """Go on with what is to be done, for some 10 ms.
-
-        `now`: uptime; `offset_ms`: dates the undated, or None while that is unknown.
-        """
+        """Go on for some 10 ms. `now`: uptime; `offset_ms`: dates the undated; None: not known."""
         self.journal.tick()
         if self._cursor is None:
             if not self._pressing(now) or not self.journal.ready():
@@ -61,7 +56,6 @@ class Backlog:
         self._step(offset_ms)
 
     def flush(self, offset_ms):
-        """Everything to flash, now."""
         ring = self._live.ring
         left = -1
         for _ in range(_PATIENCE):

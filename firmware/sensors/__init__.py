@@ -13,8 +13,7 @@ A driver is a module `firmware/sensors/<name>.py` with
 
 and its name in DRIVERS. What keeps a reading from being taken is an OSError that says why, and
 what to look at. A reading has two steps because they allocate nothing but the value, where a
-coroutine would. A driver knows its bus and nothing else; one that the configuration does not name
-is not imported.
+coroutine would. A driver knows its bus and nothing else.
 """
 
 DRIVERS = ("counter", "ds18x20", "room")

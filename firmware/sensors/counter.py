@@ -41,9 +41,8 @@ class Driver:
     def value(self) -> int:
         line = self._line
         try:
-            self._written += self._file.write(
-                memoryview(line)[self._written :] if self._written else line
-            )
+            left = memoryview(line)[self._written :] if self._written else line
+            self._written += self._file.write(left)
         except OSError as error:
             raise OSError("cannot append to %s: %s" % (self._path, error))
         if self._written < len(line):

@@ -28,8 +28,11 @@ _POWER_ON_C = 85.0  # what the scratchpad holds until the first conversion has e
 class Driver:
     def __init__(self, spec: dict):
         self._where = "the sensor on pin %d" % spec["pin"]
-        self._named = _address(spec["rom"])
-        self._rom = self._named
+        rom = spec["rom"]
+        try:
+            self._named = self._rom = rom and unhexlify(rom)
+        except ValueError:
+            raise OSError("rom: expected 16 hexadecimal digits, got %s" % rom)
         try:
             bus = board.onewire(spec["pin"])
             import ds18x20
@@ -75,12 +78,3 @@ class Driver:
             names = ", ".join([hexlify(rom).decode() for rom in roms])
             raise OSError("%s is one of %s: name it as `rom`" % (self._where, names))
         return roms[0]
-
-
-def _address(rom):
-    if rom is None:
-        return None
-    try:
-        return unhexlify(rom)
-    except ValueError:
-        raise OSError("rom: expected 16 hexadecimal digits, got %s" % rom)

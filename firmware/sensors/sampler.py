@@ -16,12 +16,10 @@ class Sampler:
     """The task of one sensor. alive_ms: the uptime at which it last got on."""
 
     def __init__(self, spec: dict, index: int, listeners: tuple, intake, failed, offer=None):
-        """`spec`: the sensor's entry of config.json's `sensors`.
+        """`spec`: an entry of config.json's `sensors`; `index`: of its property in the buffer.
 
-        `listeners`: called as (value, uptime in ms) with each reading, whatever the buffer makes
-        of it. `intake`: puts it into the buffer, under the `index` of its property. `offer(index,
-        name, value)`: asked before that, whether it takes it to the platform at once.
-        `failed(name, error)`: told of each reading that could not be taken.
+        `listeners`: called as (value, uptime in ms) with each reading, before the buffer has it.
+        `offer`: see Uplink. `failed(name, error)`: told of each that could not be taken.
         """
         self._spec = spec
         self._sensor: Any = None  # made by the first reading

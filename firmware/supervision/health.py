@@ -17,8 +17,7 @@ _TLS_KIB = const(30)
 _TLS_BLOCK_KIB = const(17)
 
 # A row makes a property: its name, its owner, and the owner's attribute that has the value, or the
-# method that returns it. firmware/app.py hands in the owners. The table is a text because a text
-# stays in flash.
+# method that returns it. The table is a text because a text stays in flash.
 _ROWS = """\
 uptime         health      uptime
 freeheap       health      freeheap
@@ -33,8 +32,8 @@ damaged        queue       damaged
 lost           queue       lost
 undated        queue       undated
 rejected       uplink      rejected
-transport      uplink      carrier
-reconnections  uplink      reconnections
+transport      failover    carrier
+reconnections  failover    reconnections
 unverified     uplink      unverified
 rssi           wifi        rssi
 restarts       supervisor  restarts
@@ -61,8 +60,8 @@ class Health:
     firmware = VERSION
 
     def __init__(self, owners: dict, has, tell, every_s: int = 0):
-        """`owners`: by their names in the table; None for a part that this device does not have.
-        `has(name)`: whether that property is to be reported; `tell(name, value)` reports it.
+        """`owners`: by their names in the table; None: this device has no such part. `has(name)`:
+        whether that property is to be reported; `tell(name, value)` reports it.
         """
         self._owners = owners
         self._has = has
@@ -108,12 +107,9 @@ class Health:
         text = "memory: heap %d of %d KiB, ESP-IDF %d KiB free, largest block %d KiB"
         log.info(text, used // _KIB, heap, free, largest)
         if tls and (free < _TLS_KIB or largest < _TLS_BLOCK_KIB):
-            log.warning(
-                "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
-                " use an image that runs from flash, or lower buffer.ram_points",
-                _TLS_KIB,
-                _TLS_BLOCK_KIB,
-            )
+            text = "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
+            text += " use an image that runs from flash, or lower buffer.ram_points"
+            log.warning(text, _TLS_KIB, _TLS_BLOCK_KIB)
 
     def _measure(self):
         gc.collect()

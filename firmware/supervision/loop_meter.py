@@ -1,8 +1,5 @@
 """How long the event loop was held up: the longest time for which one task let no other one run,
-or by which the regulation was late, whichever is longer.
-
-The regulation waits for nothing else. So this is how late it can have been, whatever the network
-did. Garbage collection, flash and a TLS step that cannot be divided are part of it.
+or by which the regulation was late. Garbage collection, flash and a TLS step are part of it.
 """
 
 import time

@@ -25,10 +25,8 @@ _WATCHDOG_MS = const(30000)
 _IN_A_ROW_MS = const(600000)  # deaths that are closer than this have one cause
 _MOST_DEATHS = const(5)
 _NOT_BEFORE_MS = const(600000)  # of uptime: no restart of the device
-# What was done about a lack of memory has the first of these times to help; it is forgotten after
-# the second.
-_HELP_MS = const(10000)
-_FORGET_MS = const(600000)
+_HELP_MS = const(10000)  # for what was done about a lack of memory to help
+_FORGET_MS = const(600000)  # then it does not count any more
 
 _log = Log("supervisor")
 
@@ -51,10 +49,8 @@ class Supervisor:
     """restarts: how often a task had to be started again."""
 
     def __init__(self, watchdog, spill, safe):
-        """`watchdog(timeout_ms)`: starts the board's, which is fed as long as all tasks get on.
-
-        `spill()`: brings the readings in RAM to flash. `safe()`: called when the regulation died,
-        and first of all when everything ends.
+        """`watchdog(timeout_ms)`: starts the board's. `spill()`: the readings in RAM go to flash.
+        `safe()`: called when the regulation died, and first of all when everything ends.
         """
         self._watchdog = watchdog
         self._spill = spill
@@ -67,17 +63,14 @@ class Supervisor:
         self.restarts = 0
 
     def add(self, name: str, run, silence_ms: int = 0, source=None) -> None:
-        """Run the coroutine `run()` for ever.
-
-        It stands still if `source.alive_ms`, the uptime at which it last got on, is older than
-        `silence_ms`; 0 for a task of which that says nothing.
+        """Run the coroutine `run()` for ever. It stands still if `source.alive_ms`, the uptime at
+        which it last got on, is older than `silence_ms`; 0 for a task of which that says nothing.
         """
         self._tasks.append(_Task(name, run, silence_ms, source))
 
     async def run(self) -> str:
-        """Run all tasks; returns, with the reason, when the device is to be restarted.
-
-        The tasks have ended then, and closed what they had open.
+        """Run all tasks; returns, with the reason, when the device is to be restarted: they have
+        ended then, and closed what they had open.
         """
         watchdog = self._watchdog(_WATCHDOG_MS)
         for task in self._tasks:
@@ -111,9 +104,7 @@ class Supervisor:
         self._why = self._why or why
 
     def failed(self, name: str, error) -> None:
-        """The task of that name met an error that it can live with. Only a lack of memory concerns
-        the others.
-        """
+        """The task of that name met an error. Only a lack of memory concerns the others."""
         if isinstance(error, MemoryError):
             self._out_of_memory(uptime.ms(), name)
 

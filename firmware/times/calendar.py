@@ -1,8 +1,7 @@
 """Dates and times of day as milliseconds since 1970, in whole numbers all the way.
 
-The port's own `time.gmtime` and `mktime` are not used. Where a word has 32 bits they end in 2038
-or 2068, and they count from 1970 on some ports and from 2000 on others. The calendar is the
-proleptic Gregorian one.
+The port's own `time.gmtime` and `mktime` are not used: they end in 2038 or 2068, and count from
+1970 or from 2000. The calendar is the proleptic Gregorian one.
 """
 
 DAY_S = 86400
@@ -39,8 +38,7 @@ def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int
 def from_iso(text: str) -> int:
     """Milliseconds since 1970 of `2017-05-01T14:00:57.467Z`, or with `+02:00` in place of the Z.
 
-    The fraction of a second may be missing; its digits after the millisecond are cut off. Raises
-    ValueError.
+    The fraction of a second may be missing; the digits after its third count for nothing.
     """
     if len(text) < 20 or text[4] + text[7] + text[10] + text[13] + text[16] != "--T::":
         raise ValueError("expected a time as 2026-11-22T16:00:00Z")
@@ -59,28 +57,15 @@ def from_iso(text: str) -> int:
         east_min = utc_ms(1970, 1, 1, number(zone[1:3]), number(zone[4:]), 0) // 60000
         if zone[0] == "-":
             east_min = -east_min
-    ms = (
-        utc_ms(
-            number(text[:4]),
-            number(text[5:7]),
-            number(text[8:10]),
-            number(text[11:13]),
-            number(text[14:16]),
-            number(text[17:19]),
-            ms,
-        )
-        - east_min * 60000
-    )
+    parts = text[:4], text[5:7], text[8:10], text[11:13], text[14:16], text[17:19]
+    ms = utc_ms(*([number(part) for part in parts] + [ms])) - east_min * 60000
     if not 0 <= ms < _YEAR_10000_MS:
         raise ValueError("no date")
     return ms
 
 
 def number(digits: str) -> int:
-    """The number that digits say. int() would take signs, spaces and underscores, too.
-
-    Raises ValueError.
-    """
+    """The number that digits say, or ValueError. int() would take signs and spaces, too."""
     if not digits.isdigit():
         raise ValueError("expected digits")
     return int(digits)

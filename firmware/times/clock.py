@@ -69,14 +69,9 @@ class Clock:
         if not step:
             return
         self._slewed_at += step << _SLEW_SHIFT  # the rest of 32 ms counts the next time
-        if self._owed > 0:
-            step = min(step, self._owed)
-            self._offset += step
-            self._owed -= step
-        else:
-            step = min(step, -self._owed)
-            self._offset -= step
-            self._owed += step
+        step = max(-step, min(step, self._owed))
+        self._offset += step
+        self._owed -= step
 
 
 def system_ms() -> int:

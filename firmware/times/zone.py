@@ -10,10 +10,7 @@ _NEVER = 1 << 60
 
 
 class Zone:
-    """begin_s, until_s: from when to when the offset holds that was last asked for.
-
-    Within these times another question is a comparison.
-    """
+    """begin_s, until_s: from when to when the offset holds that was last asked for."""
 
     def __init__(self, text: str):
         """Raises ValueError("", words) for what is no such rule."""

@@ -122,9 +122,6 @@ class _Reader:
         digits = self._text[start : self._at]
         if not digits or not lowest <= int(digits) <= highest:
             got = self._text[start : start + 8] or "its end"
-            raise ValueError(
-                "",
-                "expected a number %d to %d at character %d, got %s"
-                % (lowest, highest, start + 1, got),
-            )
+            text = "expected a number %d to %d at character %d, got %s"
+            raise ValueError("", text % (lowest, highest, start + 1, got))
         return int(digits)
