@@ -3,6 +3,10 @@
 This room knows the queue of points and the door for commands, and neither sensors nor relay.
 """
 
+from micropython import const
+
+_JOINED = const(512)  # bytes of one write
+
 
 class LinkError(Exception):
     """Something between here and the platform failed; the text says what, and what to do.
@@ -14,10 +18,12 @@ class LinkError(Exception):
         self.refused = refused
 
 
-async def send(stream, data):
+async def send(stream, data, head=b""):
     """Write all of `data`: bytes, or a feed, each piece of it made when the last one is out.
 
-    Raises LinkError where a feed's points are gone: nothing can follow it on this connection.
+    `head`: goes before a feed, in one write if both are small: the second of two small writes
+    waits for the acknowledgement of the first (RFC 896). Raises LinkError where a feed's points
+    are gone: nothing can follow it on this connection.
     """
     if isinstance(data, (bytes, bytearray, memoryview)):
         await stream.write(data)
@@ -26,6 +32,11 @@ async def send(stream, data):
     for piece in data:
         left -= len(piece)
         if left >= 0:
+            if head and len(head) + len(piece) <= _JOINED:
+                piece = head + bytes(piece)
+            elif head:
+                await stream.write(head)
+            head = b""
             await stream.write(piece)
     if left:
         raise LinkError("the buffer overran a feed that was being sent")

@@ -30,6 +30,7 @@ PINGRESP = const(0xD0)
 # Payloads from here on are sent from where they are; smaller pieces are copied, since umqtt uses
 # its packet buffer again at once, and joined: each write is a TLS record, which costs 22 bytes.
 _LARGE = const(64)
+_BYTES = (bytes, bytearray, memoryview)  # what is no feed
 _PIECE = const(512)
 _CHUNK = const(64)
 _DUP = const(0x08)  # MQTT 3.1.1, section 3.3.1.1
@@ -55,7 +56,7 @@ class _Wire:
         if self.flags:
             data = bytes((data[0] | self.flags,)) + bytes(data[1:])
             self.flags = 0
-        if len(data) >= _LARGE or not isinstance(data, (bytes, bytearray, memoryview)):
+        if len(data) >= _LARGE or type(data) not in _BYTES:
             self.out.append(data)
             return
         data = bytes(data if size < 0 else data[:size])
@@ -168,7 +169,10 @@ class Session:
                 if self._cut:
                     raise LinkError("a packet to the broker was cut")
                 self._cut = True
-                await send(self._stream, out.pop(0))
+                data, head = out.pop(0), b""
+                if out and type(out[0]) not in _BYTES:
+                    data, head = out.pop(0), data
+                await send(self._stream, data, head)
                 self._cut = False
                 self.sent_ms = uptime.ms()
 

@@ -22,7 +22,7 @@ def session(mosquitto, platform, tmp_path):
 
     def run(who, count):
         done = subprocess.run(
-            micropython.command(_SCRIPT, who, settings, count, heap="256K"),
+            micropython.command(_SCRIPT, who, settings, count, heap="512K"),
             env=micropython.environment([ROOT, ROOT / "lib"]),
             cwd=tmp_path,
             capture_output=True,

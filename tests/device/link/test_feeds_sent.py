@@ -46,6 +46,18 @@ def published(pipe):
     return [(pid, payload) for _, pid, payload in found]
 
 
+async def test_a_small_feed_goes_out_in_one_write_with_what_stands_before_it():
+    """The second of two small writes would wait for the acknowledgement of the first."""
+    queue = filled(3)
+    feed = queue.take()
+    pipe = Pipe()
+    session = Session(pipe, b"_dev_1", None)
+    session.publish(b"feeds", feed, 7)
+    await session.flush()
+    assert len(pipe.writes) == 1, pipe.writes
+    assert published(pipe) == [(7, text(feed))]
+
+
 async def test_a_feed_of_a_thousand_points_is_one_publish():
     for compact in (False, True):
         queue = filled(1000, compact=compact)
