@@ -75,8 +75,8 @@ feed       | section  |    | {}       | how readings are put together
   per_minute | whole number | 1 to 6000 feeds      | 60      | the most feeds in a minute
 
 buffer     | section  |    | {}       | where readings wait
-  ram_points    | whole number or null | 16 to 65536 points   | null     | \
-      readings that the RAM holds; null: 256, or 1024 without flash
+  ram_points    | whole number | 16 to 65536 points           | 1024     | \
+      readings that the RAM holds
   flash_kib     | whole number | 0 to 4096 KiB                | 512      | \
       flash for readings that cannot be delivered; 0 uses none
   spill_after_s | number       | 1 to 3600 seconds            | 30       | \

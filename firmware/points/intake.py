@@ -13,10 +13,6 @@ from firmware.base.log import Log
 from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 
-# Readings that the RAM holds where the configuration does not say. With a journal they stay there
-# for `spill_after_s`: the device's own report and eight sensors, a reading in 2 s each, make 150.
-_SLOTS = const(256)
-_SLOTS_WITHOUT_FLASH = const(1024)
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 
 
@@ -28,7 +24,7 @@ def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool, l
     return Queue(
         properties=Properties(columns),
         clock=clock,
-        slots=buffer["ram_points"] or (_SLOTS if buffer["flash_kib"] else _SLOTS_WITHOUT_FLASH),
+        slots=buffer["ram_points"],
         compact=feed["format"] == "compact",
         max_points=feed["max_points"],
         max_age_ms=round(1000 * feed["max_age_s"]),
