@@ -10,7 +10,7 @@ from tests.system.test_door import heard, verdicts, write
 
 COMMANDS = 200
 # Of the unix port, whose words have 64 bits: 144 KiB is the least in which all of this passed
-# with a ring of 256 readings; one of 1,024 takes 7 KiB more, and this has some to spare. README has the figures of 32 bits.
+# with a ring of 256 readings; one of 1,024 takes 7 KiB more, and this has some to spare.
 HEAP = "168K"
 
 # Some seconds after the start the whole heap is taken, in pieces of 2 KiB and less, and of the
