@@ -27,7 +27,7 @@ from firmware.link.dns import Resolver
 from firmware.link.stream import Network
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
-from firmware.sensors.sampler import Sampler
+from firmware.sensors.sampler import samplers
 from firmware.supervision.health import Health
 from firmware.supervision.loop_meter import LoopMeter
 from firmware.supervision.supervisor import Supervisor
@@ -82,7 +82,7 @@ class App:
         self._regulation = thermostat = program = None
         if regulated:
             (spec,) = [spec for spec in specs if spec["prop"] == regulated["sensor"]]
-            range_c = sensors.driver(spec["driver"]).RANGE
+            range_c = sensors.limits(spec)
             self._regulation = Regulation(regulated, board.Output, range_c, uptime.ms())
             thermostat = self._regulation.thermostat
         # Then the radio, which needs large blocks of memory.
@@ -129,13 +129,10 @@ class App:
             self._regulation, program, clock, intake.tell, commands.changed, also, meter.late
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
-        for index, spec in enumerate(specs):
-            regulates = regulated and spec["prop"] == regulated["sensor"]
-            listeners = (thermostat.reading,) if regulates else ()
-            offer = None if spec["send"] == "feed" else uplink.offer
-            sampler = Sampler(spec, index, listeners, intake, supervisor.failed, offer)
-            silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
-            supervisor.add(spec["prop"], sampler.run, silence_ms, sampler)
+        heard = {regulated["sensor"]: (thermostat.reading,)} if regulated else {}
+        for sampler in samplers(specs, heard, intake, supervisor.failed, uplink.offer):
+            silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
+            supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
         supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time

@@ -310,12 +310,12 @@ def test_a_name_that_nobody_uses_would_be_found():
     """The test above can fail: it tells definitions from uses."""
     public = public_names()
     names = {row.name for row in public}
-    assert {"App", "run", "ms", "Sampler", "spilled", "KEYS"} <= names
+    assert {"App", "run", "ms", "Queue", "spilled", "KEYS"} <= names
     assert not is_used(public[0]._replace(name="nobody_uses_this"))
     for row in public:
-        if row.module == "firmware.sensors.sampler" and row.name == "Sampler":
+        if row.module == "firmware.points.queue" and row.name == "Queue":
             # But for its users it would be one that only its own definition names.
-            assert {use.module for use in uses()["Sampler"]} == {"firmware.app"}
+            assert {use.module for use in uses()["Queue"]} == {"firmware.points.intake"}
 
 
 # How long a file is

@@ -41,7 +41,8 @@ def show(name, prefix, table, depth=0):
 show("configuration", "", io.StringIO(schema.TABLE))
 for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
-    print(json.dumps({"table": "driver", "name": driver, "meaning": module.MEASURES}))
+    measures = ["%s, %s" % row[:2] if row[1] else row[0] for row in module.MEASURES]
+    print(json.dumps({"table": "driver", "name": driver, "meaning": "; ".join(measures)}))
     show("driver " + driver, "sensors[].", io.StringIO(module.KEYS))
 for name, kind, limits, unit, owner, lasts, meaning in COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
@@ -68,7 +69,8 @@ def configuration(table: list[dict]) -> str:
     parts = [_keys([row for row in table if row["table"] == "configuration"])]
     for driver in [row for row in table if row["table"] == "driver"]:
         keys = [row for row in table if row["table"] == f"driver {driver['name']}"]
-        parts.append(f"Driver `{driver['name']}` ({driver['meaning']}):\n\n{_keys(keys)}")
+        more = f":\n\n{_keys(keys)}" if keys else " has no keys of its own.\n"
+        parts.append(f"Driver `{driver['name']}` ({driver['meaning']}){more}")
     return "\n".join(parts)
 
 

@@ -15,6 +15,9 @@ from firmware.times.clock import UNIX_EPOCH_S
 
 _log = Log("esp32")
 
+_I2C_HZ = const(100000)
+_I2C_STRETCH_US = const(2000)  # how long a chip may hold the clock; none here does
+_NO_SENSOR_F = const(128)
 _SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
 _NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
 
@@ -40,6 +43,7 @@ def reset_cause() -> str:
 COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + _REASONS
 
 outputs = None
+_radio: "Wifi | None" = None  # the one that was made last
 
 
 def counter_ms() -> int:
@@ -121,6 +125,52 @@ def onewire(pin: int):
     return onewire.OneWire(machine.Pin(pin))
 
 
+def i2c(sda: int, scl: int):
+    # In software: the hardware's driver holds the loop for seconds where a wire is cut off.
+    return machine.SoftI2C(
+        machine.Pin(scl), machine.Pin(sda), freq=_I2C_HZ, timeout=_I2C_STRETCH_US
+    )
+
+
+def dht22(pin: int):
+    import dht  # frozen in
+
+    return dht.DHT22(machine.Pin(pin))
+
+
+def aside(call) -> None:
+    _thread.start_new_thread(call, ())
+
+
+class Analog:
+    def __init__(self, pin: int):
+        self._adc = machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB)
+
+    def microvolts(self) -> int:
+        return self._adc.read_uv()  # by the calibration that the chip was made with
+
+
+class Input:
+    def __init__(self, pin: int, pull: str):
+        pulls = {"up": machine.Pin.PULL_UP, "down": machine.Pin.PULL_DOWN, "none": None}
+        self._pin = machine.Pin(pin, machine.Pin.IN, pulls[pull])
+
+    def level(self) -> int:
+        return self._pin.value()
+
+
+def chip_temperature() -> "float | None":
+    if hasattr(esp32, "mcu_temperature"):
+        return esp32.mcu_temperature()  # S2, S3, C3 and later
+    fahrenheit = esp32.raw_temperature()
+    # 53.3 °C is what a chip without a calibrated sensor always says.
+    return None if fahrenheit == _NO_SENSOR_F else (fahrenheit - 32) / 1.8
+
+
+def rssi() -> "int | None":
+    return _radio.rssi() if _radio else None
+
+
 class Output:
     """A relay's pin, which is off from the moment it is made."""
 
@@ -148,6 +198,8 @@ class Wifi:
         connect_ms: int = 60000,  # for all of them
         poll_ms: int = 100,
     ):
+        global _radio
+        _radio = self
         self._networks = networks
         self._join_ms = join_ms
         self._connect_ms = connect_ms

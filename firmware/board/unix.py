@@ -39,6 +39,8 @@ _reason = _take_reason()
 # board.
 outputs = {}
 
+_SIMULATED = "use the driver `room` or `counter` here"
+
 
 def reset_cause() -> str:
     """Why the board started: power-on, watchdog, soft, deep-sleep, hard or unknown.
@@ -188,4 +190,49 @@ def name_servers(path: "str | None" = None) -> list:
 
 def onewire(pin: int):
     """The 1-Wire bus on a pin. Raises OSError, with words, where there is none."""
-    raise OSError("the unix port has no 1-Wire bus; use the driver `room` or `counter` here")
+    raise OSError("the unix port has no 1-Wire bus; " + _SIMULATED)
+
+
+def i2c(sda: int, scl: int):
+    """The I²C bus on these pins, as machine.I2C is. Raises OSError, with words."""
+    raise OSError("the unix port has no I²C bus; " + _SIMULATED)
+
+
+def dht22(pin: int):
+    """The frozen module's dht.DHT22 on a pin. Raises OSError, with words."""
+    raise OSError("the unix port has no pins; " + _SIMULATED)
+
+
+def aside(call) -> None:
+    """Calls it in a thread, for what waits where the loop must not."""
+    call()
+
+
+class Analog:
+    """A pin whose voltage is read. Raises OSError, with words, or ValueError for no such pin."""
+
+    def __init__(self, pin: int):
+        raise OSError("the unix port has no pins; " + _SIMULATED)
+
+    def microvolts(self) -> int:
+        return 0
+
+
+class Input:
+    """A pin whose level is read. `pull`: up, down or none. It raises what Analog does."""
+
+    def __init__(self, pin: int, pull: str):
+        raise OSError("the unix port has no pins; " + _SIMULATED)
+
+    def level(self) -> int:
+        return 0
+
+
+def chip_temperature() -> "float | None":
+    """Inside the chip, °C; None where it does not tell."""
+    return None
+
+
+def rssi() -> "int | None":
+    """The Wi-Fi's signal, dBm; None where none is joined."""
+    return None

@@ -128,12 +128,59 @@ def _cross_check(problems, settings):
             text = 'expected a name of its own, got "%s", which is sensors[%d]' % (name, first)
         if text:
             _add(problems, "sensors[%d].prop" % i, text)
+    _check_sensors(problems, settings["sensors"])
     thermostat = settings["thermostat"]
     if thermostat and thermostat["sensor"] not in properties:
         text = 'expected the prop of one of the sensors, got "%s"' % thermostat["sensor"]
         _add(problems, "thermostat.sensor", text)
     elif thermostat:
+        spec = settings["sensors"][properties.index(thermostat["sensor"])]
+        if not problems and sensors.quantity(spec)[1] not in ("°C", ""):
+            text = "expected a sensor of °C, got one of %s" % sensors.quantity(spec)[1]
+            _add(problems, "thermostat.sensor", text)
         _check_thermostat(problems, thermostat, settings["sensors"])
+
+
+def _check_sensors(problems, specs):
+    """What the entries ask of their drivers, and of the chips that several of them are."""
+    for i, spec in enumerate(specs):
+        least_s = getattr(sensors.driver(spec["driver"]), "LEAST_S", 0)
+        if spec["every_s"] < least_s:
+            wanted = "at least %d seconds for a %s" % (least_s, spec["driver"])
+            got = kinds.shown(spec["every_s"])
+            _add(problems, "sensors[%d].every_s" % i, "expected %s, got %s" % (wanted, got))
+        try:
+            sensors.quantity(spec)
+        except ValueError as error:
+            text = "expected %s, got %s" % (error, kinds.shown(spec["quantity"]))
+            _add(problems, "sensors[%d].quantity" % i, text)
+    if problems:
+        return
+    addresses: dict = {}
+    for first, *others in sensors.chips(specs):
+        spec = specs[first]
+        if "address" in spec:
+            where = spec["sda"], spec["scl"], spec["address"]
+            if where in addresses:
+                text = "expected an address of its own on this bus, got %s, which is sensors[%d]'s"
+                _add(problems, "sensors[%d].address" % first, text % (where[2], addresses[where]))
+            addresses[where] = first
+        taken = [_measured(spec)]
+        for i in others:
+            name = "sensors[%d]" % i
+            if specs[i]["every_s"] != spec["every_s"]:
+                text = "expected %s, as sensors[%d] of the same chip has it, got %s"
+                text %= kinds.shown(spec["every_s"]), first, kinds.shown(specs[i]["every_s"])
+                _add(problems, name + ".every_s", text)
+            if _measured(specs[i]) in taken:
+                text = "expected another quantity, rom or nth than another entry of its chip has"
+                _add(problems, name, text)
+            taken.append(_measured(specs[i]))
+
+
+def _measured(spec):
+    """What tells an entry from the others of its chip."""
+    return sensors.quantity(spec)[0], spec.get("rom"), spec.get("nth")
 
 
 def _check_thermostat(problems, thermostat, sensors_):

@@ -98,6 +98,12 @@ sensors    | sensors  | 24 | []       | what is measured
       argument of a method on the platform; what can't go at once goes in a feed
   method   | text or null | 1 to 64                     | null     | \
       with `send` `method`: the method's name; null for the property's
+  quantity | text or null | 1 to 16                     | null     | \
+      of a driver that measures several: which; null for its first. Entries of the same chip \
+      have the same `every_s`
+  offset   | number       | -100 to 100                 | 0        | added to every reading
+  filter   | choice       | ["none", "median"]          | "none"   | \
+      with `median` a reading that is not between the two before it gives way to the nearer one
 
 thermostat | section  |    | null     | what is regulated; nothing without it
   sensor        | property       | 1 to 64              | required     | \

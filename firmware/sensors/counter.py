@@ -12,8 +12,8 @@ A file is for one sensor only, and on the unix port only: it would wear out a bo
 
 import os
 
-MEASURES = "how often it was read"
-RANGE = None
+MEASURES = (("count", "", None, None),)
+SHARED = ()
 KEYS = """\
 file | text | 1 to 128 | "counter.txt" | where each reading is appended as a line
 """
@@ -22,8 +22,8 @@ _TAIL = 64  # bytes from the file's end that hold its last whole line, and a tor
 
 
 class Driver:
-    def __init__(self, spec: dict):
-        self._path = spec["file"]
+    def __init__(self, specs: list):
+        self._path = specs[0]["file"]
         try:
             self._next, torn = _resume(self._path)
             self._file = open(self._path, "ab")  # noqa: SIM115 kept for life
@@ -38,7 +38,10 @@ class Driver:
     def start(self) -> int:
         return 0
 
-    def value(self) -> int:
+    def read(self):
+        pass
+
+    def value(self, n: int) -> int:
         line = self._line
         try:
             left = memoryview(line)[self._written :] if self._written else line

@@ -15,8 +15,9 @@ import math
 from firmware.base import uptime
 from firmware.board import board
 
-MEASURES = "temperature, °C"
-RANGE = (-40, 140)  # what its keys allow: from the coldest outside to the hottest heater
+# The limits are what its keys allow: from the coldest outside to the hottest heater.
+MEASURES = (("temperature", "°C", -40, 140),)
+SHARED = ()
 KEYS = """\
 start   | number | -40 to 60 °C         | 18    | the room's temperature at the start
 outside | number | -40 to 40 °C         | 5     | what it cools down to
@@ -27,7 +28,8 @@ speed   | number | 1 to 3600            | 60    | simulated seconds in a real on
 
 
 class Driver:
-    def __init__(self, spec: dict):
+    def __init__(self, specs: list):
+        (spec,) = specs
         if board.outputs is None:
             raise OSError("the simulated room needs the unix port's simulated board")
         self._outputs = board.outputs
@@ -40,7 +42,10 @@ class Driver:
     def start(self) -> int:
         return 0
 
-    def value(self) -> float:
+    def read(self):
+        pass
+
+    def value(self, n: int) -> float:
         now_ms = uptime.ms()
         heated = any(output.on for output in self._outputs.values())
         end_c = self._outside_c + (self._heater_k if heated else 0)

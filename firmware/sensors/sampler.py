@@ -1,4 +1,4 @@
-"""Reads one sensor on its grid, and hands each reading on."""
+"""Reads one chip on its grid, and hands on what it measured."""
 
 import asyncio
 
@@ -7,65 +7,138 @@ try:
 except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
+from micropython import const
+
 from firmware import sensors
 from firmware.base import uptime
 from firmware.base.log import Log
 
+_NO_POLL_MS = const(0x3FFFFFFF)
 
-class Sampler:
-    """The task of one sensor. alive_ms: the uptime at which it last got on."""
 
-    def __init__(self, spec: dict, index: int, listeners: tuple, intake, failed, offer=None):
+def samplers(specs: list, listeners: dict, intake, failed, offer):
+    """A Sampler for each chip of config.json's `sensors`, whose properties are the buffer's first.
+
+    `listeners`: who else wants the readings of a property, by its name; see Channel. `failed`: see
+    Sampler. `offer`: see Uplink.
+    """
+    for places in sensors.chips(specs):
+        channels = []
+        for place in places:
+            spec = specs[place]
+            at_once = None if spec["send"] == "feed" else offer
+            channels.append(Channel(spec, place, listeners.get(spec["prop"], ()), at_once))
+        yield Sampler([specs[place] for place in places], channels, intake, failed)
+
+
+class Channel:
+    """One property, and who wants its readings."""
+
+    def __init__(self, spec: dict, index: int, listeners: tuple, offer=None):
         """`spec`: an entry of config.json's `sensors`; `index`: of its property in the buffer.
 
         `listeners`: called as (value, uptime in ms) with each reading, before the buffer has it.
-        `offer`: see Uplink. `failed(name, error)`: told of each that could not be taken.
+        `offer`: see Uplink.
         """
-        self._spec = spec
-        self._sensor: Any = None  # made by the first reading
-        self._prop = spec["prop"]
-        self._index = index
-        self._every_ms = round(1000 * spec["every_s"])
-        self._listeners = listeners
+        self.prop = spec["prop"]
+        self.index = index
+        self.listeners = listeners
+        self.offer = offer
+        self.log = Log("sampler " + self.prop)
+        self.failing: "str | None" = None
+        self._offset = spec["offset"]
+        self._smooth = spec["filter"] == "median"
+        self._last = self._before = None
+
+    def corrected(self, value):
+        """With its offset, and after its filter. An outlier alone among three is left out."""
+        if self._offset and type(value) is not bool:
+            value += self._offset
+        if not self._smooth:
+            return value
+        last, before = self._last, self._before
+        self._before, self._last = last, value
+        if before is None:
+            return value
+        return max(min(last, before), min(max(last, before), value))
+
+
+class Sampler:
+    """The task of one chip. name: of its first property. alive_ms: the uptime at which it last got
+    on.
+    """
+
+    def __init__(self, specs: list, channels: list, intake, failed):
+        """`specs`: the entries that are this chip; `channels`: theirs, in the same order.
+
+        `failed(name, error)`: told of each reading that could not be taken.
+        """
+        self._specs = specs
+        self._channels = channels
+        self._chip: Any = None  # made by the first reading
+        self._poll_ms = _NO_POLL_MS
+        self.name = channels[0].prop
+        self.every_ms = round(1000 * specs[0]["every_s"])
         self._intake = intake
         self._failed = failed
-        self._offer = offer
         self.alive_ms = 0
 
     async def run(self):
-        """The n-th reading is due n periods after the first one."""
-        log = Log("sampler " + self._prop)
-        every_ms = self._every_ms
-        failing = None
+        """The n-th reading is due n periods after the first one. A change is read at once, too."""
+        every_ms = self.every_ms
         due = uptime.ms()
         while True:
             try:
-                if self._sensor is None:
-                    self._sensor = sensors.driver(self._spec["driver"]).Driver(self._spec)
-                    self._spec = None
-                wait_ms = self._sensor.start()
+                if self._chip is None:
+                    self._make()
+                wait_ms = self._chip.start()
                 if wait_ms:
                     await asyncio.sleep_ms(wait_ms)
-                value = self._sensor.value()
-                # The heat first.
-                for listener in self._listeners:
-                    listener(value, uptime.ms())
-                if self._offer and self._offer(self._index, self._prop, value):
-                    self._intake.retain()
-                else:
-                    self._intake.put(self._index, value)
-                if failing is not None:
-                    log.info("reads again")
-                    failing = None
+                self._chip.read()
+                for n in range(len(self._channels)):
+                    self._take(n)
             except Exception as error:  # a driver may raise anything; the next reading is due
-                self._failed(self._prop, error)
-                text = str(error) or type(error).__name__
-                if text != failing:
-                    log.error("no reading: %s", text)
-                    failing = text
+                for channel in self._channels:
+                    self._tell_failure(channel, error)
             now = self.alive_ms = uptime.ms()
-            due += every_ms
-            if due < now:
-                # Readings that could not be taken in time are left out; the grid stays.
-                due += (now - due + every_ms - 1) // every_ms * every_ms
-            await asyncio.sleep_ms(due - now)
+            if due <= now:
+                due += every_ms
+                if due < now:
+                    # Readings that could not be taken in time are left out; the grid stays.
+                    due += (now - due + every_ms - 1) // every_ms * every_ms
+            while True:
+                await asyncio.sleep_ms(min(due - now, self._poll_ms))
+                now = uptime.ms()
+                if due <= now or (self._poll_ms < _NO_POLL_MS and self._chip.changed()):
+                    break
+
+    def _make(self):
+        driver = sensors.driver(self._specs[0]["driver"])
+        chip = driver.Driver(self._specs)
+        self._poll_ms = getattr(driver, "POLL_MS", _NO_POLL_MS)
+        self._chip = chip
+        self._specs = None
+
+    def _take(self, n):
+        channel = self._channels[n]
+        try:
+            value = channel.corrected(self._chip.value(n))
+            # The heat first.
+            for listener in channel.listeners:
+                listener(value, uptime.ms())
+            if channel.offer and channel.offer(channel.index, channel.prop, value):
+                self._intake.retain()
+            else:
+                self._intake.put(channel.index, value)
+            if channel.failing is not None:
+                channel.log.info("reads again")
+                channel.failing = None
+        except Exception as error:  # as above; the other channels do not mind
+            self._tell_failure(channel, error)
+
+    def _tell_failure(self, channel, error):
+        self._failed(channel.prop, error)
+        text = str(error) or type(error).__name__
+        if text != channel.failing:
+            channel.log.error("no reading: %s", text)
+            channel.failing = text

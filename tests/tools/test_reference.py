@@ -37,9 +37,11 @@ def test_every_key_has_its_row(page: str) -> None:
 
 
 def test_every_driver_has_a_table_of_its_keys(page: str) -> None:
-    assert "Driver `counter` (how often it was read):" in page
+    assert "Driver `counter` (count):" in page
+    assert "Driver `sht4x` (temperature, °C; humidity, %):" in page
+    assert "Driver `rssi` (signal, dBm) has no keys of its own." in page
     assert "| `sensors[].pin` | a whole number 0 to 48 | required |" in page
-    assert page.index("Driver `ds18x20`") < page.index("`sensors[].pin`")
+    assert page.index("Driver `ds18x20`") < page.index("`sensors[].nth`")
 
 
 def test_every_command_has_its_row(page: str) -> None:

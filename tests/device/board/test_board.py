@@ -65,7 +65,7 @@ def test_the_platform_decides_which_board_it_is():
 
 def test_both_boards_have_the_same_names():
     assert names(unix) == names(esp32), (names(unix), names(esp32))
-    for name in ("Output", "Retained", "Wifi"):
+    for name in ("Analog", "Input", "Output", "Retained", "Wifi"):
         assert names(getattr(unix, name)) == names(getattr(esp32, name)), name
 
 
@@ -352,3 +352,56 @@ async def test_a_failed_attempt_can_be_repeated():
 
 async def test_without_networks_it_says_where_to_name_one():
     assert "name one under `wifi`" in await failure(wifi([], {}))
+
+
+# What sensors stand on
+
+
+def test_an_i2c_bus_in_software_has_any_pins():
+    assert esp32.i2c(21, 22).pins == (22, 21)
+
+
+def test_an_analog_pin_is_read_in_calibrated_microvolts():
+    fake_esp32.ADC.microvolts[34] = 1234567
+    assert esp32.Analog(34).microvolts() == 1234567
+    try:
+        esp32.Analog(4)
+    except ValueError:
+        return
+    raise AssertionError("pin 4 is not analog while the radio is on")
+
+
+def test_an_input_has_the_pull_that_it_is_told():
+    for pull, pin in (("up", 4), ("down", 4), ("none", 34)):
+        Pin.levels[pin] = 1
+        assert esp32.Input(pin, pull).level() == 1
+    try:
+        esp32.Input(34, "up")
+    except ValueError:
+        return
+    raise AssertionError("pin 34 has no resistor")
+
+
+def test_the_chips_temperature_is_celsius_or_none():
+    fake_esp32.Esp32.fahrenheit = 131
+    assert abs(esp32.chip_temperature() - 55) < 0.001
+    fake_esp32.Esp32.fahrenheit = 128  # what every chip without a sensor says
+    assert esp32.chip_temperature() is None
+
+
+def test_a_dht22_is_the_frozen_modules():
+    assert esp32.dht22(4).pin == 4
+
+
+def test_what_waits_runs_aside():
+    done = []
+    esp32.aside(lambda: done.append(1))
+    time.sleep_ms(100)
+    assert done == [1]
+
+
+async def test_the_signal_is_that_of_the_radio():
+    made = wifi([HOME], {"home": ("p1", -61, 0)})
+    assert esp32.rssi() is None
+    await made.connect()
+    assert esp32.rssi() == -61

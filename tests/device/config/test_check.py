@@ -146,7 +146,7 @@ def test_all_problems_are_told_at_once_up_to_a_point():
 def test_each_driver_has_its_own_keys():
     _, (problem,) = checked(changed("sensors.0.file", "x"))
     assert problem.startswith("sensors[0].file: unknown key; expected one of prop, driver, ")
-    assert problem.endswith(", pin, rom"), problem
+    assert problem.endswith(", pin, rom, nth, resolution"), problem
     settings, problems = checked(
         changed("sensors.0", {"prop": "temperature", "driver": "counter", "file": "c.txt"})
     )
@@ -154,7 +154,9 @@ def test_each_driver_has_its_own_keys():
     refuses(
         "sensors.0.driver",
         "dht",
-        'sensors[0].driver: expected "counter" or "ds18x20" or "room", got "dht"',
+        "sensors[0].driver: expected "
+        + " or ".join(['"%s"' % name for name in DRIVERS])
+        + ', got "dht"',
     )
 
 

@@ -6,15 +6,24 @@ from settings import settings
 
 def spec(name, **keys):
     """An entry of `sensors` as the configuration hands it over, every key filled in."""
-    required = {"pin": 4} if name == "ds18x20" else {}
+    required = {"pin": 4} if name in ("ds18x20", "dht22", "contact") else {}
+    if name == "ntc":
+        required = {"pin": 34}
     (entry,) = settings(sensors=[dict(required, prop="p", driver=name)])["sensors"]
     entry.update(keys)
     return entry
 
 
-def create(entry):
-    """A driver's sensor."""
-    return sensors.driver(entry["driver"]).Driver(entry)
+def create(*entries):
+    """A driver's chip, of one entry or several."""
+    return sensors.driver(entries[0]["driver"]).Driver(list(entries))
+
+
+def reading(chip, n=0):
+    """A reading without the wait."""
+    chip.start()
+    chip.read()
+    return chip.value(n)
 
 
 def failure(call, *arguments):

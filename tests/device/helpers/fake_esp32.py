@@ -13,9 +13,14 @@ class Pin:
 
     IN = 1
     OUT = 3
+    PULL_UP, PULL_DOWN = 2, 1
     driven = {}
+    levels = {}  # of the inputs, from outside
 
-    def __init__(self, pin, mode=-1, value=None):
+    def __init__(self, pin, mode=-1, pull=-1, value=None):
+        if pull not in (-1, None) and pin in (34, 35, 36, 39):
+            raise ValueError("pins 34~39 do not have pull-up or pull-down circuitry")
+        self.pin = pin
         self._driven = Pin.driven.setdefault(pin, [])
         self._latch = 0
         self._mode = mode
@@ -24,10 +29,13 @@ class Pin:
         if mode == Pin.OUT:
             self._driven.append(self._latch)
 
-    def value(self, level):
+    def value(self, level=None):
+        if level is None:
+            return Pin.levels[self.pin]
         self._latch = level
         if self._mode == Pin.OUT:
             self._driven.append(level)
+        return None
 
 
 class WDT:
@@ -56,8 +64,30 @@ class RTC:
         RTC.set = fields
 
 
+class ADC:
+    ATTN_11DB = 3
+    microvolts = {}  # at each pin
+
+    def __init__(self, pin, atten=0):
+        if not 32 <= pin.pin <= 39:
+            raise ValueError("invalid pin")
+        assert atten == ADC.ATTN_11DB, "what is over 1.1 V is read as 1.1 V"
+        self._pin = pin.pin
+
+    def read_uv(self):
+        return ADC.microvolts[self._pin]
+
+
+class SoftI2C:
+    def __init__(self, scl, sda, *, freq=400000, timeout=50000):
+        assert timeout <= 10000, "a wire that is held low would hold the loop"
+        self.pins = scl.pin, sda.pin
+
+
 class Machine:
     Pin = Pin
+    ADC = ADC
+    SoftI2C = SoftI2C
     WDT = WDT
     RTC = RTC
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
@@ -162,6 +192,18 @@ class Esp32:
             raise ValueError
         return Esp32.regions
 
+    fahrenheit = 128
+
+    @staticmethod
+    def raw_temperature():
+        return Esp32.fahrenheit
+
+
+class DhtModule:
+    class DHT22:
+        def __init__(self, pin):
+            self.pin = pin.pin
+
 
 class OneWireModule:
     class OneWire:
@@ -176,3 +218,4 @@ def install():
     sys.modules["network"] = Network
     sys.modules["esp32"] = Esp32
     sys.modules["onewire"] = OneWireModule
+    sys.modules["dht"] = DhtModule

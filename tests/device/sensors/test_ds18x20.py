@@ -4,7 +4,7 @@ import asyncio
 import random
 import sys
 
-from drivers import create, failure, spec
+from drivers import create, failure, reading, spec
 from firmware.board import board
 from firmware.sensors import ds18x20
 
@@ -26,21 +26,40 @@ def crc8(data):
 
 
 class Thermometer:
-    """A DS18B20's memory: the scratchpad changes 750 ms after the command to convert."""
+    """A DS18B20's memory: the scratchpad changes when a conversion's time is over."""
 
-    def __init__(self, temp_c):
+    def __init__(self, temp_c, parasite=False):
         self.temp_c = temp_c
+        self.parasite = parasite
         self.conversions = 0
+        self.configuration = 0x7F
         self.show(85.0)
 
     def show(self, temp_c):
         raw = int(temp_c * 16) & 0xFFFF
-        pad = bytes([raw & 0xFF, raw >> 8, 0x4B, 0x46, 0x7F, 0xFF, 0x0C, 0x10])
+        pad = bytes([raw & 0xFF, raw >> 8, 0x4B, 0x46, self.configuration, 0xFF, 0x0C, 0x10])
         self.pad = pad + bytes([crc8(pad)])
 
     def convert(self):
         self.conversions += 1
-        self.show(self.temp_c)
+        # The bits below the resolution are anything (data sheet, "Temperature register format").
+        noise = 0b0111 >> ((self.configuration >> 5) & 3)
+        self.show((int(self.temp_c * 16) | noise) / 16)
+
+    def configure(self, configuration):
+        self.configuration = configuration
+        self.show(85.0)
+
+
+class Pin:
+    """The pin of a bus: what it was last made to be."""
+
+    OUT, OPEN_DRAIN, PULL_UP = "out", "open drain", "pull up"
+    mode = OPEN_DRAIN
+
+    def init(self, mode, pull=None, value=None):
+        assert value == 1 if mode == Pin.OUT else pull == Pin.PULL_UP
+        self.mode = mode
 
 
 class Bus:
@@ -48,28 +67,48 @@ class Bus:
 
     def __init__(self, devices):
         self.devices = devices
+        self.pin = Pin()
         self.shorted = False
         self.noise = 0
 
     def reset(self, required=False):
-        self.selected = None
+        assert self.pin.mode == Pin.OPEN_DRAIN, "the bus is used while it supplies a sensor"
+        self.selected = []
+        self.command = None
         if not self.devices and required:
             raise Exception("OneWireError")
         return bool(self.devices)
 
     def select_rom(self, rom):
-        self.selected = self.devices.get(bytes(rom))
+        self.reset()
+        device = self.devices.get(bytes(rom))
+        self.selected = [device] if device else []
 
     def writebyte(self, byte):
+        assert self.pin.mode == Pin.OPEN_DRAIN
+        if byte == 0xCC:
+            self.selected = list(self.devices.values())
+            return
+        assert self.command is None, "a second command after one reset"
         self.command = byte
-        if byte == 0x44 and self.selected:
-            self.selected.convert()
+        if byte == 0x44:
+            for device in self.selected:
+                device.convert()
+
+    def write(self, data):
+        assert self.command == 0x4E and len(data) == 3 and data[:2] == b"\x4b\x46", data
+        for device in self.selected:
+            device.configure(data[2])
+
+    def readbit(self):
+        assert self.command == 0xB4
+        return int(not any(device.parasite for device in self.selected))
 
     def readinto(self, buffer):
         if self.shorted:
             pad = bytes(9)
         elif self.selected and self.command == 0xBE:
-            pad = self.selected.pad
+            pad = self.selected[0].pad
         else:
             pad = b"\xff" * 9  # nobody pulls the bus down
         for i in range(9):
@@ -93,13 +132,24 @@ class Chip:
     def scan(self):
         return [rom for rom in self.ow.scan() if rom[0] in (0x10, 0x22, 0x28)]
 
-    def read_temp(self, rom):
+    def _scratch(self, rom, command):
         self.ow.reset(True)
         self.ow.select_rom(rom)
-        self.ow.writebyte(0xBE)
+        self.ow.writebyte(command)
+
+    def read_scratch(self, rom):
+        self._scratch(rom, 0xBE)
         self.ow.readinto(self.buf)
         if self.ow.crc8(self.buf):
             raise Exception("CRC error")
+        return self.buf
+
+    def write_scratch(self, rom, data):
+        self._scratch(rom, 0x4E)
+        self.ow.write(data)
+
+    def read_temp(self, rom):
+        self.read_scratch(rom)
         raw = self.buf[1] << 8 | self.buf[0]
         if raw & 0x8000:
             raw -= 0x10000
@@ -118,21 +168,17 @@ class Board:
         return self._bus
 
 
-def on_a_bus(devices, **keys):
+def on_a_bus(devices, *entries, **keys):
+    """A chip of entries with these keys, or of one, and its bus."""
     bus = Bus({bytes(rom): device for rom, device in devices.items()})
     sys.modules["ds18x20"] = Module
     ds18x20.board = Board(bus)
     try:
-        return create(spec("ds18x20", pin=4, **keys)), bus
+        specs = [spec("ds18x20", **entry) for entry in entries or (keys,)]
+        return create(*specs), bus
     finally:
         ds18x20.board = board
         del sys.modules["ds18x20"]
-
-
-def reading(sensor):
-    """A reading without the wait, which one test is enough for."""
-    assert sensor.start() == 750
-    return sensor.value()
 
 
 def test_a_temperature_is_read():
@@ -153,7 +199,8 @@ async def test_the_loop_goes_on_during_a_conversion():
 
     task = asyncio.create_task(tick())
     await asyncio.sleep_ms(sensor.start())
-    assert sensor.value() == 21.5
+    sensor.read()
+    assert sensor.value(0) == 21.5
     task.cancel()
     assert ticks >= 8, ticks
 
@@ -169,8 +216,10 @@ def test_a_crc_error_is_no_reading():
 def test_a_shorted_bus_is_no_zero_degrees():
     sensor, bus = on_a_bus({bytes(ROM_A): Thermometer(21.5)})
     assert reading(sensor) == 21.5
+    sensor.start()
+    sensor.read()
     bus.shorted = True
-    assert "only zeros" in failure(reading, sensor)
+    assert "only zeros" in failure(sensor.value, 0)
 
 
 def test_the_power_on_value_is_no_reading():
@@ -178,7 +227,7 @@ def test_the_power_on_value_is_no_reading():
     sensor, _ = on_a_bus({bytes(ROM_A): thermometer})
     sensor.start()
     thermometer.show(85.0)  # it lost its power, and what it had converted
-    assert "has just lost its power" in failure(sensor.value)
+    assert "has just lost its power" in failure(sensor.value, 0)
 
 
 def test_a_sensor_that_is_plugged_in_later_is_found():
@@ -192,7 +241,7 @@ def test_a_sensor_that_is_pulled_out_is_told_and_another_one_found():
     sensor, bus = on_a_bus({bytes(ROM_A): Thermometer(21.5)})
     sensor.start()
     del bus.devices[bytes(ROM_A)]
-    assert "check its wires" in failure(sensor.value)
+    assert "check its wires" in failure(sensor.value, 0)
     bus.devices[bytes(ROM_B)] = Thermometer(19.0)
     assert reading(sensor) == 19.0
 
@@ -200,12 +249,62 @@ def test_a_sensor_that_is_pulled_out_is_told_and_another_one_found():
 def test_one_of_two_on_a_bus_must_be_named():
     devices = {bytes(ROM_A): Thermometer(21.5), bytes(ROM_B): Thermometer(5.0)}
     sensor, _ = on_a_bus(devices)
-    text = failure(sensor.start)
+    text = failure(reading, sensor)
     assert "28ff641e8216043c" in text and "28ff641e8216050b" in text and "`rom`" in text
     for rom, temp_c in (("28ff641e8216043c", 21.5), ("28FF641E8216050B", 5.0)):
         sensor, _ = on_a_bus(devices, rom=rom)
         assert reading(sensor) == temp_c
-    assert [device.conversions for device in devices.values()] == [1, 1]
+
+
+def test_all_on_a_wire_convert_at_once_by_address_or_by_place():
+    devices = {bytes(ROM_B): Thermometer(5.0), bytes(ROM_A): Thermometer(21.5)}
+    for entries in (
+        ({"rom": "28ff641e8216043c"}, {"rom": "28ff641e8216050b"}),
+        ({"nth": 1}, {"nth": 2}),
+    ):
+        before = devices[bytes(ROM_A)].conversions
+        sensor, _ = on_a_bus(devices, *entries)
+        assert reading(sensor) == 21.5 and sensor.value(1) == 5.0
+        assert devices[bytes(ROM_A)].conversions == before + 1
+
+
+def test_one_that_is_missing_does_not_concern_the_others_on_its_wire():
+    devices = {bytes(ROM_A): Thermometer(21.5)}
+    for lost, text in (
+        ({"rom": "28ff641e8216050b"}, "does not answer: 28ff641e8216050b"),
+        ({"nth": 2}, "is to be number 2 of 1"),
+    ):
+        sensor, bus = on_a_bus(devices, {"nth": 1}, lost)
+        assert reading(sensor) == 21.5
+        assert text in failure(sensor.value, 1)
+        bus.devices[bytes(ROM_B)] = Thermometer(5.0)
+        assert reading(sensor, 1) == 5.0 and sensor.value(0) == 21.5
+
+
+def test_a_lower_resolution_is_set_and_is_quicker():
+    for bits, wait_ms, temp_c in (
+        (9, 93, 21.5),
+        (10, 187, 21.5),
+        (11, 375, 21.625),
+        (12, 750, 21.6875),
+    ):
+        thermometer = Thermometer(21.6875)
+        sensor, _ = on_a_bus({bytes(ROM_A): thermometer}, resolution=bits)
+        assert sensor.start() >= wait_ms
+        sensor.read()
+        assert sensor.value(0) == temp_c, (bits, sensor.value(0))
+        assert thermometer.configuration == (bits - 9) << 5 | 0x1F
+
+
+def test_parasite_power_gets_the_pin_as_its_supply_and_the_bus_is_left_alone():
+    devices = {bytes(ROM_A): Thermometer(21.5, parasite=True), bytes(ROM_B): Thermometer(5.0)}
+    sensor, bus = on_a_bus(devices, {"nth": 1}, {"nth": 2})
+    for _ in range(2):
+        sensor.start()
+        assert bus.pin.mode == Pin.OUT
+        sensor.read()
+        assert bus.pin.mode == Pin.OPEN_DRAIN
+        assert sensor.value(0) == 21.5 and sensor.value(1) == 5.0
 
 
 def test_an_address_that_is_none_is_refused():

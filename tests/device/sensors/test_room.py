@@ -28,13 +28,13 @@ def simulated(**keys):
 def pass_time(sensor, clock, seconds, step_s=5):
     for _ in range(0, seconds, step_s):
         clock.now_ms += 1000 * step_s
-        value = sensor.value()
+        value = sensor.value(0)
     return value
 
 
 def test_a_room_begins_as_it_is_told():
     sensor, _ = simulated(start=17.5)
-    assert sensor.value() == 17.5
+    assert sensor.value(0) == 17.5
 
 
 def test_an_unheated_room_cools_down_to_the_outside():
@@ -75,7 +75,7 @@ def test_a_demonstration_moves_visibly():
 
 
 def test_a_room_stays_within_its_range():
-    lowest, highest = room.RANGE
+    lowest, highest = room.MEASURES[0][2:]
     keys = {key: limits(cell)[0] for key, _, cell, _, _ in rows(io.StringIO(room.KEYS))}
     for key in ("start", "outside"):
         assert keys[key][0] >= lowest and keys[key][1] <= highest, key

@@ -7,7 +7,7 @@ import sys
 from firmware import sensors
 from firmware.base import uptime
 from firmware.points.intake import Intake
-from firmware.sensors.sampler import Sampler
+from firmware.sensors.sampler import Channel, Sampler, samplers
 from firmware.times.clock import Clock
 from model import make_queue
 
@@ -48,13 +48,22 @@ class Scripted:
             raise asyncio.CancelledError
         return self._wait_ms
 
-    def value(self):
+    def read(self):
+        pass
+
+    def value(self, n):
         value = self._values.pop(0)
         if self._time:
             self._time.now_ms += self._slow_ms
         if isinstance(value, Exception):
             raise value
         return value
+
+
+def entry(prop, **keys):
+    spec = {"prop": prop, "driver": "scripted", "send": "feed", "offset": 0, "filter": "none"}
+    spec.update(keys)
+    return spec
 
 
 class Module:
@@ -65,17 +74,18 @@ class Module:
 class Bench:
     """A sampler of a scripted sensor; `events`: what it did, in its order."""
 
-    def __init__(self, make, listeners=1, offer=None, every_s=5, send="feed"):
+    def __init__(self, make, listeners=1, offer=None, every_s=5, props=("p",), **keys):
         self.events = []
         self._make = make
-        spec = {"prop": "p", "driver": "scripted", "every_s": every_s, "send": send}
+        listeners = tuple([self._listener(n) for n in range(listeners)])
+        offer = offer and (lambda *reading, take=offer: self._offer(take, reading))
+        specs = [entry(prop, every_s=every_s, **keys) for prop in props]
+        channels = [Channel(spec, 3 + n, listeners, offer) for n, spec in enumerate(specs)]
         self.sampler = Sampler(
-            spec,
-            index=3,
-            listeners=tuple([self._listener(n) for n in range(listeners)]),
+            specs,
+            channels,
             intake=self,
             failed=lambda name, error: self.events.append(("failed", name, str(error))),
-            offer=offer and (lambda *reading: self._offer(offer, reading)),
         )
         self.full = False
         self.lines = []
@@ -173,9 +183,9 @@ async def test_a_reading_that_fails_is_told_once_and_so_is_that_it_reads_again()
 async def test_a_sensor_that_cannot_be_made_is_made_at_a_later_reading():
     made = []
 
-    def make(spec):
-        assert spec["driver"] == "scripted"
-        made.append(spec)
+    def make(specs):
+        assert specs[0]["driver"] == "scripted"
+        made.append(specs)
         if len(made) < 3:
             raise OSError("no bus")
         return Scripted([5])
@@ -184,6 +194,91 @@ async def test_a_sensor_that_cannot_be_made_is_made_at_a_later_reading():
         bench = Bench(make)
         assert [event for event in await bench.run() if event[0] == "put"] == [("put", 3, 5)]
         assert len(made) == 3
+
+
+class Two(Scripted):
+    """A chip with two quantities: each reading is a pair."""
+
+    def read(self):
+        self.pair = super().value(0)
+
+    def value(self, n):
+        if isinstance(self.pair[n], Exception):
+            raise self.pair[n]
+        return self.pair[n]
+
+
+async def test_a_chip_is_read_once_for_all_its_properties():
+    with Time():
+        bench = Bench(lambda specs: Two([(1, 2), (3, 4)]), props=("p", "q"), listeners=0)
+        assert await bench.run() == [("put", 3, 1), ("put", 4, 2), ("put", 3, 3), ("put", 4, 4)]
+
+
+async def test_what_fails_of_one_property_does_not_concern_the_other():
+    with Time():
+        pairs = [(OSError("no p"), 2), (3, OSError("no q")), OSError("all of it"), (5, 6)]
+        bench = Bench(lambda specs: Two(pairs), props=("p", "q"), listeners=0)
+        events = await bench.run()
+        assert [event[:2] for event in events] == [
+            ("failed", "p"),
+            ("put", 4),
+            ("put", 3),
+            ("failed", "q"),
+            ("failed", "p"),
+            ("failed", "q"),
+            ("put", 3),
+            ("put", 4),
+        ], events
+
+
+async def test_an_offset_is_added_but_not_to_true_and_false():
+    with Time():
+        bench = Bench(lambda specs: Scripted([20, 20.5, True]), listeners=1, offset=-0.5)
+        events = await bench.run()
+        assert [event[2] for event in events if event[0] == "put"] == [19.5, 20.0, True]
+        assert [event[2] for event in events if event[0] == "heard"] == [19.5, 20.0, True]
+
+
+async def test_a_median_leaves_an_outlier_out():
+    with Time():
+        values = [20, 21, 20, 24, 20, 16, 21, 22]
+        bench = Bench(lambda specs: Scripted(values), listeners=0, filter="median")
+        taken = [event[2] for event in await bench.run()]
+        assert taken == [20, 21, 20, 21, 20, 20, 20, 21], taken
+
+
+class Switch(Scripted):
+    """Changes at certain looks."""
+
+    def __init__(self, values, changes):
+        super().__init__(values)
+        self.changes = changes
+        self.looks = 0
+
+    def changed(self):
+        self.looks += 1
+        return self.looks in self.changes
+
+
+async def test_a_change_is_read_at_once_and_the_grid_stays():
+    Module.POLL_MS = 50
+    try:
+        with Time():
+            bench = Bench(lambda specs: Switch([0, 1, 0, 1], (3, 4)))
+            heard = [event[3] for event in await bench.run() if event[0] == "heard"]
+            assert heard == [1000, 1150, 1200, 6000], heard
+    finally:
+        del Module.POLL_MS
+
+
+def test_each_chip_has_a_sampler_and_each_property_its_listeners():
+    specs = [
+        entry("a", driver="sht4x", sda=1, scl=2, address="0x44", every_s=7),
+        entry("b", driver="rssi", every_s=9, send="value"),
+        entry("c", driver="sht4x", sda=1, scl=2, address="0x44", every_s=7),
+    ]
+    made = list(samplers(specs, {"c": (len,)}, None, None, "offer"))
+    assert [(sampler.name, sampler.every_ms) for sampler in made] == [("a", 7000), ("b", 9000)]
 
 
 class Retained:
@@ -210,7 +305,10 @@ class Counting:
         self.before = gc.mem_alloc()
         return 0
 
-    def value(self):
+    def read(self):
+        pass
+
+    def value(self, n):
         self.raw += 1
         return self.raw / 16
 
@@ -223,14 +321,9 @@ async def test_a_period_allocates_nothing_but_the_reading():
     heard = []
     sensor = Counting()
     kept, sensors.driver = sensors.driver, lambda name: Module(lambda spec: sensor)
-    spec = {"prop": "p", "driver": "counting", "every_s": 0.001, "send": "feed"}
-    sampler = Sampler(
-        spec,
-        0,
-        (lambda value, now_ms: heard.clear(),),
-        Intake(queue, Retained(), lambda: 0),
-        None,
-    )
+    spec = entry("p", every_s=0.001)
+    channel = Channel(spec, 0, (lambda value, now_ms: heard.clear(),))
+    sampler = Sampler([spec], [channel], Intake(queue, Retained(), lambda: 0), None)
     gc.collect()
     gc.disable()
     try:

@@ -28,7 +28,7 @@ class Thermometer:
     def start(self):
         return 0
 
-    def value(self):
+    def value(self, n=0):
         self._raw += 1
         return self._raw / 16
 
@@ -91,7 +91,7 @@ def taken(sensor):
 
     def read():
         sensor.start()
-        queue.put(0, sensor.value())
+        queue.put(0, sensor.value(0))
 
     return allocated(read)
 
@@ -110,10 +110,10 @@ def appended():
 
 
 def counter():
-    sensor = sensors.driver("counter").Driver({"file": "counter.txt"})
+    sensor = sensors.driver("counter").Driver([{"file": "counter.txt"}])
     # The line of its file grows with every further digit: not within what is measured.
     for _ in range(1000):
-        sensor.value()
+        sensor.value(0)
     return sensor
 
 
