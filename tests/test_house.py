@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tools import ROOT
+from tools.build import SETUP
 
 # Who may import whom, as in DESIGN.md; a room may always import itself.
 ROOMS = {
@@ -29,6 +30,7 @@ ROOMS = {
         "supervision",
         "config",
     },
+    "setup": {"base", "times", "board", "control", "sensors", "commands.table", "link", "config"},
     "config": {"base", "times", "control", "sensors", "commands.table", "supervision.health"},
     "supervision": {"base", "board"},
     "link": {"base", "times", "points"},
@@ -284,7 +286,7 @@ def is_used(public: Public) -> bool:
 def interface() -> set[tuple[str, str]]:
     """(module, name) of what a driver must have, because all of them have it.
 
-    The tools ask for some of it, to print the reference.
+    The tools ask for some of it, to print the reference. And what a board's prompt has.
     """
     drivers = {
         name: {found for node in tree.body for found in defined(node)}
@@ -294,7 +296,8 @@ def interface() -> set[tuple[str, str]]:
     drivers = {name: found for name, found in drivers.items() if "Driver" in found}
     assert len(drivers) > 1
     common = set.intersection(*drivers.values())
-    return {(driver, name) for driver in drivers for name in common}
+    prompt = {("firmware.setup.prompt", name) for name in SETUP}
+    return prompt | {(driver, name) for driver in drivers for name in common}
 
 
 def test_every_public_name_is_used():

@@ -5,6 +5,7 @@ folder below build/, named by what went into it, so that several builds may run 
 device keeps the firmware that it was started with. It appears whole or not at all.
 """
 
+import ast
 import hashlib
 import os
 import shutil
@@ -19,6 +20,9 @@ from mpremote.romfs import VfsRomWriter
 from tools import ROOT, ToolError, linker
 
 _KEPT = 8  # builds
+# What a board imports as `setup` has these names of firmware/setup/prompt.py. There is no file of
+# that name here, where packaging tools would run it.
+SETUP = ("check", "help", "restore", "save", "set", "show", "unset", "wizard")
 
 
 class BuildError(ToolError):
@@ -56,6 +60,8 @@ def sources(root: Path = ROOT) -> dict[str, str]:
     for folder in (linker.PACKAGE, "lib"):
         for path in sorted((root / folder).rglob("*.py")):
             found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+    if f"{linker.PACKAGE}/setup/prompt.py" in found:
+        found["setup.py"] = f"from firmware.setup.prompt import {', '.join(SETUP)}\n"
     return found
 
 
@@ -119,9 +125,33 @@ def linked(texts: dict[str, str]) -> dict[str, linker.Unit]:
     if not own:
         return {}
     try:
-        return {unit.path: unit for unit in linker.link(own)}
+        return {unit.path: unit for unit in (*linker.link(own), *_reference(own))}
     except linker.LinkError as error:
         raise BuildError(str(error)) from error
+
+
+def _reference(texts: dict[str, str]) -> list[linker.Unit]:
+    """The tables of all keys with their meanings, which the linker leaves out, for setup.help."""
+    tables = {path: _table(text, "TABLE", "KEYS") for path, text in texts.items()}
+    keys = {Path(path).stem: table for path, table in tables.items() if "/sensors/" in path}
+    schema = tables.get(f"{linker.PACKAGE}/config/schema.py")
+    if schema is None:
+        return []
+    found = {name: table for name, table in keys.items() if table is not None}
+    lines = [f"TABLE = {schema!r}", f"KEYS = {found!r}"]
+    name = f"{linker.PACKAGE}.reference"
+    path = f"{linker.PACKAGE}/reference.py"
+    return [linker.Unit(name, path, "\n".join(lines) + "\n", [(1, path)])]
+
+
+def _table(text: str, *names: str) -> str | None:
+    """The text that a module gives one of these names."""
+    for statement in ast.parse(text).body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            (target,) = statement.targets
+            if isinstance(target, ast.Name) and target.id in names:
+                return str(statement.value.value)
+    return None
 
 
 def compile_to(target: Path, name: str, text: str, unit: linker.Unit | None = None) -> None:

@@ -19,31 +19,27 @@ from tools import ROOT, ToolError, micropython
 
 # Runs inside MicroPython.
 _PRINT_ROWS = """
-import io
 import json
 from firmware import sensors
 from firmware.base import kinds
 from firmware.commands.table import COMMANDS
 from firmware.config import schema
+from firmware.setup import meanings
 
-def show(name, prefix, table, depth=0):
-    for key, kind, limits, default, meaning in schema.rows(table, depth):
-        row = {"table": name, "name": prefix + key, "kind": kind}
-        row["expected"] = kinds.expected(kind, *schema.limits(limits))
-        row["required"] = default == "required"
-        row["default"] = None if default == "required" else schema.value(default)
-        row["meaning"] = " ".join(meaning.split())
-        print(json.dumps(row))
-        if kind in ("section", "sections", "sensors"):
-            below = "." if kind == "section" else "[]."
-            show(name, prefix + key + below, table, depth + 1)
-
-show("configuration", "", io.StringIO(schema.TABLE))
 for driver in sensors.DRIVERS:
     module = sensors.driver(driver)
     measures = ["%s, %s" % row[:2] if row[1] else row[0] for row in module.MEASURES]
     print(json.dumps({"table": "driver", "name": driver, "meaning": "; ".join(measures)}))
-    show("driver " + driver, "sensors[].", io.StringIO(module.KEYS))
+for name, kind, expected, default, meaning in meanings.every():
+    table = "configuration"
+    driver, _, key = name.partition(".")
+    if driver in sensors.DRIVERS:
+        table = "driver " + driver
+        name = "sensors[]." + key
+    row = {"table": table, "name": name, "kind": kind, "expected": expected, "meaning": meaning}
+    row["required"] = default == "required"
+    row["default"] = None if default == "required" else schema.value(default)
+    print(json.dumps(row))
 for name, kind, limits, unit, owner, lasts, meaning in COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)

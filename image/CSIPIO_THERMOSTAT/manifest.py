@@ -17,10 +17,12 @@ include("$(MPY_DIR)/extmod/asyncio")
 require("ssl")
 require("umqtt.simple")
 require("onewire")
+require("dht")
 require("ds18x20")
 
 # The firmware, as `python -m tools.image` writes it: shortened, and nothing else in the folder.
 FIRMWARE = "$(BOARD_DIR)/../../build/frozen"
 module("boot.py", base_path=FIRMWARE)
 module("main.py", base_path=FIRMWARE)
+module("setup.py", base_path=FIRMWARE)
 package("firmware", base_path=FIRMWARE)
