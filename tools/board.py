@@ -69,6 +69,12 @@ class Board:
             self.close()
             raise
 
+    def __enter__(self) -> "Board":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     @property
     def is_unix_port(self) -> bool:
         """Whether this is MicroPython's unix port on a pseudo-terminal; it cannot be reset."""
@@ -84,6 +90,18 @@ class Board:
         with self._telling("compute the hashes of its files"):
             lines = self._follow(f"_hashes({list(paths)!r})", progress)
         return {path: sha for sha, path in (line.split(" ", 1) for line in lines)}
+
+    def names(self) -> list[str]:
+        """What stands in the root of its file system."""
+        with self._telling("list its files"):
+            return self._eval("[found for found in os.listdir() if found not in _MOUNTED]")
+
+    def read(self, path: str, progress: Progress = lambda n: None) -> bytes:
+        """The contents of a file."""
+        with self._telling(f"read {path}"):
+            return self._transport.fs_readfile(
+                path, progress_callback=lambda done, _: progress(done)
+            )
 
     def free(self) -> int:
         """Bytes that are free on the file system."""
@@ -159,7 +177,12 @@ class Board:
             self._exec("try:\n f.close()\nexcept (NameError, OSError):\n pass")
 
     def reset(self) -> None:
-        """Restart the board as its reset button does. The connection is of no use afterwards."""
+        """Restart the board as its reset button does. The connection is of no use afterwards.
+
+        The unix port cannot be restarted, and stays as it is.
+        """
+        if self.is_unix_port:
+            return
         with self._telling("restart"):
             # A command that was cut short may still be waiting for its end.
             self._enter()

@@ -24,6 +24,14 @@ def _port(what: str):
     return typer.Option(help=f"Port of {what}.", min=0, max=65535)
 
 
+_LEFT_OUT = "PORT may be left out where there is one board."
+
+
+def _port_and(metavar: str, what: str):
+    """An argument that is `[PORT] WHAT`."""
+    return typer.Argument(metavar=f"[PORT] {metavar}", help=f"{what} {_LEFT_OUT}", min=1, max=2)
+
+
 @app.command()
 def run(
     port: Annotated[int, _port("the HTTPS API; 0 picks a free one")] = 0,
@@ -104,7 +112,10 @@ def size() -> None:
 
 @app.command()
 def deploy(
-    port: Annotated[str, typer.Argument(help="Serial port of the board, such as /dev/ttyUSB0.")],
+    port: Annotated[
+        str | None,
+        typer.Argument(help=f"Serial port of the board, such as /dev/ttyUSB0. {_LEFT_OUT}"),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="A config.json for the board. Without it the board keeps its own."),
@@ -116,6 +127,9 @@ def deploy(
         ),
     ] = None,
     reset: Annotated[bool, typer.Option(help="Restart the board at the end.")] = True,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every board that is plugged in, side by side.")
+    ] = False,
 ) -> None:
     """Put the firmware on a board that runs MicroPython, and a configuration if you give one.
 
@@ -133,13 +147,89 @@ def deploy(
     leaves the one or the other, too, and restarts the board. The ROMFS partition alone is written
     in place: a board on which that was broken off waits for the next deployment, its relay off.
     """
-    from tools import deploy
+    from tools import deploy, many_boards, serial_ports
 
-    try:
-        deploy.deploy(port, config, source, reset)
-    except deploy.Interrupted as stopped:
-        print(f"csipio: {stopped}", file=sys.stderr)
-        raise typer.Exit(130) from None
+    if not every:
+        deploy.deploy(serial_ports.chosen(port), config, source, reset)
+        return
+    options = ["--config", str(config)] if config else []
+    options += ["--source", source] if source else []
+    options += [] if reset else ["--no-reset"]
+    if many_boards.deploy(serial_ports.boards(), options):
+        raise typer.Exit(1)
+
+
+@app.command()
+def flash(
+    words: Annotated[
+        list[str],
+        _port_and("IMAGE", "MicroPython's image: of `make image`, or from micropython.org."),
+    ],
+    erase: Annotated[
+        bool, typer.Option("--erase", help="Erase all of the flash before; it asks.")
+    ] = False,
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CONFIG",
+            help="A config.json: it and its certificates become the board's file system.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    stub: Annotated[
+        bool, typer.Option(help="esptool's quick loader; without it the chip's own.")
+    ] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until MicroPython answers.")] = True,
+) -> None:
+    """Write MicroPython's image to a board, and verify it.
+
+    The board is asked first: an image of another chip, or one that needs more flash than there
+    is, is refused. What is on its file system stays, unless --erase or --files is given.
+    """
+    from tools import flash, serial_ports
+
+    port, image = serial_ports.split(words, "IMAGE")
+    flash.flash(port, image, erase=erase, config=files, sure=yes, stub=stub, wait=wait)
+
+
+@app.command()
+def monitor(
+    port: Annotated[str | None, typer.Argument(help=_LEFT_OUT)] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append what is shown to this file, too.")
+    ] = None,
+) -> None:
+    """Show the log of a board, coloured by its level, beside the wall clock's time.
+
+    It waits for a board that is unplugged. Ctrl-] ends it; Ctrl-C stops the firmware.
+    """
+    from tools import monitor, serial_ports
+
+    monitor.monitor(serial_ports.chosen(port), record)
+
+
+@app.command()
+def backup(
+    words: Annotated[list[str], _port_and("DIR", "A new folder.")],
+    reset: Annotated[bool, typer.Option(help="Start the firmware again at the end.")] = True,
+) -> None:
+    """Copy what a board keeps: configuration, what commands have set, readings that wait."""
+    from tools import backup, serial_ports
+
+    port, folder = serial_ports.split(words, "DIR")
+    backup.backup(port, folder, reset)
+
+
+@app.command()
+def restore(
+    words: Annotated[list[str], _port_and("DIR", "A folder of `csipio backup`.")],
+    reset: Annotated[bool, typer.Option(help="Start the firmware again at the end.")] = True,
+) -> None:
+    """Put what `csipio backup` copied on another board, in place of what that keeps."""
+    from tools import backup, serial_ports
+
+    port, folder = serial_ports.split(words, "DIR")
+    backup.restore(port, folder, reset)
 
 
 @app.command()
@@ -160,8 +250,13 @@ def bench(
 
 def main() -> None:
     """The console script. A mistake that the user can mend is told without a traceback."""
+    from tools.staging import Interrupted
+
     try:
         app(prog_name="csipio")
+    except Interrupted as stopped:
+        print(f"csipio: {stopped}", file=sys.stderr)
+        sys.exit(130)
     except ToolError as error:
         print(f"csipio: {error}", file=sys.stderr)
         sys.exit(2)

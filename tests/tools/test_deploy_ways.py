@@ -11,8 +11,9 @@ from tests.tools.terminal import files, port
 from tools import ROOT, micropython
 from tools.board import Board, BoardError
 from tools.build import build
-from tools.deploy import DeployError, Interrupted, deploy
+from tools.deploy import DeployError, deploy
 from tools.facts import KB, Facts
+from tools.staging import Interrupted
 
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"

@@ -9,6 +9,9 @@ import hashlib
 import os
 import sys
 
+# Other file systems that stand in the root.
+_MOUNTED = ("rom", "sd", "remote")
+
 
 def _facts():
     gc.collect()

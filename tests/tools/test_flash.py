@@ -1,0 +1,178 @@
+"""Flashing: the real esptool against a bootloader without a chip."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from esp32_mock_bootloader import mock_bootloader
+from rich.console import Console
+
+from tests.tools.terminal import CONFIG
+from tools import flash as flashing
+from tools import micropython, vfs
+from tools.flash import FlashError, ask, flash, read_image
+
+MIB = 1 << 20
+MOUNT = """
+import os, sys, vfs
+class Disk:
+    def __init__(self, path):
+        with open(path, "rb") as file:
+            self.data = bytearray(file.read())
+    def readblocks(self, block, buffer, offset=0):
+        start = block * 4096 + offset
+        buffer[:] = memoryview(self.data)[start:start + len(buffer)]
+    def writeblocks(self, block, buffer, offset=None):
+        start = block * 4096 + (offset or 0)
+        self.data[start:start + len(buffer)] = buffer
+    def ioctl(self, op, arg):
+        return {4: len(self.data) // 4096, 5: 4096}.get(op, 0)
+vfs.mount(vfs.VfsLfs2(Disk(sys.argv[1]), readsize=32, progsize=32, lookahead=32), "/disk")
+for name in ("config.json", "certs/ca.pem"):
+    print(open("/disk/" + name).read())
+with open("/disk/new.txt", "w") as file:
+    file.write("written")
+print(open("/disk/new.txt").read(), os.listdir("/disk"))
+"""
+
+
+def image(path, chip=0, start=0x1000, partitions=(("factory", 0x10000, 0x1F0000),), size=0x12000):
+    """A file as MicroPython's build makes it: its header, its partition table, and anything."""
+    data = bytearray(b"\xff") * size
+    # esp_image_header_t: magic, segments, mode, size and speed, entry, then the chip's id.
+    data[:24] = b"\xe9\x00\x02\x20" + bytes(8) + chip.to_bytes(2, "little") + bytes(10)
+    table = bytearray()
+    for label, first, length in partitions:
+        table += b"\xaa\x50\x01\x81" + first.to_bytes(4, "little") + length.to_bytes(4, "little")
+        table += label.encode().ljust(16, b"\0") + bytes(4)
+    data[0x8000 - start : 0x8000 - start + len(table)] = table
+    path.write_bytes(data)
+    return path
+
+
+WITH_VFS = (("factory", 0x10000, 0x1F0000), ("vfs", 0x200000, 0x200000))
+
+
+@pytest.fixture(scope="module")
+def chip():
+    """An ESP32 with 4 MB that waits in its bootloader; its address."""
+    with mock_bootloader("esp32") as mock:
+        yield mock.url()
+
+
+@pytest.fixture
+def said():
+    return Console(file=io.StringIO(), width=200, force_terminal=False)
+
+
+def test_an_image_says_what_it_is_for(tmp_path):
+    found = read_image(image(tmp_path / "a.bin", partitions=WITH_VFS))
+    assert (found.chip, found.start, found.end) == ("ESP32", 0x1000, 4 * MIB)
+    assert found.partitions["vfs"] == (0x200000, 0x200000)
+    assert read_image(image(tmp_path / "b.bin", chip=9, start=0)).chip == "ESP32-S3"
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    (tmp_path / "text.bin").write_text("no image at all" * 10)
+    (tmp_path / "app.bin").write_bytes(b"\xe9" + bytes(100_000))
+    for name, words in (
+        ("text.bin", "is no image; expected MicroPython's image for an ESP32"),
+        ("app.bin", "is a program alone, as for an update"),
+        ("none.bin", "cannot be read: No such file"),
+    ):
+        with pytest.raises(FlashError, match=words):
+            read_image(tmp_path / name)
+    with pytest.raises(FlashError, match="a chip that this tool does not know"):
+        read_image(image(tmp_path / "new.bin", chip=99))
+
+
+def test_the_board_is_told_first(chip):
+    found = ask(chip, stub=False)
+    assert (found.kind, found.flash) == ("ESP32", 4 * MIB)
+    assert "4 MB of flash, no PSRAM in the chip" in found.described()
+
+
+def test_an_image_of_another_chip_is_refused(chip, tmp_path, said):
+    path = image(tmp_path / "s3.bin", chip=9, start=0)
+    with pytest.raises(FlashError, match=r"is for an ESP32-S3, and the board .* is an ESP32; "):
+        flash(chip, path, stub=False, console=said)
+
+
+def test_an_image_that_needs_more_flash_is_refused(chip, tmp_path, said):
+    path = image(tmp_path / "large.bin", partitions=(("vfs", 0x200000, 0x600000),))
+    with pytest.raises(FlashError, match=r"needs 8 MB of flash, and the board .* has 4 MB"):
+        flash(chip, path, stub=False, console=said)
+
+
+def test_an_image_is_written_and_verified(chip, tmp_path, said, capfd):
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    flash(chip, path, stub=False, wait=False, console=said)
+    shown = capfd.readouterr().out
+    assert "Hash of data verified" in shown
+    assert "Written and verified." in said.file.getvalue()
+
+
+def test_erasing_is_asked_for(chip, tmp_path, said, monkeypatch):
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    monkeypatch.setattr("rich.prompt.Confirm.get_input", lambda *args, **more: "n")
+    monkeypatch.setattr(flashing, "_write", lambda *args: pytest.fail("it was written"))
+    with pytest.raises(FlashError, match="nothing was written"):
+        flash(chip, path, erase=True, stub=False, console=said)
+    assert "the readings that wait on the board" in said.file.getvalue()
+
+
+def test_the_first_files_are_written_with_it(chip, tmp_path, said, config, monkeypatch):
+    written = {}
+    real = flashing._esptool
+
+    def esptool(port, stub, *arguments, **more):
+        if arguments[0] == "write-flash":
+            at = arguments.index("0x1000")
+            for start, name in zip(arguments[at::2], arguments[at + 1 :: 2], strict=True):
+                written[int(start, 16)] = Path(name).read_bytes()
+        return real(port, stub, *arguments, **more)
+
+    monkeypatch.setattr(flashing, "_esptool", esptool)
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    flash(chip, path, config=config, sure=True, stub=False, wait=False, console=said)
+    assert sorted(written) == [0x1000, 0x200000]
+    assert len(written[0x200000]) == 0x200000
+    (tmp_path / "disk").write_bytes(written[0x200000])
+    done = subprocess.run(
+        micropython.command("-X", "heapsize=8M", "-c", MOUNT, str(tmp_path / "disk")),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert CONFIG["device"]["id"] in done.stdout and "certificate\n" in done.stdout
+    assert "written" in done.stdout
+
+
+def test_the_same_files_make_the_same_image():
+    files = {"config.json": b"{}", "certs/ca.pem": b"x" * 5000}
+    first = vfs.image(files, 64 * 4096)
+    assert first == vfs.image(dict(reversed(files.items())), 64 * 4096)
+    assert first != vfs.image({**files, "config.json": b"{ }"}, 64 * 4096)
+
+
+def test_files_that_do_not_fit_are_refused():
+    with pytest.raises(vfs.FilesError, match="do not fit into a file system of 16384"):
+        vfs.image({"a": bytes(40_000)}, 4 * 4096)
+
+
+def test_a_port_without_a_board_is_told(tmp_path):
+    with pytest.raises(FlashError, match="Is it the right port"):
+        ask(str(tmp_path / "no-port"))
+
+
+def test_a_micropython_that_does_not_answer_is_told(tmp_path, said, monkeypatch):
+    monkeypatch.setattr(flashing, "_PROMPT_S", 0)
+    with pytest.raises(FlashError, match="written and verified, but MicroPython does not answer"):
+        flashing._at_the_prompt(str(tmp_path / "no-port"), said)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them")
+def test_the_prompt_is_waited_for(unix_port, said):
+    assert flashing._at_the_prompt(unix_port, said).platform == "linux"
