@@ -30,6 +30,8 @@ Progress = Callable[[int], None]
 _READ_S = 2
 # How long a board may take to show its prompt, which it may first have to boot for.
 _ANSWER_S = 8
+# How long code that runs there may print nothing: joining a Wi-Fi takes a minute.
+_SILENCE_S = 90
 # While a board is written to, nothing feeds the watchdog that the interrupted firmware started,
 # and it cannot be stopped. Started anew, it takes the new time: long enough for a deployment, and
 # a board whose cable was pulled is back after it.
@@ -169,6 +171,36 @@ class Board:
             path = Path(folder) / "firmware.romfs"
             path.write_bytes(image)
             do_romfs(state, SimpleNamespace(command=["deploy"], path=str(path), partition=0))
+
+    def has(self, module: str) -> bool:
+        """Whether it can import a module; it does."""
+        with self._telling(f"import {module}"):
+            return self._eval(f"_can_import({module!r})")
+
+    def run(self, code: str, hear: Callable[[str], str | None]) -> None:
+        """Run code, tell `hear` each line that it prints, and send back what that returns.
+
+        Ctrl-C stops the code on the board, too.
+        """
+        line = bytearray()
+
+        def take(data: bytes) -> None:
+            if data != b"\n":
+                line.extend(data.strip(b"\r\x04"))
+                return
+            answer = hear(line.decode("utf-8", "replace"))
+            line.clear()
+            if answer is not None:
+                self._transport.serial.write(answer.encode() + b"\n")
+
+        with self._telling("do what it was asked"):
+            try:
+                _, error = self._transport.exec_raw(code, timeout=_SILENCE_S, data_consumer=take)
+            except KeyboardInterrupt:
+                self.interrupt()
+                raise
+            if error:
+                raise TransportExecError("", error.decode())
 
     def interrupt(self) -> None:
         """Stop what the board is doing; the connection can be used again."""

@@ -160,6 +160,36 @@ def deploy(
 
 
 @app.command()
+def configure(
+    port: Annotated[str | None, typer.Argument(help=_LEFT_OUT)] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="A config.json for the board, with its certificates.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change a key, such as thermostat.setpoint=20.5. Of a secret only the key: it is "
+            "asked for, or taken from the environment.",
+        ),
+    ] = None,
+    reset: Annotated[bool, typer.Option(help="Restart the board at the end.")] = True,
+) -> None:
+    """Configure a board: without an option it asks, proposes what it finds, and tries the answers.
+
+    Questions, checks and words are those of `import setup` at the board's own prompt. Nothing is
+    in force before all of it is saved.
+    """
+    from tools import configure, serial_ports
+
+    if file and changes:
+        raise typer.BadParameter("give --file or --set, not both")
+    if not configure.configure(serial_ports.chosen(port), file, changes, reset):
+        raise typer.Exit(1)
+
+
+@app.command()
 def flash(
     words: Annotated[
         list[str],

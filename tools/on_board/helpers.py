@@ -13,6 +13,14 @@ import sys
 _MOUNTED = ("rom", "sd", "remote")
 
 
+def _can_import(module):
+    try:
+        __import__(module)
+        return True
+    except ImportError:
+        return False
+
+
 def _facts():
     gc.collect()
     implementation = sys.implementation

@@ -1,0 +1,150 @@
+"""Configure a board on a serial port: the board's own `setup`, asked from here.
+
+The questions, the checks and the words are those of firmware/setup, which runs on the board. What
+it asks for is asked for here, secrets without an echo, and its answer goes back over the line.
+"""
+
+import json
+import os
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.prompt import Prompt
+from rich.text import Text
+
+from tools import ROOT, ToolError
+from tools.board import Board
+from tools.deploy import configuration_files
+from tools.staging import Plan, bring_up_to_date, sum_up
+
+_ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
+_SAVED = "Saved."  # begins what setup.save says when it has
+_REFUSED = "Not changed: "  # and setup.set, when it has not
+_SECRETS = ("password", "key_secret")
+
+# Runs on the board: what asks there prints what it asks for, and reads a line.
+_REMOTE = f"""
+import json, sys
+import setup
+
+def _ask(text="", secret=False):
+    print({_ASK!r} + json.dumps([text, secret]))
+    answer = json.loads(sys.stdin.readline())
+    if answer is None:
+        raise KeyboardInterrupt
+    return answer
+"""
+_WIZARD = """
+import builtins
+from firmware.setup import wizard
+builtins.input = _ask
+wizard.unseen = lambda text="": _ask(text, True)
+setup.wizard()
+"""
+
+
+class ConfigureError(ToolError):
+    """Nothing was changed; the text says why."""
+
+
+def configure(
+    port: str,
+    file: Path | None = None,
+    changes: list[str] | None = None,
+    reset: bool = True,
+    root: Path = ROOT,
+    console: Console | None = None,
+) -> bool:
+    """Configure the board on `port`; whether it is saved, and all that was tried there is well.
+
+    With `file`, that becomes its config.json; with `changes`, each `key=value` is set; else it
+    asks. Raises ToolError.
+    """
+    console = Console() if console is None else console
+    settings = configuration_files(file, root) if file else {}
+    wanted = [_change(change, console) for change in changes or []]
+    with Board(port) as board:
+        if not board.has("setup"):
+            raise ConfigureError(
+                f"{port}: the firmware on the board has no `setup`: deploy it, or flash its image"
+            )
+        board.run(_REMOTE, lambda line: None)
+        if settings:
+            todo = Plan(settings, {}, [], 0)
+            bring_up_to_date(board, todo, console)
+            sum_up(todo, console)
+            well = _is_well(board, console)
+        elif wanted:
+            well = _set(board, wanted, console) and _is_well(board, console)
+        else:
+            well = any(line.startswith(_SAVED) for line in _talk(board, _WIZARD, console))
+        if reset:
+            board.reset()
+    return well
+
+
+def _change(change: str, console: Console) -> tuple[str, object]:
+    """(key, value) of `key=value`; of a secret's key alone, whose value is asked for.
+
+    Raises ConfigureError.
+    """
+    key, equals, text = change.partition("=")
+    if key.rpartition(".")[2] in _SECRETS:
+        variable = "CSIPIO_" + re.sub(r"\W+", "_", key).strip("_").upper()
+        if equals:
+            raise ConfigureError(
+                f"{key}: a secret in a command is seen by others, and remembered: give "
+                f"`--set {key}` alone, which asks for it, or put it into ${variable}"
+            )
+        return key, os.environ.get(variable) or Prompt.ask(key, password=True, console=console)
+    if not equals:
+        raise ConfigureError(f"{change}: expected key=value, such as thermostat.setpoint=20.5")
+    try:
+        return key, json.loads(text)
+    except ValueError:
+        return key, text
+
+
+def _set(board: Board, wanted: list[tuple[str, object]], console: Console) -> bool:
+    """Set them all and save; or change nothing, and say what is wrong."""
+    for key, value in wanted:
+        code = f"setup.set({key!r}, json.loads({json.dumps(value)!r}))"
+        if any(line.startswith(_REFUSED) for line in _talk(board, code, console)):
+            return False
+    return any(line.startswith(_SAVED) for line in _talk(board, "setup.save()", console))
+
+
+def _is_well(board: Board, console: Console) -> bool:
+    """What the board's own check says, line by line."""
+    lines = _talk(board, "setup.check()", console)
+    return not any(line.startswith("wrong ") for line in lines)
+
+
+def _talk(board: Board, code: str, console: Console) -> list[str]:
+    """Run code on the board, show what it prints, and answer what it asks; the lines."""
+    shown = []
+
+    def hear(line: str) -> str | None:
+        if line.startswith(_ASK):
+            text, secret = json.loads(line.removeprefix(_ASK))
+            return json.dumps(_answer(text, secret, console))
+        shown.append(line)
+        style = "red" if line.startswith(("wrong ", _REFUSED)) else ""
+        console.print(Text(line, style))
+        return None
+
+    board.run(code, hear)
+    return shown
+
+
+def _answer(text: str, secret: bool, console: Console) -> str | None:
+    """What the user says; None for Ctrl-C, which ends the questions on the board."""
+    try:
+        words = text.strip().removesuffix(":")
+        return Prompt.ask(
+            Text(words), password=secret, console=console, default="", show_default=False
+        )
+    except (KeyboardInterrupt, EOFError):
+        console.print()
+        return None
