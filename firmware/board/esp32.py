@@ -242,8 +242,6 @@ class Wifi:
     driver seconds, has a thread of its own.
     """
 
-    ssid: "str | None" = None
-
     def __init__(
         self,
         networks: list,
@@ -258,6 +256,7 @@ class Wifi:
         self._connect_ms = connect_ms
         self._poll_ms = poll_ms
         self._wlan = None
+        self.ssid = None
         try:
             self._wlan = network.WLAN(network.STA_IF)
             if networks:

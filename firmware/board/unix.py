@@ -164,14 +164,13 @@ def networks() -> "list | None":
 class Wifi:
     """ssid: the name of the network that it joined last; None for none."""
 
-    ssid: "str | None" = None
-
     def __init__(self, networks: list):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 
         `networks`: a list of {"ssid": …, "password": …}. A radio that cannot be made is logged,
         and each `connect` fails: the heating goes on without it.
         """
+        self.ssid = None
 
     async def connect(self) -> None:
         """Joins one of the networks; returns at once when joined. Raises OSError, with words."""

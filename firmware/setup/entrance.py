@@ -17,5 +17,5 @@ def enter() -> None:
     sys.modules.pop("main", None)  # an import of what is imported already would do nothing
     gc.collect()
     if board.at_prompt(_FORGOTTEN_MS):
-        print("To go on: import main, or Ctrl-D, which starts the board anew.")
+        print("To go on: Ctrl-D, or import main.")
         print("To configure it: import setup; setup.help()")

@@ -95,12 +95,13 @@ class Probes:
             relay = thermostat.get(name)
             if not relay:
                 continue
-            what = "%s: pin %d" % (name, relay["pin"])
+            pin = relay["pin"]
             if not wanted:
-                self._left(what + " was not tried; setup.check(relays=True) does")
+                text = "%s: pin %d was not tried; setup.check(relays=True) does"
+                self._left(text % (name, pin))
                 continue
             try:
-                output = board.Output(relay["pin"], relay["active"])
+                output = board.Output(pin, relay["active"])
                 try:
                     try:
                         output.set(True)
@@ -109,9 +110,10 @@ class Probes:
                         output.set(False)
                 finally:
                     output.set(False)  # also where Ctrl-C was pressed twice
-                self._ok(what, "was on for a second; did it click?")
+                self._ok(name, "pin %d was on for a second; did it click?" % pin)
             except (OSError, ValueError) as error:
-                self._wrong(what, "cannot be an output (%s); take another pin" % error)
+                text = "pin %d cannot be an output (%s); take another one"
+                self._wrong(name, text % (pin, error))
 
     def _tell_reading(self, chip, n, spec, error):
         unit, lowest, highest = sensors.quantity(spec)[1:]
@@ -271,7 +273,9 @@ class Probes:
 class _Network(Network):
     """Knows its last connection, so that an interrupt leaves none open."""
 
-    _last = None
+    def __init__(self, names, ca: str, verify: bool):
+        super().__init__(names, ca, verify)
+        self._last = None
 
     async def connect(self, host: str, port: int, tls: bool = False):
         self._last = await super().connect(host, port, tls)

@@ -122,7 +122,8 @@ class _Wizard:
         if name != entry.get("driver"):
             common = ("prop", "every_s", "decimals", "offset", "filter")
             entry = {key: entry[key] for key in common if key in entry}
-        entry = dict({"prop": "temperature"}, **entry)
+        entry = dict(entry)
+        entry.setdefault("prop", "temperature")
         entry["driver"] = name
         rows = {row[0]: row for row in schema.rows(io.StringIO(sensors.driver(name).KEYS))}
         if "sda" in rows:
@@ -152,9 +153,8 @@ class _Wizard:
         pins = told.replace(",", " ").split()
         if len(pins) != 2:
             raise ValueError("expected two pins, such as 21 22")
-        sda, scl = [_read(pin) for pin in pins]
-        self._draft.put(path, dict(entry, sda=sda, scl=scl))
-        entry["sda"], entry["scl"] = sda, scl
+        entry["sda"], entry["scl"] = [_read(pin) for pin in pins]
+        self._draft.put(path, dict(entry))
 
     def _address(self, path, entry, row):
         """The chip's address, among those that answer."""
@@ -267,7 +267,7 @@ class _Wizard:
             told = unseen(text + ": ") if secret else input(text + ": ").strip()
             if not told:
                 if proposal is None:
-                    print("  There is no other way than to give it.")
+                    print("  It is needed.")
                     continue
                 told = str(proposal)
             try:
