@@ -63,9 +63,9 @@ class _Wizard:
     def sensor(self):
         before = None
         while True:
-            path = self._ask_sensor()
+            prop = self._ask_sensor()
             now = json.dumps(self._draft.given)
-            if now == before or not path or not self._tried(probes.Probes.sensors):
+            if now == before or prop not in self._tried(probes.Probes.sensors):
                 return
             before = now
             print(_AGAIN)
@@ -111,7 +111,7 @@ class _Wizard:
         return "sensors[%d]" % len(specs), {}
 
     def _ask_sensor(self):
-        """The path of the entry; None for no sensor."""
+        """The property of the sensor; None for no sensor."""
         path, entry = self._entry()
         usual = "ds18x20" if board.outputs is None else "room"
         names = ", ".join(sensors.DRIVERS)
@@ -138,7 +138,7 @@ class _Wizard:
                 self._rom(path, entry)
         else:
             self._draft.put(path, entry)
-        return path
+        return entry["prop"]
 
     def _default(self, entry, rows, key):
         return entry.get(key, schema.value(rows[key][3]))
@@ -283,6 +283,9 @@ def _driver(told):
         return None
     if name not in sensors.DRIVERS:
         raise ValueError("expected one of " + ", ".join(sensors.DRIVERS))
+    measured, unit = sensors.driver(name).MEASURES[0][:2]
+    if unit not in ("°C", ""):
+        raise ValueError("expected a thermometer; a %s measures %s" % (name, measured))
     return name
 
 

@@ -1,10 +1,15 @@
 """A person at the prompt: a board that is partly made up, the lines that are printed, answers."""
 
 import asyncio
+import errno
 import sys
 
 from firmware.board import board, esp32
+from firmware.sensors import contact, ds18x20, i2c
 from firmware.setup import probes, prompt, wizard
+
+
+_ON_BOARD = (probes, wizard, contact, ds18x20, i2c)
 
 
 class Board:
@@ -14,13 +19,72 @@ class Board:
         self._own = own
 
     def __getattr__(self, name):
-        found = self._own.get(name)
-        return getattr(board, name) if found is None else found
+        return self._own[name] if name in self._own else getattr(board, name)
 
 
 def quick_wifi(networks):
     """An ESP32's radio that does not wait for a network for long."""
     return esp32.Wifi(networks, 60, 1000, 2)
+
+
+class Wire:
+    """A 1-Wire bus with these ROMs on it, of which every thermometer reads 21.5 °C."""
+
+    OUT = OPEN_DRAIN = PULL_UP = 0
+
+    def __init__(self, roms):
+        self.roms = [bytearray(rom) for rom in roms]
+        self.pin = self
+
+    def scan(self):
+        return self.roms
+
+    def readbit(self):
+        return 1  # its own supply
+
+    def _nothing(self, *_):
+        pass
+
+    reset = writebyte = init = _nothing
+
+
+class FrozenDs18x20:
+    """The frozen module `ds18x20`, on a Wire."""
+
+    class DS18X20:
+        buf = b"\x58\x01\x4b\x46\x7f\xff\x0c\x10\x00"
+
+        def __init__(self, wire):
+            self.ow = wire
+
+        def scan(self):
+            return [rom for rom in self.ow.roms if rom[0] in (0x10, 0x22, 0x28)]
+
+        def read_scratch(self, rom):
+            return self.buf
+
+        def read_temp(self, rom):
+            if rom not in self.ow.roms:
+                raise Exception("CRC error")
+            return 21.5
+
+
+class I2c:
+    """A bus with SHT3x at these addresses, as its data sheet has a reading."""
+
+    def __init__(self, addresses):
+        self.addresses = list(addresses)
+
+    def scan(self):
+        return self.addresses
+
+    def writeto(self, address, data):
+        if address not in self.addresses:
+            raise OSError(errno.ENODEV)
+
+    def readfrom_into(self, address, buffer):
+        self.writeto(address, b"")
+        buffer[:] = b"\xbe\xef\x92\x66\x66\x93"
 
 
 class Person:
@@ -38,17 +102,22 @@ class Person:
         sys.modules["firmware.base.log"].print = self._print
         for module in (probes, prompt, wizard):
             module.print = self._print
+        for module in _ON_BOARD:
             module.board = self._board
+        sys.modules["ds18x20"] = FrozenDs18x20
         wizard.input = self._answer
-        wizard.unseen = self._unseen
         self._real_unseen = wizard.unseen
+        wizard.unseen = self._unseen
         return self
 
     def __exit__(self, *_):
         del sys.modules["firmware.base.log"].print
         for module in (probes, prompt, wizard):
             del module.print
-        probes.board = wizard.board = board
+        for module in _ON_BOARD:
+            module.board = board
+        del sys.modules["ds18x20"]
+        wizard.unseen = self._real_unseen
         del wizard.input
         asyncio.new_event_loop()
 
