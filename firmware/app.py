@@ -44,6 +44,15 @@ _log = Log("app")
 
 def run():
     """Run the firmware until it is interrupted. Whatever ends it, the relay goes off first."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        from firmware.setup import entrance
+
+        entrance.enter()
+
+
+def _run():
     app = None
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
@@ -54,9 +63,11 @@ def run():
         _log.info("restarting: %s", why)
         board.restart(why)
     except KeyboardInterrupt:
-        if app:
+        try:
+            app and app.stop()
+        except KeyboardInterrupt:  # an impatient second one
             app.stop()
-        _log.info("interrupted; the relay is off")
+        raise
     except Exception as error:
         # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
         if app:
@@ -104,9 +115,8 @@ class App:
         survived = board.reset_cause() in board.COUNTER_SURVIVES
         retained = board.Retained()
         feed, buffer = settings["feed"], settings["buffer"]
-        queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
-        self._queue = queue
-        self._intake = intake = Intake(queue, retained, self._in_flight)
+        self._queue = queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
+        self._intake = intake = Intake(queue, retained, lambda: self._uplink.in_flight)
 
         self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         self._store = Store()
@@ -179,9 +189,6 @@ class App:
             _log.error("out of memory: what was only in RAM is lost")
         self._store.flush()
         self._intake.retain()
-
-    def _in_flight(self) -> int:
-        return self._uplink.in_flight
 
     def _propose(self, part: dict) -> tuple:
         return change.propose(self._trial, part, self._uplink.reached())

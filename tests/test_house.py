@@ -29,6 +29,7 @@ ROOMS = {
         "link",
         "supervision",
         "config",
+        "setup",
     },
     "setup": {"base", "times", "board", "control", "sensors", "commands.table", "link", "config"},
     "config": {"base", "times", "control", "sensors", "commands.table", "supervision.health"},

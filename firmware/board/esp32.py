@@ -18,6 +18,8 @@ _log = Log("esp32")
 _I2C_HZ = const(100000)
 _I2C_STRETCH_US = const(2000)  # how long a chip may hold the clock; none here does
 _NO_SENSOR_F = const(128)
+_FEED_MS = const(5000)  # between two feedings of the watchdog at the prompt
+_WATCHDOG_MS = const(30000)  # of one that ran before a soft reset
 _SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
 _NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
 
@@ -44,6 +46,9 @@ COUNTER_SURVIVES = ("watchdog", "soft", "deep-sleep") + _REASONS
 
 outputs = None
 _radio: "Wifi | None" = None  # the one that was made last
+_dog: "machine.WDT | None" = None  # once it runs
+_feeder: "machine.Timer | None" = None  # feeds it while somebody is at the prompt
+_feedings = 0  # that are left to it
 
 
 def counter_ms() -> int:
@@ -111,7 +116,53 @@ def set_time(utc_ms: int) -> None:
 
 
 def watchdog(timeout_ms: int) -> machine.WDT:
-    return machine.WDT(timeout=timeout_ms)
+    global _dog
+    if _feeder:
+        _feeder.deinit()
+    _dog = machine.WDT(timeout=timeout_ms)
+    return _dog
+
+
+def at_prompt(most_ms: int) -> bool:
+    global _feeder, _feedings
+    # It goes on over a soft reset, which leaves no trace of it here.
+    if _dog is None and machine.reset_cause() == machine.SOFT_RESET:
+        watchdog(_WATCHDOG_MS)
+    if _dog:
+        _feedings = most_ms // _FEED_MS
+        _feeder = machine.Timer(0)
+        _feeder.init(period=_FEED_MS, mode=machine.Timer.PERIODIC, callback=_feed)
+        _feed(_feeder)
+    return True
+
+
+def _feed(timer):
+    global _feedings
+    _feedings -= 1
+    if _feedings < 0:
+        timer.deinit()
+    else:
+        _dog.feed()
+
+
+def networks() -> "list | None":
+    if _radio and _radio._wlan is None:
+        raise OSError(_NO_RADIO)  # a second WLAN() may panic
+    try:
+        wlan = network.WLAN(network.STA_IF)
+        wlan.active(True)
+        signals = _signals(wlan.scan())
+    except (OSError, RuntimeError) as error:
+        raise OSError("cannot look for Wi-Fi networks: %s" % error)
+    found = []
+    for ssid, dbm in signals.items():
+        try:
+            name = str(ssid, "utf-8")
+        except UnicodeError:
+            continue
+        if name:  # a hidden one has none
+            found.append((-dbm, name))
+    return [(name, -weak) for weak, name in sorted(found)]
 
 
 def name_servers() -> list:
@@ -205,6 +256,7 @@ class Wifi:
         self._connect_ms = connect_ms
         self._poll_ms = poll_ms
         self._wlan = None
+        self.ssid = None
         try:
             self._wlan = network.WLAN(network.STA_IF)
             if networks:
@@ -243,6 +295,7 @@ class Wifi:
                 break
             failure = await self._join(ssid, password, min(left_ms, self._join_ms))
             if failure is None:
+                self.ssid = ssid
                 _log.info("joined %s, %s dBm", ssid, self.rssi())
                 return
             failures.append("%s: %s" % (ssid, failure))
@@ -274,11 +327,7 @@ class Wifi:
         began = time.ticks_ms()
         while not results and time.ticks_diff(time.ticks_ms(), began) < _SCAN_MS:
             await asyncio.sleep_ms(self._poll_ms)
-        signals = {}
-        for seen in results[0] if results else ():
-            ssid, dbm = seen[0], seen[3]
-            signals[ssid] = max(dbm, signals.get(ssid, dbm))
-        return signals
+        return _signals(results[0] if results else ())
 
     async def _join(self, ssid, password, within_ms):
         """None when joined, or words for what went wrong."""
@@ -300,6 +349,14 @@ class Wifi:
                 return failure
             await asyncio.sleep_ms(self._poll_ms)
         return None
+
+
+def _signals(seen) -> dict:
+    """The signal in dBm of each network of a scan, by its name in bytes."""
+    signals: dict = {}
+    for ssid, _, _, dbm, *_ in seen:
+        signals[ssid] = max(dbm, signals.get(ssid, dbm))
+    return signals
 
 
 def _scan_aside(wlan, results):

@@ -113,6 +113,16 @@ def watchdog(timeout_ms: int):
     return _Watchdog(timeout_ms)
 
 
+def at_prompt(most_ms: int) -> bool:
+    """Somebody is going to be at the prompt: the watchdog, if it runs, is fed from a timer until
+    `watchdog` is called again, but no longer than that. Returns whether there is a prompt.
+
+    Here there is none where the program was given with -c, as `csipio device` does; and no
+    watchdog that bites.
+    """
+    return "-c" not in sys.argv
+
+
 class _Watchdog:
     """Restarts the board once `feed` has not been called for `timeout_ms` milliseconds. A process
     cannot be cut short from inside, so here a feed that comes too late is an error in the log.
@@ -144,13 +154,23 @@ class Output:
         self.on = on
 
 
+def networks() -> "list | None":
+    """(name, signal in dBm) of each Wi-Fi network in sight, the strongest first; None where the
+    network is the computer's. Takes seconds, in which the loop stands. Raises OSError, with words.
+    """
+    return None
+
+
 class Wifi:
+    """ssid: the name of the network that it joined last; None for none."""
+
     def __init__(self, networks: list):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 
         `networks`: a list of {"ssid": …, "password": …}. A radio that cannot be made is logged,
         and each `connect` fails: the heating goes on without it.
         """
+        self.ssid = None
 
     async def connect(self) -> None:
         """Joins one of the networks; returns at once when joined. Raises OSError, with words."""

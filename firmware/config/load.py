@@ -15,6 +15,10 @@ from firmware.config.trial import CONFIG, GOOD
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
 _BLOCK = const(256)  # bytes read at a time
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
+_HOW = (
+    "no configuration; to give one, press Ctrl-C, then: import setup; setup.wizard(); "
+    "or write config.json: it is looked for every 5 s"
+)
 
 
 def load(path: str) -> tuple:
@@ -60,6 +64,8 @@ def wait_for_good(trial) -> dict:
             for problem in problems:
                 log.error("%s", problem)
             told = problems
+            if not settings:
+                log.warning("%s", _HOW)
         if settings:
             if problems:
                 log.warning("running on the last good configuration, config.good.json")

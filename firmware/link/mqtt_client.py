@@ -82,7 +82,7 @@ class MqttClient:
 
     async def _serve(self, outcome):
         """Return when the session is left on purpose; LinkError says why it failed."""
-        stream, session = await self._open()
+        stream, session = await self.open()
         reader = None
         try:
             now = self.accepted_ms = uptime.ms()
@@ -112,7 +112,8 @@ class MqttClient:
             if self._values:
                 self._values.release()
 
-    async def _open(self):
+    async def open(self) -> tuple:
+        """(stream, session) that the broker has accepted. Raises LinkError."""
         stream = await self._network.connect(self._host, self._port, self._tls)
         try:
             wire = stream

@@ -1,4 +1,7 @@
-"""Configuration by hand, at the prompt of the serial line; a board imports it as `setup`."""
+"""Configuration by hand, at the prompt of the serial line; a board imports it as `setup`.
+
+What a person may name is named here, too: the linker shortens every other argument's name.
+"""
 
 from firmware.setup import draft, meanings
 
@@ -18,7 +21,7 @@ _draft: "draft.Draft | None" = None
 def show(path: str = "") -> None:
     """Every key at and below a path, with its value; secrets are hidden."""
     found = False
-    for where, value, mark in _making().rows(path):
+    for where, value, mark in _making().rows(path=path):
         found = True
         indent = "  " * (where.count(".") + where.count("["))
         name = where.rpartition(".")[2]
@@ -34,12 +37,12 @@ def show(path: str = "") -> None:
 
 def set(path: str, value) -> None:  # noqa: A001 what a person expects it to be called
     """Give a key a value: set("thermostat.setpoint", 20.5)."""
-    _tell(_making().put, path, value)
+    _tell(lambda making: making.put(path=path, value=value))
 
 
 def unset(path: str) -> None:
     """Let the default of a key hold, or take an entry out of its list: unset("wifi[1]")."""
-    _tell(_making().remove, path)
+    _tell(lambda making: making.remove(path=path))
 
 
 def help(path: str = "") -> None:  # noqa: A001
@@ -68,7 +71,7 @@ def check(relays: bool = False) -> bool:
     problems = making.problems()
     for problem in problems:
         print("wrong  " + problem)
-    return not problems and probes.run(making.given, relays)
+    return not problems and probes.run(making.given, relays=relays)
 
 
 def save() -> bool:
@@ -115,9 +118,9 @@ def _making() -> "draft.Draft":
     return _draft
 
 
-def _tell(act, *arguments):
+def _tell(act):
     try:
-        problems = act(*arguments)
+        problems = act(_making())
     except ValueError as error:
         print("Not changed: %s" % error)
         return

@@ -39,12 +39,59 @@ class Pin:
 
 
 class WDT:
+    """There is one, and nothing stops it: `bites` counts how often it would have reset the board,
+    while `Timer.pass_s` lets time pass.
+    """
+
+    bites = 0
+    running = None  # the one that was made last
+
     def __init__(self, timeout):
         self.timeout = timeout
         self.fed = 0
+        self._hungry_ms = 0
+        WDT.running = self
 
     def feed(self):
         self.fed += 1
+        self._hungry_ms = 0
+
+    def pass_ms(self, ms):
+        self._hungry_ms += ms
+        if self._hungry_ms > self.timeout:
+            self._hungry_ms = 0
+            WDT.bites += 1
+
+
+class Timer:
+    """A hardware timer; the same number is the same timer."""
+
+    PERIODIC = 1
+    _armed = {}  # by number: (period, callback, ms that are over, the Timer)
+
+    def __init__(self, number):
+        if not 0 <= number <= 1:
+            raise ValueError("invalid Timer number")  # an ESP32-C3 has two
+        self._number = number
+
+    def init(self, *, period, mode, callback):
+        assert mode == Timer.PERIODIC
+        Timer._armed[self._number] = [period, callback, 0, self]
+
+    def deinit(self):
+        Timer._armed.pop(self._number, None)
+
+    @staticmethod
+    def pass_s(seconds):
+        """So much time passes for all timers and the watchdog."""
+        for _ in range(seconds):
+            for armed in list(Timer._armed.values()):
+                armed[2] += 1000
+                if armed[2] >= armed[0]:
+                    armed[2] = 0
+                    armed[1](armed[3])
+            if WDT.running:
+                WDT.running.pass_ms(1000)
 
 
 class RTC:
@@ -89,6 +136,7 @@ class Machine:
     ADC = ADC
     SoftI2C = SoftI2C
     WDT = WDT
+    Timer = Timer
     RTC = RTC
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
     cause = 1

@@ -1,0 +1,21 @@
+"""From the running firmware to the prompt."""
+
+import gc
+import sys
+
+from micropython import const
+
+from firmware.base.log import Log
+from firmware.board import board
+
+_FORGOTTEN_MS = const(3600000)  # whoever was at the prompt is gone: the watchdog starts the board
+
+
+def enter() -> None:
+    """The firmware has stopped: tell a person how to go on, and keep the watchdog from biting."""
+    Log("app").info("interrupted; the relay is off")
+    sys.modules.pop("main", None)  # an import of what is imported already would do nothing
+    gc.collect()
+    if board.at_prompt(_FORGOTTEN_MS):
+        print("To go on: Ctrl-D, or import main.")
+        print("To configure it: import setup; setup.help()")
