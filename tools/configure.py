@@ -28,19 +28,12 @@ _REMOTE = f"""
 import json, sys
 import setup
 
-def _ask(text="", secret=False):
+def _ask(text, secret):
     print({_ASK!r} + json.dumps([text, secret]))
     answer = json.loads(sys.stdin.readline())
     if answer is None:
         raise KeyboardInterrupt
     return answer
-"""
-_WIZARD = """
-import builtins
-from firmware.setup import wizard
-builtins.input = _ask
-wizard.unseen = lambda text="": _ask(text, True)
-setup.wizard()
 """
 
 
@@ -78,7 +71,7 @@ def configure(
         elif wanted:
             well = _set(board, wanted, console) and _is_well(board, console)
         else:
-            well = any(line.startswith(_SAVED) for line in _talk(board, _WIZARD, console))
+            well = any(line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console))
         if reset:
             board.reset()
     return well

@@ -101,11 +101,14 @@ def restore() -> None:
     print("The last good configuration is here; setup.save() puts it in force.")
 
 
-def wizard() -> None:
-    """Ask for what is needed, propose what is found, and save it. Ctrl-C leaves it as it was."""
+def wizard(ask=None) -> None:
+    """Ask for what is needed, propose what is found, and save it. Ctrl-C leaves it as it was.
+
+    `ask(text, secret)`: gives an answer, in place of the line that is typed.
+    """
     from firmware.setup import wizard
 
-    wizard.run(_making(), save)
+    wizard.run(_making(), save, ask)
 
 
 def _making() -> "draft.Draft":

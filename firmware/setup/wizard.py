@@ -26,12 +26,15 @@ _PIN = const(4)
 _RELAY_PIN = const(26)
 
 
-def run(draft, save) -> None:
-    """Change a draft.Draft by questions, and save it with `save`. Ctrl-C leaves it as it was."""
+def run(draft, save, ask=None) -> None:
+    """Change a draft.Draft by questions, and save it with `save`. Ctrl-C leaves it as it was.
+
+    `ask(text, secret)`: gives an answer, in place of the line that is typed.
+    """
     kept, changed = json.dumps(draft.given), draft.changed
     print("An empty answer takes what stands in brackets. Ctrl-C leaves everything as it was.")
     try:
-        wizard = _Wizard(draft)
+        wizard = _Wizard(draft, ask or _typed)
         wizard.link()
         wizard.sensor()
         wizard.thermostat()
@@ -43,8 +46,9 @@ def run(draft, save) -> None:
 
 
 class _Wizard:
-    def __init__(self, draft):
+    def __init__(self, draft, ask):
         self._draft = draft
+        self._answer = ask
 
     def link(self):
         self._device()
@@ -264,7 +268,7 @@ class _Wizard:
         if proposal is not None:
             text += " [%s]" % proposal
         while True:
-            told = unseen(text + ": ") if secret else input(text + ": ").strip()
+            told = self._answer(text + ": ", secret).strip()
             if not told:
                 if proposal is None:
                     print("  It is needed.")
@@ -274,6 +278,10 @@ class _Wizard:
                 return take(told)
             except ValueError as error:
                 print("  %s" % error)
+
+
+def _typed(text, secret):
+    return unseen(text) if secret else input(text)
 
 
 def _driver(told):

@@ -1,0 +1,139 @@
+"""Configuring over a serial line: the board's own `setup`, on a pseudo-terminal."""
+
+import io
+import json
+import sys
+
+import pytest
+import rich.prompt
+from rich.console import Console
+
+from tests.tools.terminal import port
+from tools import micropython
+from tools.build import build
+from tools.configure import ConfigureError, configure
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them"),
+    pytest.mark.timeout(300),
+]
+
+# Nothing of it can be reached: what is tried fails at once.
+CONFIG = {
+    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
+    "mqtt": {"url": "mqtt://127.0.0.1:9"},
+    "https": {"url": "http://127.0.0.1:9/v3"},
+    "time": {"ntp": []},
+}
+
+
+@pytest.fixture(scope="module")
+def firmware():
+    """Where a board has it."""
+    return build().files
+
+
+@pytest.fixture
+def board(firmware, disk):
+    with port(micropython.command(), disk, [firmware, firmware / "lib"]) as name:
+        yield name
+
+
+@pytest.fixture
+def said():
+    return Console(file=io.StringIO(), width=200)
+
+
+@pytest.fixture
+def answers(monkeypatch):
+    """What the user answers, in order; the questions as they were asked."""
+    asked = []
+
+    def answer(*texts):
+        left = list(texts)
+
+        def get(self, console, prompt, password, stream=None):
+            asked.append((str(prompt).removesuffix(": "), password))
+            text = left.pop(0)
+            if isinstance(text, BaseException):
+                raise text
+            return text
+
+        monkeypatch.setattr(rich.prompt.PromptBase, "get_input", classmethod(get))
+        return asked
+
+    return answer
+
+
+def saved(disk):
+    return json.loads((disk / "config.json").read_text())
+
+
+def test_keys_are_set_saved_and_tried(board, disk, said):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    changes = ["feed.max_points=7", "sensors[0]={}", "sensors[0].prop=room"]
+    changes += ["sensors[0].driver=room"]
+    assert not configure(board, changes=changes, console=said)
+    assert saved(disk)["feed"] == {"max_points": 7}
+    assert saved(disk)["sensors"] == [{"prop": "room", "driver": "room"}]
+    text = said.file.getvalue()
+    assert "Saved." in text and "ok  room: 18.00 °C" in text
+    assert "wrong  broker: 127.0.0.1:9" in text and "hunter2" not in text
+
+
+def test_what_a_key_cannot_be_changes_nothing(board, disk, said):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    assert not configure(board, changes=["feed.max_points=7", "feed.format=fat"], console=said)
+    assert 'feed.format: expected "plain" or "compact", got "fat"' in said.file.getvalue()
+    assert saved(disk) == CONFIG
+
+
+def test_a_secret_is_asked_for_and_never_an_argument(board, disk, said, answers, monkeypatch):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    with pytest.raises(ConfigureError, match="a secret in a command is seen by others"):
+        configure(board, changes=["device.key_secret=hunter3"], console=said)
+    asked = answers("hunter3")
+    configure(board, changes=["device.key_secret"], console=said)
+    assert saved(disk)["device"]["key_secret"] == "hunter3"
+    assert asked == [("device.key_secret", True)]
+    monkeypatch.setenv("CSIPIO_DEVICE_KEY_SECRET", "hunter4")
+    configure(board, changes=["device.key_secret"], console=said)
+    assert saved(disk)["device"]["key_secret"] == "hunter4"
+    assert "hunter" not in said.file.getvalue()
+
+
+def test_a_change_needs_a_value(board, said):
+    with pytest.raises(ConfigureError, match="feed: expected key=value, such as"):
+        configure(board, changes=["feed"], console=said)
+
+
+def test_a_file_is_checked_here_sent_and_tried_there(board, disk, said, config):
+    assert not configure(board, file=config, console=said)
+    assert saved(disk)["device"]["id"] == "_dev_1"
+    assert (disk / "certs" / "ca.pem").is_file()
+    assert "wrong  " in said.file.getvalue()
+
+
+def test_the_boards_questions_are_asked_here(board, disk, said, answers):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    asked = answers("_dev_2", "", "", "room", "26", "", "20.5", "CET-1")
+    assert configure(board, console=said)
+    assert saved(disk)["device"] == {**CONFIG["device"], "id": "_dev_2"}
+    assert saved(disk)["thermostat"]["setpoint"] == 20.5
+    assert saved(disk)["time"]["zone"] == "CET-1"
+    assert asked[0] == ("The device's id, _dev_… [_dev_1]", False)
+    assert ("The secret of its key [as it is]", True) in asked
+    assert "hunter2" not in said.file.getvalue() + str(asked)
+
+
+def test_ctrl_c_leaves_all_as_it_was(board, disk, said, answers):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    answers("_dev_2", KeyboardInterrupt())
+    assert not configure(board, console=said)
+    assert "Stopped; everything is as it was." in said.file.getvalue()
+    assert saved(disk) == CONFIG
+
+
+def test_a_board_without_the_firmware_is_told(unix_port, said):
+    with pytest.raises(ConfigureError, match="has no `setup`: deploy it, or flash its image"):
+        configure(unix_port, console=said)
