@@ -14,6 +14,7 @@ from micropython import const
 from firmware import VERSION, sensors
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
 from firmware.commands.device import Device
@@ -97,7 +98,8 @@ class App:
             self._regulation = Regulation(regulated, board.Output, range_c, uptime.ms())
             thermostat = self._regulation.thermostat
         # Then the radio, which needs large blocks of memory.
-        wifi = board.Wifi(settings["wifi"])
+        in_network = settings["network"]
+        wifi = board.Wifi(settings["wifi"], radio=in_network, device_id=settings["device"]["id"])
         if regulated:
             from firmware.control.program import Program
 
@@ -128,7 +130,9 @@ class App:
             owners.update({"thermostat": thermostat, "program": program})
         commands = door.Commands(owners, intake.tell, self._store, clock)
         tls = settings["tls"]
-        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
+        network = Network(
+            Resolver(board.name_servers, more=in_network["dns"]), tls["ca"], tls["verify"]
+        )
         calls = commands.handle, commands.recover, commands.recovered
         self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())
@@ -165,7 +169,7 @@ class App:
             confirm_ms = 1000 * settings["config"]["confirm_s"]
             kept, failed = commands.configured, lambda: supervisor.restart("config")
             supervisor.add("trial", lambda: trial.run(uplink.reached, confirm_ms, kept, failed))
-        schemes = [settings[way]["url"].split(":")[0] for way in ("mqtt", "https")]
+        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
         health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
 
     async def main(self) -> str:
@@ -182,7 +186,7 @@ class App:
         """The relays off; and what is not delivered, and what was set, on flash."""
         self.safe()
         try:
-            self._uplink.release()
+            self._uplink.stop()
             gc.collect()
             self._queue.flush()
         except MemoryError:

@@ -31,11 +31,13 @@ _OLDEST = (1, 23)
 # Run by the unix port, with the configuration's path put in.
 _CHECK = """
 import json
+from firmware.base.url import parse_url
 from firmware.config import load
 settings, problems = load.load(%r)
+urls = [settings[way]["url"] for way in ("mqtt", "https")] if settings else []
 print(json.dumps({"problems": problems, "settings": settings and {
     "ca": settings["tls"]["ca"],
-    "urls": [settings["mqtt"]["url"], settings["https"]["url"]],
+    "schemes": [parse_url(url)[0] for url in urls],
 }}))
 """
 
@@ -120,7 +122,7 @@ def configuration_files(config: Path, root: Path = ROOT) -> dict[str, bytes]:
     authority = config.parent / name
     if authority.is_file():
         files[name] = authority.read_bytes()
-    elif any(url.startswith(("mqtts:", "wss:", "https:")) for url in checked["settings"]["urls"]):
+    elif {"mqtts", "wss", "https"}.intersection(checked["settings"]["schemes"]):
         raise DeployError(
             f"{config}: tls.ca is {name}, but there is no {authority}; "
             "put the CA certificates (PEM) there"

@@ -23,13 +23,16 @@ _VALUE = b'"[{0'  # what a value begins with
 def depth(file) -> int:
     """How deep the brackets of a file nest; 33 stands for everything deeper than 32.
 
-    -1: it is no JSON, and the file stands after what is wrong. A file is read from its beginning.
+    -1: it is no JSON; -2: an object has a key twice, of which a parser would keep one without a
+    word. The file stands after what is wrong then. It is read from its beginning.
     """
     if file.read(3) != b"\xef\xbb\xbf":  # the byte order mark that some editors write
         file.seek(0)
     most = 0
     after = [b""]  # what may come after a value, for each bracket that is open
     allowed = _VALUE  # what may come next
+    keys = [bytearray(1)]  # those of each bracket that is open, a zero before and after each
+    key = None  # that is being read
     word = bytearray()  # a number, or true, false or null, so far
     quoted = False
     escape = 0  # 5 after a backslash; hexadecimal digits to come
@@ -39,6 +42,9 @@ def depth(file) -> int:
         for byte in block or b" ":  # a word may be the last
             left -= 1
             good = True
+            flaw = -1
+            if quoted and key is not None:
+                key.append(byte)
             if escape:
                 good = byte in (b'"\\/bfnrtu' if escape == 5 else b"0123456789abcdefABCDEF")
                 escape = escape - 1 if escape < 5 or byte == _U else 0
@@ -47,6 +53,12 @@ def depth(file) -> int:
                     escape = 5
                 elif byte == _QUOTE:
                     quoted = False
+                    if key is not None:
+                        key[-1] = 0
+                        if keys[-1].find(key) >= 0:
+                            good = False
+                            flaw = -2
+                        keys[-1].extend(key[1:])
                 else:
                     good = byte >= 0x20
             elif byte not in _SIGNS and byte not in _SPACE:
@@ -63,11 +75,13 @@ def depth(file) -> int:
                     good = False
                 elif byte == _QUOTE:
                     quoted = True
-                    allowed = after[-1] if _OPEN in allowed else b":"
+                    key = None if _OPEN in allowed else bytearray(1)
+                    allowed = b":" if key else after[-1]
                 elif byte in b"[{":
                     if len(after) > _MOST:
                         return len(after)
                     after.append(b",]" if byte == _OPEN else b",}")
+                    keys.append(bytearray(1))
                     allowed = _VALUE + b"]" if byte == _OPEN else b'"}'
                     most = max(most, len(after) - 1)
                 elif byte == _COMMA:
@@ -76,10 +90,11 @@ def depth(file) -> int:
                     allowed = _VALUE
                 else:
                     after.pop()
+                    keys.pop()
                     allowed = after[-1]
             if not good:
                 file.seek(-max(0, left), 1)
-                return -1
+                return flaw
         if not block:
             return -1 if allowed or quoted else most
 

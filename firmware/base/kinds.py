@@ -10,12 +10,14 @@ disagree:
     "text"           (fewest, most) characters
     "secret"         the same; it is never shown
     "id"             the same; no character means something in an MQTT topic
+    "key id"         the same; no colon, which separates it from the secret (RFC 7617, section 2)
     "property"       the same; a property's name on the platform
     "choice"         the choices
     "choices"        the same: a list of some of them
     "true or false"  none
     "url"            the schemes
     "hosts"          the most: a list of `host` or `host:port`
+    "addresses"      the same, the host an IPv4 address
     "time"           none: ISO 8601
     "zone"           none: a POSIX TZ rule
     "schedule"       the most entries
@@ -32,7 +34,7 @@ import json
 
 from micropython import const
 
-from firmware.base.url import parse_host, parse_url
+from firmware.base.url import is_address, parse_host, parse_url
 
 _LONGEST = const(40)  # characters of a value shown
 _PROPERTY = "abcdefghijklmnopqrstuvwxyz0123456789_-$"
@@ -57,8 +59,8 @@ def fits(kind: str, limits, value) -> bool:
         return type(value) is dict
     if kind in ("sections", "sensors"):
         return type(value) is list and len(value) <= limits
-    if kind == "hosts":
-        return type(value) is list and len(value) <= limits and all(map(_is_host, value))
+    if kind in ("hosts", "addresses"):
+        return type(value) is list and len(value) <= limits and _bad_host(kind, value) is None
     if kind == "time":
         return value is None or type(value) is str
     if kind == "schedule":
@@ -75,9 +77,11 @@ def fits(kind: str, limits, value) -> bool:
         return False
     if kind == "property":
         return all(c in _PROPERTY for c in value)
-    # No control character, nor half of a surrogate pair, which UTF-8 cannot say.
-    if any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in value):
+    # Nor half of a surrogate pair, which UTF-8 cannot say.
+    if _has_control(value) or any(0xD800 <= ord(c) < 0xE000 for c in value):
         return False
+    if kind == "key id":
+        return ":" not in value
     return kind != "id" or not any(c in "/+# " for c in value)
 
 
@@ -105,9 +109,13 @@ def expected(kind: str, limits, unit: str) -> str:
         return " or ".join([scheme + "://host:port" for scheme in limits])
     if kind == "hosts":
         return "a list of at most %d host or host:port" % limits
+    if kind == "addresses":
+        return "a list of at most %d IPv4 addresses, or address:port" % limits
     lowest, highest = limits
     if kind == "id":
         return "%d to %d characters, without / + # and spaces" % limits
+    if kind == "key id":
+        return "%d to %d characters, without a colon" % limits
     if kind == "property":
         return "%d to %d of a-z 0-9 _ - $" % limits
     if kind in ("text", "secret"):
@@ -127,6 +135,8 @@ def shown(value) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
+    if isinstance(value, float) and value - value != 0:  # infinite, which JSON cannot say
+        return "a number that is too large"
     if isinstance(value, str) and len(value) > _LONGEST:
         value = value[:_LONGEST]  # not to write out a long text only to cut it
     text = json.dumps(value)
@@ -135,7 +145,10 @@ def shown(value) -> str:
 
 def got(kind: str, limits, value) -> str:
     """What there is instead of a value of this kind, in words, but for what may be a secret."""
-    if kind == "secret":
+    if kind in ("text", "secret") and type(value) is str:
+        text = "(hidden)" if kind == "secret" else shown(value)
+        return text + (", which has a control character" if _has_control(value) else "")
+    if kind == "secret" or (kind == "key id" and type(value) is str and ":" in value):
         return "(hidden)"
     if kind in ("section", "sections", "sensors"):
         if type(value) is list and kind != "section":
@@ -147,11 +160,17 @@ def got(kind: str, limits, value) -> str:
         return "a text" if type(value) is str else shown(value)
     if kind == "choices" and type(value) is list:
         return shown(next(choice for choice in value if choice not in limits))
+    flaw = None
+    if kind in ("hosts", "addresses") and type(value) is list:
+        if len(value) > limits:
+            return "%d" % len(value)
+        value, flaw = _bad_host(kind, value)
     if kind == "url" and type(value) is str:
-        # A password in a URL stands before an @.
-        text = "(hidden)" if "@" in value else shown(value)
-        return "%s: %s" % (text, _flaw_of_url(limits, value))
-    return shown(value)
+        flaw = _flaw_of_url(limits, value)
+    if not flaw:
+        return shown(value)
+    # A password stands before an @.
+    return "%s: %s" % ("(hidden)" if "@" in value else shown(value), flaw)
 
 
 def _flaw_of_url(schemes, url):
@@ -163,8 +182,19 @@ def _flaw_of_url(schemes, url):
     return None if scheme in schemes else "its scheme is none of these"
 
 
-def _is_host(value):
-    try:
-        return type(value) is str and bool(parse_host(value, 123))
-    except ValueError:
-        return False
+def _bad_host(kind, hosts):
+    """(host, what is wrong with it, or None where it is no text) of the first that is none."""
+    for host in hosts:
+        if type(host) is not str:
+            return host, None
+        try:
+            if kind == "addresses" and not is_address(parse_host(host, 53)[0]):
+                return host, "it is no IPv4 address"
+            parse_host(host, 53)
+        except ValueError as error:
+            return host, str(error)
+    return None
+
+
+def _has_control(value):
+    return any(c < " " or c == "\x7f" for c in value)

@@ -164,11 +164,11 @@ def networks() -> "list | None":
 class Wifi:
     """ssid: the name of the network that it joined last; None for none."""
 
-    def __init__(self, networks: list):
+    def __init__(self, networks: list, radio: "dict | None" = None, device_id: str = ""):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 
-        `networks`: a list of {"ssid": …, "password": …}. A radio that cannot be made is logged,
-        and each `connect` fails: the heating goes on without it.
+        `networks`: a list of {"ssid": …, "password": …}. `radio`: the section `network`. A radio
+        that cannot be made is logged, and each `connect` fails: the heating goes on without it.
         """
         self.ssid = None
 
@@ -178,6 +178,12 @@ class Wifi:
     def connected(self) -> bool:
         """Whether the board has an address; may stay True for minutes after a network died."""
         return True
+
+    def better(self) -> bool:
+        """Whether another access point is heard so much better that `connect` would join it, which
+        it does from then on. Asked often, this finds out now and then, and takes no time.
+        """
+        return False
 
     def disconnect(self) -> None:
         """Leaves the network, so that the next `connect` begins from nothing."""

@@ -73,7 +73,8 @@ class Settable:
         except ValueError:
             # What should be a configuration may hold secrets, also where it is broken.
             got = "something" if kind == "object" else _excerpt(payload)
-            raise self._unexpected(row, got + ", which is not JSON")
+            flaw = "has a key twice" if deep == -2 else "is not JSON"
+            raise self._unexpected(row, "%s, which %s" % (got, flaw))
 
     def put(self, row, value, utc_s: "int | None") -> tuple:
         """As an owner's `put`, but never returns None alone."""

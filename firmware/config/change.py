@@ -14,7 +14,7 @@ from firmware.base import files
 from firmware.config import check, load, schema
 from firmware.config.trial import CONFIG, GOOD, OLD, WAYS
 
-_SHARED = ("device", "wifi", "tls", "time")  # what every way to the platform depends on
+_SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown

@@ -13,6 +13,7 @@ from firmware.config import check
 from firmware.config.trial import CONFIG, GOOD
 
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
+_LONGEST_KEY = const(40)  # characters that are repeated
 _BLOCK = const(256)  # bytes read at a time
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
 _HOW = (
@@ -50,7 +51,8 @@ def load_good(trial) -> tuple:
         if not trial.pending() and not files.same(CONFIG, GOOD):
             files.copy(CONFIG, GOOD)
     except OSError as error:
-        problems.append("%s: cannot be written, for the day it is needed: %s" % (GOOD, error))
+        text = "%s: cannot be written, for the day it is needed: %s"
+        Log("load").error(text, GOOD, error)
     return settings, problems
 
 
@@ -89,10 +91,12 @@ def read(path: str) -> dict:
 def _parse(file):
     if file.read(3) != b"\xef\xbb\xbf":  # the byte order mark that some editors write
         file.seek(0)
+    flaw = 0
     try:
         given = json.load(file)
         file.seek(0)
-        if json_check.depth(file) < 0:
+        flaw = json_check.depth(file)
+        if flaw < 0:
             raise ValueError
     except ValueError:
         # It reads byte by byte, so the file stands one byte after the one it did not like.
@@ -101,6 +105,12 @@ def _parse(file):
         line = 1
         for start in range(0, end, _BLOCK):
             line += file.read(min(_BLOCK, end - start)).count(b"\n")
+        if flaw == -2:
+            # From here back to the quote before it.
+            file.seek(max(0, end - _BLOCK))
+            key = str(file.read(min(_BLOCK, end)).split(b'"')[-1], "utf-8")[:_LONGEST_KEY]
+            text = 'the key "%s" at line %d is there a second time in the same section; leave one'
+            raise ValueError((text + " of them") % (key, line))
         text = "not JSON at line %d or just before; look for a comma, quote or bracket that is "
         raise ValueError((text + "missing or one too many") % line)
     except MemoryError:

@@ -29,7 +29,7 @@ TABLE = """\
 device     | section  |    | required | who the device is on the platform
   id         | id                   | 1 to 64  | required | \
       the device's id, `_dev_…`; also its MQTT client id
-  key_id     | text                 | 1 to 64  | required | the id of its device key, `_key_…`
+  key_id     | key id               | 1 to 64  | required | the id of its device key, `_key_…`
   key_secret | secret               | 1 to 128 | required | the secret of its device key
   led        | whole number or null | 0 to 48  | null     | \
       the pin of a light, which blinks when the command `identify` asks for it
@@ -38,10 +38,21 @@ wifi       | sections | 8  | []       | the networks to join, on a board
   ssid     | text   | 1 to 32 | required | the network's name; a hidden one is found, too
   password | secret | 0 to 64 | ""       | its password; empty for an open network
 
+network    | section  |    | {}       | how the board is in its network
+  hostname   | text or null  | 1 to 32 | null  | \
+      its name there, of letters, digits and hyphens; null: `csipio-` and the end of `device.id`
+  country    | text or null  | 2 to 2  | null  | \
+      where it is, such as `DE`, for the radio's channels; null: anywhere
+  power_save | true or false |         | false | \
+      true lets the radio sleep in between: it uses less, and commands come later
+  dns        | addresses     | 2       | []    | \
+      name servers that are asked when the first one of DHCP is silent; a board knows no other \
+      one of DHCP, and asks the router then
+
 mqtt       | section  |    | {}       | the usual way to the platform
-  url         | url          | ["mqtt", "mqtts", "ws", "wss"] | "mqtts://mqtt.csip.io:8883" | \
-      the broker; without a port 1883, 8883, 80 or 443; ws and wss, MQTT through a WebSocket, \
-      take a path, too
+  url         | url     | ["mqtt", "mqtts", "ws", "wss", "tcp"] | "mqtts://mqtt.csip.io:8883" | \
+      the broker; without a port 1883, 8883, 80 or 443, and 8000 for ws to the platform's own; \
+      ws and wss, MQTT through a WebSocket, take a path, too; tcp is mqtt, or mqtts on port 8883
   keepalive_s | whole number | 5 to 60 seconds    | 25   | \
       a connection that was silent this long is asked for a sign of life
   grace_s     | number       | 0 to 3600 seconds  | 10   | \

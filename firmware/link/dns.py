@@ -15,7 +15,7 @@ import time
 from micropython import const
 
 from firmware.base.log import Log
-from firmware.base.url import parse_host
+from firmware.base.url import is_address, parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.reasons import entry
 
@@ -53,7 +53,8 @@ class Resolver:
     silent, or deny the name, as many routers do while their own way out is down.
 
     `servers()` gives the name servers, `address` or `address:port`, the preferred one first. It is
-    called before every look-up, because each Wi-Fi network has its own.
+    called before every look-up, because each Wi-Fi network has its own. `more`: others, which come
+    after the preferred one.
     """
 
     def __init__(
@@ -61,8 +62,10 @@ class Resolver:
         servers,
         again_ms: int = deadlines.DNS_AGAIN_MS,
         silence_ms: int = deadlines.DNS_SILENCE_MS,
+        more: "list | None" = None,
     ):
         self._servers = servers
+        self._more = more or []
         self._again_ms = again_ms
         self._silence_ms = silence_ms
         self.known = {}
@@ -74,7 +77,7 @@ class Resolver:
         found = host.lower().rstrip(".")
         if found == "localhost":
             found = "127.0.0.1"
-        elif not _is_address(found):
+        elif not is_address(found):
             found = await self.address(found)
         try:
             # Looks nothing up: it is an address.
@@ -112,7 +115,8 @@ class Resolver:
         waiting = []  # (socket, server): the next one to ask comes first
         poll = select.poll()
         try:
-            for server in self._servers()[:_SERVERS]:
+            servers = self._servers()
+            for server in (servers[:1] + self._more + servers[1:])[:_SERVERS]:
                 try:
                     waiting.append((_open(server), server))
                     poll.register(waiting[-1][0], select.POLLIN)
@@ -155,7 +159,7 @@ class Resolver:
 def _open(server: str):
     """A socket that hears nobody but the server, from a port that the system draws."""
     host, port = parse_host(server, _PORT)
-    if not _is_address(host):
+    if not is_address(host):
         raise ValueError("it is no IPv4 address")
     family, kind, proto, _, address = socket.getaddrinfo(host, port, 0, socket.SOCK_DGRAM)[0]
     sock = socket.socket(family, kind, proto)
@@ -182,11 +186,6 @@ def _hear(sock, query):
     if isinstance(found, int) and found not in (0, _NO_SUCH_NAME):
         raise LinkError(entry(_REFUSALS, found) or "it answered with the error %d" % found)
     return found
-
-
-def _is_address(host: str) -> bool:
-    parts = host.split(".")
-    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
 
 
 def _query(host: str) -> bytes:

@@ -11,7 +11,7 @@ from micropython import const
 
 from firmware.base.url import parse_url
 from firmware.link import LinkError, send
-from firmware.link.http_head import read_head
+from firmware.link.http_head import LONGEST_LINE, question, read_head
 from firmware.link.stream import within
 
 # Receipts are a few dozen bytes. More than this is nothing that we asked for.
@@ -19,8 +19,16 @@ MAX_BODY = const(8192)
 # A body that is not kept takes no memory, but time: a board scans some 30 KiB in a second. So the
 # deadline is its limit, and this is more than comes before any.
 _ENDLESS = const(0x3FFFFFFF)
-_MAX_HEAD = const(4096)
-_HEADERS = ("connection", "content-length", "date", "retry-after", "transfer-encoding")
+_HEADERS = (
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "date",
+    "retry-after",
+    "transfer-encoding",
+)
+_ACCEPT = "Accept: application/json\r\nAccept-Encoding: identity\r\n"
 _CHUNK = const(128)
 
 
@@ -83,7 +91,7 @@ class Http:
         if isinstance(data, str):
             data = data.encode()
         target = (path or "/") + mark + query
-        head = ["%s %s HTTP/1.1\r\nHost: %s:%d\r\n" % (method, target, host, port)]
+        head = [question(method, target, host, port, scheme == "https"), _ACCEPT]
         if auth:
             credentials = binascii.b2a_base64(("%s:%s" % auth).encode()).strip().decode()
             head.append("Authorization: Basic %s\r\n" % credentials)
@@ -138,8 +146,12 @@ class Http:
             what = "HTTP server; is https.url right?"
             status, headers = await read_head(self._line, _HEADERS, what)
         content = bytearray()
+        packing = headers.get("content-encoding", "identity").lower()
         if status >= 300:
             self.close()  # the status is what counts, and not the page that explains it
+        elif packing not in ("", "identity") and not self._bodiless:
+            text = "the answer is compressed (%s), which was not asked for; does a proxy do it?"
+            raise LinkError(text % packing)
         elif status == 200 and sink:
             await self._body(headers, sink, _ENDLESS)
         elif status != 204 and not self._bodiless:
@@ -205,14 +217,15 @@ class Http:
             size -= n
 
     async def _line(self) -> bytes:
-        """One line, without its end."""
+        """One line, without its end; of a long one the beginning."""
+        line = b""
         while True:
             end = self._buffer.find(b"\n")
+            size = len(self._buffer) if end < 0 else end
+            line += self._buffer[: min(size, LONGEST_LINE - len(line))]
+            self._buffer = self._buffer[size + 1 :]
             if end >= 0:
-                line = bytes(self._buffer[:end])
-                self._buffer = self._buffer[end + 1 :]
                 return line[:-1] if line.endswith(b"\r") else line
-            _limit(len(self._buffer), _MAX_HEAD)
             await self._fill()
 
     async def _fill(self):

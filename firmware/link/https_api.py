@@ -154,9 +154,17 @@ class Api:
     def check(self, answer):
         """Raises LinkError unless the answer is a success."""
         status = answer.status_code
-        if status in (401, 403):
-            text = "the API refused device.key_id and device.key_secret (%d)"
-            raise LinkError(text % status, refused=True)
+        if status == 401:
+            text = "the API refused device.key_id and device.key_secret (401)"
+            raise LinkError(text, refused=True)
+        if status == 403:
+            # What the platform says is JSON; a page is of a proxy or a firewall before it.
+            kind = answer.headers.get("content-type", "").split(";")[0].lower()
+            if kind.endswith("json"):
+                text = "the API refused this device (403); is it disabled, or the key another's?"
+                raise LinkError(text, refused=True)
+            text = "what stands before the API refused the request (403%s)"
+            raise LinkError(text % (kind and ", " + kind))
         if status != 200:
             raise LinkError("the API answered %d" % status)
 

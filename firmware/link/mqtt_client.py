@@ -21,6 +21,9 @@ from firmware.link.stream import within
 
 _WINDOW = const(4)  # feeds in flight
 _TICK_MS = const(50)
+# A sign of life goes out so long before the keep-alive is over: what holds up the loop, or the
+# packets on their way, may not make the silence longer than that.
+_EARLY_MS = const(1000)
 # An answer comes behind all that the broker sent before it. So it is late only after a silence of
 # this length, or when it took as long as any answer may.
 _HEARING_MS = const(2000)
@@ -66,6 +69,7 @@ class MqttClient:
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
         self._subscription = (0, 0)  # its packet id, and when it was sent, until it is answered
+        self._session: Session | None = None  # that is open
         self._heard_ms = 0  # when the last packet came
         self._failure: Exception | None = None  # why the session's reader ended
         self.pid = 0  # the last packet id
@@ -83,6 +87,7 @@ class MqttClient:
     async def _serve(self, outcome):
         """Return when the session is left on purpose; LinkError says why it failed."""
         stream, session = await self.open()
+        self._session = session
         reader = None
         try:
             now = self.accepted_ms = uptime.ms()
@@ -107,10 +112,17 @@ class MqttClient:
         finally:
             if reader:
                 reader.cancel()
+            self.leave()
             stream.close()
             self._queue.release()
             if self._values:
                 self._values.release()
+
+    def leave(self):
+        """Tell the broker that the session, if there is one, ends here. Needs no event loop."""
+        if self._session:
+            self._session.leave()
+        self._session = None
 
     async def open(self) -> tuple:
         """(stream, session) that the broker has accepted. Raises LinkError."""
@@ -118,7 +130,7 @@ class MqttClient:
         try:
             wire = stream
             if self._upgrade:
-                upgrade = self._upgrade(stream, self._host, self._port, self._path)
+                upgrade = self._upgrade(stream, self._host, self._port, self._path, self._tls)
                 ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
                 wire = await within(ms, "the upgrade to a WebSocket", upgrade)
             session = Session(wire, self._id, self._on_message, self._max_packet)
@@ -141,10 +153,11 @@ class MqttClient:
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
                     self._pace.sent(now)
-        silent = now - session.sent_ms >= 1000 * self._keepalive_s
-        if self._ping_ms is None and silent and not session.unsent:
+        silent = now - session.sent_ms >= 1000 * self._keepalive_s - _EARLY_MS
+        if silent and not session.unsent:
             session.ping()
-            self._ping_ms = now
+            if self._ping_ms is None:
+                self._ping_ms = now
 
     def _check(self, outcome, now: int):
         """LinkError if an answer is late: the connection is dead, whatever TCP believes."""

@@ -21,6 +21,7 @@ from firmware.link.stream import within
 MAX_PACKET = const(4096)
 _LONGEST_TOPIC = const(256)  # of those; what is longer is nobody's
 
+_DISCONNECT = b"\xe0\0"
 _CONNACK = const(0x20)
 _PUBLISH = const(0x30)
 PUBACK = const(0x40)
@@ -150,6 +151,17 @@ class Session:
 
     def ping(self):
         self._client.ping()
+
+    def leave(self):
+        """Say DISCONNECT, unless that would take time or stand in the middle of a packet. Needs no
+        event loop, and raises nothing: it is good manners.
+        """
+        if self._cut or self._sending.locked():
+            return
+        try:
+            self._stream.write_at_once(_DISCONNECT)
+        except (OSError, ValueError, MemoryError):
+            pass
 
     @property
     def unsent(self) -> bool:

@@ -23,6 +23,7 @@ try:
 except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
+from firmware.base.log import Log
 from firmware.link import LinkError, deadlines
 from firmware.link.reasons import words
 
@@ -31,6 +32,7 @@ _TLS_PAUSE_MS = const(5)
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
+_RESET = (errno.ECONNRESET, errno.ENOTCONN)
 
 
 def readable(sock) -> Any:
@@ -65,12 +67,15 @@ def _certificates(path: str):
         text = None
         found = False
         for line in file:
-            line = line.strip()
+            line = line.strip(b" \t\r\n\xef\xbb\xbf")  # the byte order mark, too
             if line == b"-----BEGIN CERTIFICATE-----":
                 text = []
             elif line == b"-----END CERTIFICATE-----" and text is not None:
                 found = True
-                yield binascii.a2b_base64(b"".join(text))
+                try:
+                    yield binascii.a2b_base64(b"".join(text))
+                except ValueError:
+                    yield b""  # which is no certificate either
                 text = None
             elif text is not None:
                 text.append(line)
@@ -92,7 +97,7 @@ class Stream:
         self._host = host
         self._ca = ca
         self._on_open = on_open
-        self._shaking = ca is not None  # the TLS handshake is not over
+        self._new = True  # nothing was taken yet: the TLS handshake, if any, is not over
         self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
     async def read_into(self, view) -> int:
@@ -123,30 +128,39 @@ class Stream:
         """Write all of it. The first write on a TLS stream makes the handshake, in its time."""
         view = memoryview(data)
         at = 0
+        waited = False
         began = time.ticks_ms()
         while at < len(view):
             try:
                 n = self._sock.write(view[at:])
             except (OSError, ValueError) as e:
+                if self._new and not waited and isinstance(e, OSError) and e.errno in _RESET:
+                    e = OSError(errno.ECONNREFUSED)  # as an ESP32's lwIP tells of it
                 text = words(e, self._host, self._ca)
                 # That TCP has failed is told here, too.
-                tcp = isinstance(e, OSError) and e.errno in _TCP
-                if self._shaking and not tcp and "certificate" not in text:
+                tcp = self._ca is None or (isinstance(e, OSError) and e.errno in _TCP)
+                if self._new and not tcp and "certificate" not in text:
                     text = "the TLS handshake with %s: %s" % (self._host, text)
                 raise LinkError(text)
             if n:
                 at += n
                 # Nothing is taken before the connection is made, and the handshake over.
-                self._shaking = False
+                self._new = False
                 if self._on_open:
                     self._on_open()
                     self._on_open = None
-            elif self._ca is None:
+                continue
+            waited = True
+            if self._ca is None:
                 await writable(self._sock)
             else:
-                if self._shaking and time.ticks_diff(time.ticks_ms(), began) >= deadlines.TLS_MS:
+                if self._new and time.ticks_diff(time.ticks_ms(), began) >= deadlines.TLS_MS:
                     raise _late("the TLS handshake with %s" % self._host, deadlines.TLS_MS)
                 await asyncio.sleep_ms(_TLS_PAUSE_MS)
+
+    def write_at_once(self, data):
+        """Write as much as there is room for now. Raises what the socket raises."""
+        self._sock.write(data)
 
     def heard(self) -> bool:
         """Whether there is something to read: data, or the end."""
@@ -173,12 +187,14 @@ class Network:
         self._verify = verify
         self.context: Any = None
         self._version: tuple | None = None  # of the file that the context is made of
+        self._left_out: list = []  # the numbers of its certificates that are not in the context
 
     async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         """Open a TCP connection; with TLS on it the first write makes the handshake.
 
         Each step has its deadline. Raises LinkError.
         """
+        host = host.rstrip(".")  # it is in no certificate, nor in SNI (RFC 6066, section 3)
         if tls:
             await self.load()
         family, kind, proto, found, address = await within(
@@ -228,10 +244,19 @@ class Network:
             self.context = None  # before the new one is made: there is no room for two
             context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
-            if self._verify:
-                for certificate in _certificates(self._ca):
+            number = 0
+            left_out = []
+            flaw = ""
+            for certificate in _certificates(self._ca) if self._verify else ():
+                number += 1
+                try:
                     context.load_verify_locations(cadata=certificate)
-                    await asyncio.sleep_ms(0)
+                except ValueError as e:
+                    left_out.append(number)
+                    flaw = str(e)
+                await asyncio.sleep_ms(0)
+            if number and len(left_out) == number:
+                raise ValueError(flaw)
         except OSError as e:
             text = "tls.ca: %s cannot be read (%s); put the CA there"
             raise LinkError(text % (self._ca, words(e)))
@@ -239,7 +264,14 @@ class Network:
             text = "tls.ca: %s is no certificate, PEM or DER (%s)"
             raise LinkError(text % (self._ca, str(e).strip()))
         self.context = context
-        self._version = version
+        if not left_out or left_out == self._left_out:
+            self._version = version
+            return
+        # Of a kind that this mbedTLS does not know; or memory was short, so it is read once more.
+        self._left_out = left_out
+        for number in left_out:
+            text = "tls.ca: certificate %d of %s cannot be read, and is left out"
+            Log("stream").warning(text, number, self._ca)
 
 
 def opened(family: int, kind: int, proto: int):

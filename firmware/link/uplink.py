@@ -108,6 +108,11 @@ class Uplink:
         if self._values:
             self._values.release()
 
+    def stop(self):
+        """What `release` does, and a goodbye to the broker, when the event loop has ended."""
+        self.mqtt.leave()
+        self.release()
+
     async def run(self):
         """Never returns. Cancelling it closes its connection."""
         self._began_ms = uptime.ms()
@@ -149,7 +154,7 @@ class Uplink:
         """Go to the state that the failover decides on; each change is a line of the log."""
         self.alive_ms = uptime.ms()
         before = self.failover.state
-        joined = self._wifi.connected()
+        joined = self._wifi.connected() and not self._wifi.better()
         state = self.failover.next(self.alive_ms, joined, self._clock.known)
         if state != before:
             self.release()
@@ -161,7 +166,8 @@ class Uplink:
 
     def _watch(self, outcome, now: int) -> bool:
         self.alive_ms = now
-        return self.failover.watch(outcome, now)
+        moving = self._wifi.better()
+        return self.failover.watch(outcome, now) or moving
 
     async def _serve(self):
         outcome = await self.mqtt.serve()

@@ -13,11 +13,10 @@ import os
 from micropython import const
 
 from firmware.link import LinkError
-from firmware.link.http_head import read_head
+from firmware.link.http_head import LONGEST_LINE, question, read_head
 from firmware.link.stream import Stream
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # section 1.3
-_MAX_ANSWER = const(2048)  # bytes; brokers say all in 200, proxies add their own
 _SERVER = "WebSocket server; is mqtt.url right?"
 _ACCEPT = "sec-websocket-accept"
 _PROTOCOL = "sec-websocket-protocol"
@@ -37,17 +36,17 @@ _PONG = const(0xA)
 _NO_STATUS = const(1005)  # section 7.4.1: the close frame holds none
 
 
-async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
+async def upgrade(stream, host: str, port: int, path: str, tls: bool = False) -> "WebSocket":
     """Ask for a WebSocket with subprotocol `mqtt` on a new stream, which remains the caller's to
     close where this raises: a LinkError.
     """
     key = binascii.b2a_base64(os.urandom(16)).strip()
     request = (
-        "GET %s HTTP/1.1\r\nHost: %s:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: %s\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Protocol: mqtt\r\n\r\n"
-    )
-    await stream.write((request % (path or "/", host, port, key.decode())).encode())
+    ) % key.decode()
+    await stream.write((question("GET", path, host, port, tls) + request).encode())
     accept = binascii.b2a_base64(hashlib.sha1(key + _GUID).digest()).strip().decode()
     status, headers = await _answer(stream)
     _check(status, headers, accept)
@@ -57,17 +56,16 @@ async def upgrade(stream, host: str, port: int, path: str) -> "WebSocket":
 async def _answer(stream) -> tuple:
     """The head of the server's answer, and nothing of what follows it: that is a frame."""
     byte = bytearray(1)
-    size = 0
 
     async def next_line():
-        nonlocal size
         line = bytearray()
         while not line.endswith(b"\r\n"):
             await stream.read_into(byte)
-            line.extend(byte)
-            size += 1
-            if size > _MAX_ANSWER:
-                raise LinkError("what answers is no " + _SERVER)
+            if len(line) < LONGEST_LINE:
+                line.extend(byte)
+            else:
+                line[-2] = line[-1]
+                line[-1] = byte[0]
         return bytes(line[:-2])
 
     wanted = ("upgrade", "connection", _ACCEPT, _PROTOCOL, _EXTENSIONS)
@@ -124,6 +122,10 @@ class WebSocket(Stream):
         view = memoryview(data)
         for at in range(0, len(view), _LONGEST_PAYLOAD):
             await self._send(_BINARY, view[at : at + _LONGEST_PAYLOAD])
+
+    def write_at_once(self, data):
+        if not self._sending.locked():
+            self._stream.write_at_once(self._pack(_BINARY, data))
 
     def close(self):
         self._stream.close()

@@ -166,7 +166,9 @@ class Probes:
                 return True
             if not self._settings["wifi"]:
                 raise OSError('no network is named: setup.set("wifi[0].ssid", "its name")')
-            wifi = board.Wifi(self._settings["wifi"])
+            settings = self._settings
+            device_id = settings["device"]["id"]
+            wifi = board.Wifi(settings["wifi"], radio=settings["network"], device_id=device_id)
             wifi.disconnect()
             await wifi.connect()
         except (OSError, RuntimeError) as error:

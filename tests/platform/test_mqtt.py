@@ -1,6 +1,7 @@
 """The broker: who may connect, what may be said where, and what an acknowledgement means."""
 
 import json
+import math
 import shutil
 import socket
 import sqlite3
@@ -173,19 +174,21 @@ def test_points_that_are_rejected_say_why_in_the_log_while_the_status_is_debug(p
         {"t": T, "v": 1, "prop": "nosuch"},
         {"t": T, "v": "warm", "prop": "temperature"},
         {"t": T, "v": 126, "prop": "temperature"},
+        {"t": T, "v": math.inf, "prop": "temperature"},
     ]
     good = {"t": T, "v": 125, "prop": "temperature"}
     with Mqtt(info) as device:
-        device.publish(device.out + "json", feed(*bad, good))
+        device.publish(device.out + "json", feed(*bad, good).replace("Infinity", "1e400"))
         assert platform.points() == [("temperature", T_MS, 125)]
         log = platform.log()
         assert [line.split(": ")[2] for line in log] == [
             "unknown property",
             "expected a number, got a string",
             "outside the boundaries",
+            "expected a number, got one that is too large",
         ]
         platform.control(lambda tree: tree["device"].update(status="active"))
-        device.publish(device.out + "json", feed(*bad))
+        device.publish(device.out + "json", feed(*bad[:3]))
     assert platform.log() == log
 
 

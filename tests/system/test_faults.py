@@ -165,3 +165,12 @@ def test_ctrl_c_switches_the_relay_off_and_ends_cleanly(device, platform):
     assert device.interrupt() == 0
     assert "interrupted; the relay is off" in device.log[-1]
     assert not [line for line in device.log if "Traceback" in line]
+
+
+def test_a_disabled_device_is_told_so_and_not_that_its_key_is_wrong(device, platform):
+    platform.control(lambda tree: tree["device"].update(status="disabled"))
+    device.config["mqtt"]["grace_s"] = 0
+    device.start()
+    device.wait_log("MQTT: the broker refused this device; is it disabled, or is the key not that")
+    device.wait_log(r"HTTPS: the API refused this device \(403\); is it disabled, or ")
+    assert not [line for line in device.log if "key_secret" in line]

@@ -98,5 +98,7 @@ def location_refusal(value: object) -> str | None:
 def _kind(value: object) -> str:
     if value is None:
         return "null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return "one that is too large"
     kinds = {bool: "a boolean", str: "a string", dict: "an object", list: "an array"}
     return kinds.get(type(value), "a number")

@@ -59,7 +59,7 @@ def test_what_is_json_is_taken():
         b"{}",
         b" { } ",
         b'[1,"2",null,[],{},true]',
-        b'{"":"","a":1,"a":[{"b":-1e1},{}],"c":{"d":false}}',
+        b'{"":"","a":1,"d":[{"b":-1e1},{}],"c":{"d":false}}',
         b'{ "a" : [ 1 , 2 ] , "b" : { "c" : null } }',
         b"\xef\xbb\xbf{}",
     ):
@@ -157,6 +157,29 @@ def test_the_file_stands_after_the_byte_that_is_wrong():
         file = io.BytesIO(b"[" + b" " * more + b"} " + b" " * 500)
         assert depth(file) == -1
         assert file.tell() == more + 2
+
+
+def test_a_key_that_an_object_has_twice_is_told_apart():
+    for text in (
+        b'{"a":1,"a":2}',
+        b'{"a": 1, "b": {"c": 1}, "a": 2}',
+        b'{"x": [{"a": 1}, {"b": 1, "a": {}, "b": 1}]}',
+        b'{"":1,"":1}',
+        b'{"a\\"b":1,"a\\"b":2}',
+    ):
+        assert of(text) == -2, text
+        assert of(b" " * 120 + text) == -2, text
+    for text in (
+        b'{"a": {"a": {"a": "a"}}, "b": "a", "c": "c"}',
+        b'[{"a": 1}, {"a": 2}]',
+        b'{"ab": 1, "a": 2, "b": 3, "A": 4}',
+        b'{"a\\"b": 1, "b": 2, "a": 3, "a\\\\": 4}',
+        b'{"a": ["a", "a"], "b": [[], {"a": 1}, [{"a": 2}]]}',
+    ):
+        assert of(text) > 0, text
+    file = io.BytesIO(b'{"a": 1,\n"a": 2}' + b" " * 300)
+    assert depth(file) == -2
+    assert file.tell() == 12, "after the second one"
 
 
 def test_brackets_without_end_are_not_followed():

@@ -22,6 +22,29 @@ def test_each_scheme_has_its_port():
         assert parse_url(scheme + "://h")[2] == port
 
 
+def test_addresses_as_the_platforms_page_writes_them():
+    """`tcp` is MQTT, with TLS on its port; a WebSocket of the platform has a port of its own."""
+    assert parse_url("tcp://mqtt.csip.io:1883") == ("mqtt", "mqtt.csip.io", 1883, "")
+    assert parse_url("tcp://mqtt.csip.io:8883") == ("mqtts", "mqtt.csip.io", 8883, "")
+    assert parse_url("TCP://h") == ("mqtt", "h", 1883, "")
+    assert parse_url("tcp://h:8884") == ("mqtt", "h", 8884, "")
+    assert flaw(parse_url, "tcp://h/x") == "it takes no path"
+    for host in ("mqtt.csip.io", "MQTT.csip.io."):
+        assert parse_url("ws://" + host)[2] == 8000
+        assert parse_url("ws://%s/mqtt" % host)[2:] == (8000, "/mqtt")
+        assert parse_url("wss://" + host)[2] == 443
+        assert parse_url("ws://%s:80" % host)[2] == 80
+    for host in ("csip.io.example", "mqttxcsip.io", "h"):
+        assert parse_url("ws://" + host)[2] == 80
+
+
+def test_the_dot_that_ends_a_name_is_no_part_of_the_host():
+    assert parse_url("mqtts://localhost.:8883") == ("mqtts", "localhost", 8883, "")
+    assert parse_url("https://api.csip.io./v3")[1] == "api.csip.io"
+    assert parse_host("pool.ntp.org.:123", 9) == ("pool.ntp.org", 123)
+    assert flaw(parse_host, ".", 123) == flaw(parse_host, ".:1", 123) == "it has no host"
+
+
 def test_slashes_at_the_end_are_no_path():
     assert parse_url("https://h/")[3] == ""
     assert parse_url("https://h/v3/")[3] == "/v3"

@@ -241,7 +241,7 @@ async def test_it_joins_its_network():
     assert made.connected() is False and made.rssi() is None
     await made.connect()
     assert made.connected() is True and made.rssi() == -50
-    assert WLAN.last.history == ["off", "on", "home"]
+    assert WLAN.last.history == ["off", "on", "scan", "home"]
 
 
 async def test_it_does_nothing_when_it_is_connected():
@@ -258,7 +258,8 @@ async def test_disconnect_makes_the_next_connect_begin_from_nothing():
     made.disconnect()
     assert made.connected() is False
     await made.connect()
-    assert WLAN.last.history == ["off", "on", "home", "off", "off", "on", "home"]
+    once = ["off", "on", "scan", "home"]
+    assert WLAN.last.history == once + ["off"] + once
 
 
 async def test_the_strongest_network_in_sight_is_first_and_hidden_ones_are_last():
@@ -316,7 +317,7 @@ async def test_a_driver_in_a_wrong_state_is_switched_off_and_on():
     made = wifi([HOME], {"home": ("p1", -50, 1)})
     WLAN.stuck = 1
     await made.connect()
-    assert WLAN.last.history == ["off", "on", "off", "on", "home"]
+    assert WLAN.last.history == ["off", "on", "scan", "off", "on", "home"]
 
 
 async def test_a_driver_that_stays_in_a_wrong_state_is_told():

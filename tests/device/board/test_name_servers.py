@@ -22,6 +22,10 @@ def test_name_servers_of_a_computer():
 def test_name_servers_of_a_board():
     wlan = sys.modules["network"].WLAN
     wlan.ifconfig = lambda self: ("192.0.2.9", "255.255.255.0", "192.0.2.1", "192.0.2.53")
+    assert esp32.name_servers() == ["192.0.2.53", "192.0.2.1"], "the router, if that is silent"
+    wlan.ifconfig = lambda self: ("192.0.2.9", "255.255.255.0", "192.0.2.1", "192.0.2.1")
+    assert esp32.name_servers() == ["192.0.2.1"]
+    wlan.ifconfig = lambda self: ("192.0.2.9", "255.255.255.0", "0.0.0.0", "192.0.2.53")
     assert esp32.name_servers() == ["192.0.2.53"]
     wlan.ifconfig = lambda self: ("0.0.0.0",) * 4
     assert esp32.name_servers() == []

@@ -28,9 +28,15 @@ def test_json_is_read():
         (b" 2.15e+1\r\n", 21.5),
         (b"-0", 0),
         (b'"\xc3\xa9\\u00e9"', "éé"),
-        (b'{"a": [1, {"b": null}], "a": [true]}', {"a": [True]}),
+        (b'{"a": [1, {"b": null}], "b": [true]}', {"a": [1, {"b": None}], "b": [True]}),
     ):
         assert read("config", payload) == value, payload
+
+
+def test_a_key_that_is_there_twice_is_refused():
+    """A parser would obey one of them without a word."""
+    text = refused("config", b'{"thermostat": {"setpoint": 20, "setpoint": 21}}')
+    assert text == "expected an object, got something, which has a key twice"
 
 
 def test_what_is_no_json_is_refused():

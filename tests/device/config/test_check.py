@@ -117,7 +117,8 @@ def test_an_unknown_key_is_named_with_those_that_exist():
         "thermostat.relay.pim: unknown key; expected one of pin, active",
     )
     _, (problem,) = checked(changed("sensor", []))
-    assert problem.startswith("sensor: unknown key; expected one of device, wifi, mqtt, "), problem
+    wanted = "sensor: unknown key; expected one of device, wifi, network, mqtt, "
+    assert problem.startswith(wanted), problem
 
 
 def test_a_missing_key_is_named():
@@ -192,12 +193,14 @@ def test_urls():
         "mqtt://localhost:1883",
         "mqtts://192.0.2.1",
         "MQTTS://Mqtt.csip.io/",
+        "tcp://mqtt.csip.io:1883",
+        "tcp://mqtt.csip.io:8883",
         "wss://h/mqtt",
     ):
         accepts("mqtt.url", url)
     for url in ("http://localhost:8080/v3", "https://api.csip.io/v3/"):
         accepts("https.url", url)
-    schemes = ("mqtt", "mqtts", "ws", "wss")
+    schemes = ("mqtt", "mqtts", "ws", "wss", "tcp")
     wanted = " or ".join([scheme + "://host:port" for scheme in schemes])
     wanted = "mqtt.url: expected %s, got " % wanted
     for url, flaw in (
@@ -223,9 +226,56 @@ def test_time_servers():
     for hosts in ([], ["pool.ntp.org"], ["127.0.0.1:12345", "a", "b", "c"]):
         accepts("time.ntp", hosts)
     wanted = "time.ntp: expected a list of at most 4 host or host:port, got "
-    for hosts in (["a:b"], ["a", 1], ["a b"], [""], ["a"] * 5, ["ntp://a"]):
-        refuses("time.ntp", hosts, wanted + "a list")
+    for hosts, what in (
+        (["h:0"], '"h:0": its port is not a number from 1 to 65535'),
+        (["a", "a:b"], '"a:b": its port is not a number from 1 to 65535'),
+        (["a", 1, "b"], "1"),
+        (["a b"], '"a b": its host has a character that no host has'),
+        ([""], '"": it has no host'),
+        (["ntp://a"], '"ntp://a": its port is not a number from 1 to 65535'),
+        (["user:hunter2@a"], "(hidden): its port is not a number from 1 to 65535"),
+        (["a"] * 5, "5"),
+        (["a", ["b"]], "a list"),
+        ([None], "null"),
+    ):
+        refuses("time.ntp", hosts, wanted + what)
     refuses("time.ntp", "pool.ntp.org", wanted + '"pool.ntp.org"')
+
+
+def test_the_network_knows_the_device_by_these():
+    name = "network.hostname: expected text of 1 to 32 characters or null, got "
+    for key, good, bad, told in (
+        ("hostname", "hall-1", "", name + '""'),
+        (
+            "country",
+            "DE",
+            "DEU",
+            'network.country: expected text of 2 characters or null, got "DEU"',
+        ),
+        ("power_save", True, 1, "network.power_save: expected true or false, got 1"),
+    ):
+        accepts("network", {key: good})
+        refuses("network", {key: bad}, told)
+    settings, _ = checked(json.loads(EXAMPLE))
+    assert settings["network"] == {
+        "hostname": None,
+        "country": None,
+        "power_save": False,
+        "dns": [],
+    }
+
+
+def test_name_servers_are_addresses():
+    accepts("network", {"dns": ["192.0.2.1", "127.0.0.1:5353"]})
+    wanted = "network.dns: expected a list of at most 2 IPv4 addresses, or address:port, got "
+    for servers, what in (
+        (["dns.example"], '"dns.example": it is no IPv4 address'),
+        (["256.0.0.1"], '"256.0.0.1": it is no IPv4 address'),
+        (["192.0.2.1", "192.0.2.2:0"], '"192.0.2.2:0": its port is not a number from 1 to 65535'),
+        (["192.0.2.1"] * 3, "3"),
+        ("192.0.2.1", '"192.0.2.1"'),
+    ):
+        refuses("network", {"dns": servers}, wanted + what)
 
 
 def test_the_device_id_fits_into_a_topic():
@@ -235,9 +285,33 @@ def test_the_device_id_fits_into_a_topic():
 
 
 def test_text_has_no_control_characters():
-    refuses(
-        "wifi.0.ssid", "a\nb", 'wifi[0].ssid: expected text of 1 to 32 characters, got "a\\nb"'
-    )
+    for bad in ("a\nb", "\0", "\x7f"):
+        _, (problem,) = checked(changed("wifi.0.ssid", bad))
+        assert problem.startswith("wifi[0].ssid: expected text of 1 to 32 characters"), problem
+
+
+def test_what_is_found_is_never_what_was_expected():
+    """A control character that nobody sees, and a number that no float holds, are named."""
+    ssid = "wifi[0].ssid: expected text of 1 to 32 characters, got "
+    refuses("wifi.0.ssid", "home\n", ssid + '"home\\n", which has a control character')
+    refuses("wifi.0.ssid", "\x7f", ssid + '"\x7f", which has a control character')
+    secret = "wifi[0].password: expected text of 0 to 64 characters, got (hidden)"
+    refuses("wifi.0.password", "hunter2\n", secret + ", which has a control character")
+    refuses("wifi.0.password", "x" * 65, secret)
+    for number in ("1e400", "-1e400"):
+        text = EXAMPLE.replace('"grace_s": 10', '"grace_s": ' + number)
+        assert load_text(text)[1] == [
+            "mqtt.grace_s: expected 0 to 3600 seconds, got a number that is too large"
+        ]
+
+
+def test_the_id_of_a_key_has_no_colon():
+    """Basic authentication separates it from the secret by one: RFC 7617, section 2."""
+    accepts("device.key_id", "_key_1 x/+#")
+    wanted = "device.key_id: expected 1 to 64 characters, without a colon, got "
+    refuses("device.key_id", "_key_1:hunter2", wanted + "(hidden)")
+    refuses("device.key_id", "", wanted + '""')
+    refuses("device.key_id", 5, wanted + "5")
 
 
 def test_a_long_value_is_shown_short():

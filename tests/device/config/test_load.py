@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import sys
 
 from example import EXAMPLE, load_text
 from firmware.base.log import Log
@@ -28,6 +29,21 @@ def test_broken_json_is_told_with_its_line():
                 "bracket that is missing or one too many" % line
             ],
         ), text
+
+
+def test_a_key_that_is_there_twice_is_told_with_its_line():
+    told = (
+        'config.json: the key "%s" at line %d is there a second time in the same section; '
+        "leave one of them"
+    )
+    long = "k" * 100
+    for text, key, line in (
+        ('{"mqtt": {},\n "mqtt": {}}', "mqtt", 2),
+        ('{"mqtt": {"url": "mqtt://h",\n\n"url": "mqtts://h"}}', "url", 3),
+        ('{"%s": 1,\n"%s": 2}' % (long, long), long[:40], 2),
+        (EXAMPLE.replace('"mode": "heat"', '"mode": "heat", "setpoint": 20.0'), "setpoint", 15),
+    ):
+        assert load_text(text) == (None, [told % (key, line)]), text
 
 
 def test_what_is_not_utf8_is_not_json():
@@ -147,9 +163,25 @@ def test_a_damaged_last_good_file_is_told_as_well():
 def test_settings_that_cannot_be_kept_are_used_all_the_same():
     load_text(EXAMPLE)
     os.mkdir("config.good.json.new")
-    settings, (problem,) = load.load_good(Trial())
+    lines = []
+    module = sys.modules["firmware.base.log"]
+    module.print = lines.append
+    try:
+        settings = load.wait_for_good(Trial())
+    finally:
+        del module.print
     assert settings is not None
-    assert problem.startswith("config.good.json: cannot be written"), problem
+    (line,) = lines
+    assert "E load: config.good.json: cannot be written" in line, line
+
+
+def test_that_the_last_good_configuration_is_in_force_is_said_only_then():
+    load_text(EXAMPLE)
+    load.load_good(Trial())
+    load_text("{")
+    warnings = Log.warnings
+    assert load.wait_for_good(Trial())["mqtt"]["grace_s"] == 10
+    assert Log.warnings == warnings + 1
 
 
 def test_settings_are_not_written_again_when_they_are_the_same():

@@ -68,6 +68,7 @@ def test_what_nobody_reads_is_left_out():
     assert sections == [
         "device",
         "wifi",
+        "network",
         "mqtt",
         "https",
         "tls",

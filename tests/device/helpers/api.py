@@ -42,9 +42,8 @@ class Platform:
             answer = self.answers.pop(0) if self.answers else (200, b"{}")
             if isinstance(answer, tuple):
                 status, body = answer
-                answer = (
-                    b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
-                )
+                head = b"HTTP/1.1 %d x\r\nContent-Type: application/json\r\n" % status
+                answer = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
             await conn.write(answer)
             if not answer.startswith(b"HTTP") or answer.endswith(b"cut"):
                 return

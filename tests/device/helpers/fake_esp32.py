@@ -152,12 +152,17 @@ class Machine:
 
 
 class WLAN:
-    """A station interface and the air around it: `air` is {ssid: (password, dBm, polls)}.
+    """A station interface and the air around it: `air` is {ssid: (password, dBm, polls)}, or with
+    {bssid: dBm} as a fourth where there are several access points of that name.
 
     polls: how often isconnected must be asked before it says yes; dBm None: a hidden network.
     """
 
+    PM_NONE, PM_PERFORMANCE, PM_POWERSAVE = 0, 1, 2
+
     air = {}
+    deaf = ()  # the access points that answer nobody
+    refuses = False  # does the driver refuse every setting?
     scan_ms = 0
     scan_error = None
     stuck = 0  # how many times connect raises although nothing is under way
@@ -170,20 +175,30 @@ class WLAN:
             raise RuntimeError(WLAN.error)
         self.history = []
         self.on = False
+        self.settings = {}
         self._idle()
         WLAN.last = self
 
     def _idle(self):
-        self.ssid = None
+        self.ssid = self.bssid = None
         self.polls = 0
         self.joined = False
 
     def active(self, on):
         self.history.append("on" if on else "off")
         self.on = on
+        self.settings = {}
+        self.country = Network.code
         self._idle()
 
-    def connect(self, ssid, password):
+    def config(self, **settings):
+        if WLAN.refuses or not self.on:
+            raise RuntimeError("Wifi Unknown Error 0x3002")
+        self.settings.update(settings)
+
+    def connect(self, ssid, password, *, bssid=None):
+        if bssid is not None and len(bssid) != 6:
+            raise ValueError
         if not self.on or (self.ssid is not None and not self.joined) or WLAN.stuck:
             WLAN.stuck = max(0, WLAN.stuck - 1)
             raise OSError("Wifi Internal State Error")
@@ -191,6 +206,7 @@ class WLAN:
         self._idle()
         self.ssid = ssid
         self.password = password
+        self.bssid = bssid
 
     def scan(self):
         if not self.on:
@@ -199,24 +215,28 @@ class WLAN:
         time.sleep_ms(WLAN.scan_ms)
         if WLAN.scan_error:
             raise OSError(WLAN.scan_error)
-        return [
-            (ssid.encode(), b"bssid.", 6, dbm, 3, False)
-            for ssid, (_, dbm, _) in WLAN.air.items()
-            if dbm is not None
-        ] + [(b"neighbour", b"bssid.", 1, -40, 3, False)]
+        found = [(b"neighbour", b"bssid.", 1, -40, 3, False)]
+        for ssid in WLAN.air:
+            for bssid, dbm in _points(ssid).items():
+                if dbm is not None:
+                    found.append((ssid.encode(), bssid, 6, dbm, 3, False))
+        return found
 
     def isconnected(self):
         if self.ssid in WLAN.air:
-            password, _, polls = WLAN.air[self.ssid]
+            password, polls = WLAN.air[self.ssid][0], WLAN.air[self.ssid][2]
             self.polls += 1
-            self.joined = self.password == password and self.polls > polls
+            there = self.bssid is None or self.bssid in _points(self.ssid)
+            good = there and self.bssid not in WLAN.deaf and self.password == password
+            self.joined = good and self.polls > polls
         return self.joined
 
     def status(self, what=None):
         if what == "rssi":
             if not self.joined:
                 raise OSError("Wifi Not Connected")
-            return WLAN.air[self.ssid][1]
+            heard = _points(self.ssid)
+            return heard.get(self.bssid, min(heard.values()))
         if self.ssid not in WLAN.air:
             return Network.STAT_NO_AP_FOUND
         if WLAN.air[self.ssid][0] != self.password:
@@ -224,8 +244,29 @@ class WLAN:
         return Network.STAT_CONNECTING
 
 
+def _points(ssid):
+    """{bssid: dBm} of a network."""
+    entry = WLAN.air[ssid]
+    return entry[3] if len(entry) > 3 else {b"bssid.": entry[1]}
+
+
 class Network:
     STA_IF = 0
+    name = "mpy-esp32"
+    code = "XX"
+
+    @staticmethod
+    def hostname(name):
+        if len(name) > 32 or WLAN.refuses:
+            raise ValueError
+        Network.name = name
+
+    @staticmethod
+    def country(code):
+        if len(code) != 2 or WLAN.refuses:
+            raise ValueError
+        Network.code = code
+
     STAT_CONNECTING, STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD = 1001, 201, 202
     WLAN = WLAN
 

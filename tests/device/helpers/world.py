@@ -71,6 +71,7 @@ class Broker:
         self.pids = []  # of all publishes, in their order
         self.acks = []  # packet ids that the device acknowledged
         self.pings = 0
+        self.goodbyes = 0
         self.conn = None
         self._peer = None
         self._port, self._reserved = refusing()
@@ -136,6 +137,9 @@ class Broker:
             self.pings += 1
             if self.answers_pings:
                 await conn.write(broker.PINGRESP)
+        elif first == 0xE0:
+            assert not body
+            self.goodbyes += 1
         else:
             raise AssertionError("packet %02x" % first)
 
@@ -205,7 +209,10 @@ class Api:
                 receipt = {"result": None}
             status, headers, body = self.answer(found) or (200, b"", json.dumps(receipt).encode())
         await conn.write(
-            b"HTTP/1.1 %d x\r\n%sContent-Length: %d\r\n\r\n" % (status, headers, len(body)) + body
+            b"HTTP/1.1 %d x\r\nContent-Type: application/json\r\n" % status
+            + headers
+            + b"Content-Length: %d\r\n\r\n" % len(body)
+            + body
         )
 
 
@@ -256,6 +263,10 @@ class Wifi:
         self.failures = []
         self.attempts = 0
         self.left = 0
+        self.moving = False  # is another access point better?
+
+    def better(self):
+        return self.moving
 
     def connected(self):
         return not self.failures
@@ -266,6 +277,9 @@ class Wifi:
 
     async def connect(self):
         self.attempts += 1
+        if self.moving:
+            self.moving = False
+            return
         raise self.failures.pop(0)
 
 

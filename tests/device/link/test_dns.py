@@ -115,6 +115,17 @@ async def test_when_a_server_is_silent_the_next_is_asked_and_either_may_answer()
     assert other.asked == 1
 
 
+async def test_configured_servers_come_before_others_of_the_network_but_the_first():
+    mute = UdpPeer(silent)
+    good, last = UdpPeer(says("192.0.2.7")), UdpPeer(says("192.0.2.8"))
+    first, more, rest = ["%s:%d" % (HOST, peer.port) for peer in (mute, good, last)]
+    resolver = Resolver([first, rest].copy, 60, 600, more=[more])
+    assert await address(resolver) == "192.0.2.7"
+    assert (mute.asked, last.asked) == (1, 0)
+    # They are all that there is where the network gives none.
+    assert await address(Resolver(list, 60, 600, more=[more])) == "192.0.2.7"
+
+
 async def test_silence_of_all_is_told_and_holds_nobody_up():
     first, second = UdpPeer(silent), UdpPeer(silent)
     before = descriptors()

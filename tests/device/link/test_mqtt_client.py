@@ -284,6 +284,29 @@ async def test_a_session_without_traffic_says_that_it_lives():
         assert len(world.broker.connects) == 1
 
 
+async def test_the_keep_alive_is_never_over_when_the_sign_of_life_comes():
+    async with World(keepalive_s=25) as world:
+        await world.connected()
+        world.skip(23000)
+        await nothing_more(world, 100)
+        assert world.broker.pings == 0
+        world.skip(1000)  # a second before its end, for what may hold the loop up
+        await until(lambda: world.broker.pings == 1, "a PINGREQ", 700)
+
+
+async def test_a_sign_of_life_is_due_even_if_the_last_one_waits_for_its_answer():
+    async with World(keepalive_s=5, grace_s=30) as world:
+        world.broker.answers_pings = False
+        await world.connected()
+        for count in range(1, 6):
+            world.skip(4000)
+            await until(lambda count=count: world.broker.pings == count, "a PINGREQ")
+        assert len(world.broker.connects) == 1
+        # The first of them counts.
+        world.skip(14500)
+        await until(lambda: world.told("did not answer a PINGREQ"), "the end of the session")
+
+
 async def test_a_feed_is_a_sign_of_life():
     async with World(keepalive_s=10) as world:
         await world.connected()

@@ -1,6 +1,7 @@
 """TLS with real handshakes: who is believed, and why not."""
 
 import asyncio
+import errno
 import os
 import ssl
 import time
@@ -65,6 +66,12 @@ async def test_a_server_whose_certificate_the_ca_has_signed_is_believed():
         peer.close()
 
 
+async def test_a_name_that_ends_with_its_dot_is_that_of_the_certificate():
+    peer = Peer(tls_server("good"))
+    assert await echoed(peer, trusting(TLS + "ca.der"), "localhost.") == b"hello"
+    peer.close()
+
+
 async def test_why_a_server_is_not_believed_is_told_in_words_and_by_name():
     ca = TLS + "ca.der"
     before = descriptors()
@@ -127,6 +134,38 @@ async def test_a_connection_that_is_refused_is_no_handshake_that_failed():
     peer.port = port
     error = str(await failure(echoed(peer, trusting(TLS + "ca.der"))))
     assert error.startswith("the connection was refused"), error
+
+
+async def test_a_reset_before_anything_was_sent_is_a_refusal():
+    """As an ESP32 tells of a port where nobody listens: at the first write, as ECONNRESET."""
+
+    class Wire:
+        def __init__(self, *answers):
+            self.answers = list(answers)
+
+        def write(self, view):
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        def fileno(self):
+            return -1
+
+    refused = "the connection was refused; is the service running, the port right?"
+    reset = OSError(errno.ECONNRESET)
+    with Shorter("TLS_MS", 500):
+        for ca in (None, "ca.pem"):
+            for error in (reset, OSError(errno.ENOTCONN), OSError(errno.ECONNREFUSED)):
+                stream = stream_module.Stream(Wire(error), "h", ca)
+                assert str(await failure(stream.write(b"x"))) == refused
+            # What breaks off later is no refusal.
+            stream = stream_module.Stream(Wire(1, reset), "h", ca)
+            await stream.write(b"x")
+            assert str(await failure(stream.write(b"x"))) == "the connection was reset"
+        stream = stream_module.Stream(Wire(None, reset), "h", "ca.pem")
+        error = str(await failure(stream.write(b"x")))
+        assert error == "the TLS handshake with h: the connection was reset"
 
 
 async def test_a_handshake_that_is_late_is_named_as_such():

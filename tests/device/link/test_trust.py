@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 import sys
 
 from firmware.link import stream as stream_module
@@ -25,12 +26,24 @@ class FakeContext:
         self.loaded = []
         self.wrapped = None
 
+    flaws = []  # what the next certificates are met with
+
     def load_verify_locations(self, cafile=None, cadata=None):
+        flaw = FakeContext.flaws.pop(0) if FakeContext.flaws else None
+        if flaw:
+            raise flaw
         self.loaded.append(cadata)
 
     def wrap_socket(self, sock, **kw):
         self.wrapped = kw
         return sock
+
+
+class FakeSsl:
+    PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
+    CERT_NONE = ssl.CERT_NONE
+    CERT_REQUIRED = ssl.CERT_REQUIRED
+    SSLContext = FakeContext
 
 
 async def gone(conn):
@@ -39,22 +52,26 @@ async def gone(conn):
 
 async def context_of(path, verify=True):
     """What a Network does with a context, for a file whose certificates nobody parses."""
-    real = sys.modules["ssl"]
-
-    class Ssl:
-        PROTOCOL_TLS_CLIENT = real.PROTOCOL_TLS_CLIENT
-        CERT_NONE = real.CERT_NONE
-        CERT_REQUIRED = real.CERT_REQUIRED
-        SSLContext = FakeContext
-
-    stream_module.ssl = Ssl
+    stream_module.ssl = FakeSsl
     try:
         peer = Peer(gone)
         (await trusting(path, verify).connect("localhost", peer.port, True)).close()
         peer.close()
         return FakeContext.made
     finally:
-        stream_module.ssl = real
+        stream_module.ssl = ssl
+
+
+async def logged(awaitable) -> list:
+    """The lines of the log meanwhile."""
+    lines = []
+    module = sys.modules["firmware.base.log"]
+    module.print = lines.append
+    try:
+        await awaitable
+    finally:
+        del module.print
+    return lines
 
 
 def write(path, data):
@@ -76,14 +93,14 @@ async def test_verification_is_required_and_for_the_host():
     write("ca.pem", PEM)
     context = await context_of("ca.pem")
     assert context.protocol == (await context_of("ca.pem")).protocol
-    assert context.verify_mode == sys.modules["ssl"].CERT_REQUIRED
+    assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.wrapped["server_hostname"] == "localhost"
     assert context.wrapped["do_handshake_on_connect"] is False
 
 
 async def test_without_verification_no_file_is_read():
     context = await context_of("no-such-file", verify=False)
-    assert context.verify_mode == sys.modules["ssl"].CERT_NONE
+    assert context.verify_mode == ssl.CERT_NONE
     assert context.loaded == []
 
 
@@ -95,6 +112,49 @@ async def test_every_certificate_of_a_bundle_is_loaded():
     key = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
     write("bundle.pem", b"# GlobalSign\n" + PEM + b"\n" + key + b"\n" + other)
     assert (await context_of("bundle.pem")).loaded == [DER, DER[:-1] + b"\x02"]
+
+
+async def test_a_byte_order_mark_is_forgiven():
+    """Some editors write one."""
+    with open(DATA + "ca.pem", "rb") as file:
+        write("marked.pem", b"\xef\xbb\xbf" + file.read())
+    await trusting("marked.pem").load()
+    write("marked.pem", b"\xef\xbb\xbf" + PEM)
+    assert (await context_of("marked.pem")).loaded == [DER]
+
+
+async def test_a_certificate_that_cannot_be_read_is_left_out_of_a_bundle():
+    """Of a kind that this mbedTLS does not know, as it looks to us, or damaged."""
+    with open(DATA + "ca.pem", "rb") as file:
+        good = file.read()
+    damaged = PEM.replace(b"AQE=", b"AQE")
+    for number, bundle in ((1, PEM + good), (2, good + PEM + good), (3, good * 2 + damaged)):
+        write("bundle.pem", bundle)
+        network = trusting("bundle.pem")
+        (line,) = await logged(network.load())
+        assert "W stream: tls.ca: certificate %d of bundle.pem cannot be read" % number in line
+        assert await logged(network.load()) == [], "told once"
+        context = network.context
+        assert await logged(network.load()) == [] and network.context is context
+    # It was a lack of memory, perhaps: then the next time all of them are there.
+    write("bundle.pem", PEM * 3)
+    flaws = [None, ValueError("invalid cert"), None]
+    FakeContext.flaws = flaws.copy()
+    network = trusting("bundle.pem")
+    stream_module.ssl = FakeSsl
+    try:
+        assert len(await logged(network.load())) == 1
+        assert len(network.context.loaded) == 2
+        assert await logged(network.load()) == []
+        assert len(network.context.loaded) == 3
+        context = network.context
+        await network.load()
+        assert network.context is context
+    finally:
+        stream_module.ssl = ssl
+        FakeContext.flaws = []
+    write("bundle.pem", PEM + damaged)
+    assert (await refusal("bundle.pem")).startswith("tls.ca: bundle.pem is no certificate")
 
 
 async def test_others_get_their_turn_between_two_certificates_of_a_bundle():

@@ -356,3 +356,32 @@ async def test_sockets_do_not_add_up_over_many_failures():
         assert len(world.api.feeds) > 5
         # One may be open just when they are counted; what leaks is one more each time.
         assert max(found[12:]) <= max(found[:12]) + 1
+
+
+async def test_it_moves_to_a_better_access_point_but_not_in_the_middle_of_a_feed():
+    async with World() as world:
+        world.broker.acknowledges = False
+        await world.connected()
+        world.put(1)
+        await until(lambda: world.broker.feeds, "a feed")
+        world.wifi.moving = True
+        await nothing_more(world, 150)
+        assert world.wifi.attempts == 0 and world.broker.goodbyes == 0
+        world.broker.acknowledges = True
+        await world.broker.send(broker.puback(world.broker.pids[0]))
+        await world.connected(2)
+        assert world.wifi.attempts == 1 and world.broker.goodbyes == 1
+        assert len(world.broker.feeds) == 1, "it was not sent again"
+        assert not world.wifi.left
+        assert story(world)[-3:] == ["wifi", "asking", "mqtt"]
+
+
+async def test_it_moves_between_two_feeds_over_https_too():
+    async with World(mqtt=False, grace_s=0) as world:
+        world.put(1)
+        await world.empty()
+        await until(lambda: world.link.failover.state == "https", "HTTPS")
+        world.wifi.moving = True
+        await until(lambda: world.wifi.attempts == 1, "the move")
+        world.put(2)
+        await world.empty_soon()
