@@ -60,12 +60,12 @@ class SingleValues:
         method = self._sensors[name]
         try:
             data = value_text(value, self._queue.properties.decimals[index])
-        except ValueError:
-            return False  # whoever buffers it instead will say why
-        if len(data) > MAX_TEXT:
-            return False
-        entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
-        self._entries.append(entry)
+            if len(data) > MAX_TEXT:
+                return False
+            entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
+            self._entries.append(entry)
+        except (ValueError, MemoryError):
+            return False  # whoever buffers it instead will say why, and count it
         return True
 
     def publish(self, session, next_pid, now: int):
@@ -129,8 +129,8 @@ class SingleValues:
         for entry in entries:
             try:
                 self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
-            except ValueError as error:
-                Log("single_values").error("a value of %s is lost: %s", entry[_NAME], error)
+            except Exception as error:  # the queue has counted it
+                Log("single_values").error("a reading of %s is lost: %s", entry[_NAME], error)
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""

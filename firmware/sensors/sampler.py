@@ -39,6 +39,7 @@ class Sampler:
         failing = None
         due = uptime.ms()
         while True:
+            lost = "no reading"
             try:
                 if self._sensor is None:
                     self._sensor = sensors.driver(self._spec["driver"]).Driver(self._spec)
@@ -47,10 +48,11 @@ class Sampler:
                 if wait_ms:
                     await asyncio.sleep_ms(wait_ms)
                 value = self._sensor.value()
+                lost = "a reading is lost"
                 # The heat first.
                 for listener in self._listeners:
                     listener(value, uptime.ms())
-                if self._offer and self._offer(self._index, self._prop, value):
+                if self._offer and self._offered(value):
                     self._intake.retain()
                 else:
                     self._intake.put(self._index, value)
@@ -61,7 +63,7 @@ class Sampler:
                 self._failed(self._prop, error)
                 text = str(error) or type(error).__name__
                 if text != failing:
-                    log.error("no reading: %s", text)
+                    log.error("%s: %s", lost, text)
                     failing = text
             now = self.alive_ms = uptime.ms()
             due += every_ms
@@ -69,3 +71,9 @@ class Sampler:
                 # Readings that could not be taken in time are left out; the grid stays.
                 due += (now - due + every_ms - 1) // every_ms * every_ms
             await asyncio.sleep_ms(due - now)
+
+    def _offered(self, value) -> bool:
+        try:
+            return self._offer(self._index, self._prop, value)
+        except MemoryError:
+            return False  # the buffer counts what it cannot take
