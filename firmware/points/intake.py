@@ -48,9 +48,9 @@ class Intake:
         self._in_flight = in_flight
         self.alive_ms = 0
         if queue.lost:
-            text = "%d readings are lost: only RAM had them, or their count, before this start"
+            text = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
             Log("intake").warning(text, queue.lost)
-        retained.set(queue.lost)
+        retained.set(queue.untold)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
         self._queue.put(index, value, t_ms)

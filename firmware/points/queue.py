@@ -67,7 +67,8 @@ class Queue:
         self._unfit = 0  # readings that could not be buffered at all
         self._overflowed = 0  # those that the log knows to have made the ring overflow
         self._overflows = False
-        self._told = 0  # of `gone`, in a report that has left RAM
+        # Of what is gone, in a report that has left RAM; where there is none, the log tells.
+        self._told = 0 if "dropped" in properties.names else lost
         self._report = -1  # `gone` in a report that has not
         self._report_end = -1  # seq of the ring behind it
         self._offset_ms = 0  # what dates the undated ones, once `_dated`

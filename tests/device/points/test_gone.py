@@ -198,7 +198,7 @@ def test_the_next_run_is_told_of_all_that_went():
         with Lines() as lines:
             device.start()
         assert device.queue.lost == 308
-        words = "308 readings are lost: only RAM had them, or their count, before this start"
+        words = "308 readings that were only in RAM are lost (or earlier ones, not yet reported)"
         assert lines[1:] == ["W intake: " + words], lines
         # And so is the one after that, whether or not it took any.
         device.start()
@@ -206,6 +206,16 @@ def test_the_next_run_is_told_of_all_that_went():
         device.take(10)
         device.start()
         assert device.queue.lost == 318
+
+
+def test_where_there_are_no_reports_the_log_tells_of_each_once():
+    time, retained = Time(), Retained()
+    for taken, lost in ((80, 0), (0, 80), (70, 0), (5, 70)):
+        queue = make_queue(time, slots=64, lost=retained.get())
+        intake = Intake(queue, retained, lambda: 0)
+        assert queue.lost == lost
+        for n in range(taken):
+            intake.put(0, n)
 
 
 def test_what_is_delivered_is_not_lost():

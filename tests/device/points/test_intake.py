@@ -88,7 +88,7 @@ def test_what_the_last_run_lost_is_counted_and_told_once():
     # And for the next run, until that was told.
     assert queue.lost == 7 and retained.number == 7
     assert [line[13:] for line in lines] == [
-        "W intake: 7 readings are lost: only RAM had them, or their count, before this start"
+        "W intake: 7 readings that were only in RAM are lost (or earlier ones, not yet reported)"
     ], lines
 
 
