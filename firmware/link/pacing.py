@@ -15,7 +15,7 @@ _MINUTE_MS = const(60000)
 _LATE_MS = const(2000)  # on its way for longer than this, something counts as sent again
 _BURST = const(8)  # of what may be sent at once, at most, where some of it cannot wait
 _TURN = const(4)  # a feed has one of so many
-# Over MQTT nobody says that a feed was too large: this is for before the platform has said what is.
+# Over MQTT nobody says that a feed was too large; this holds until the platform has told a limit.
 _POINTS_UNTOLD = const(5)
 _PATH = const("limits.json")
 
@@ -65,7 +65,7 @@ class Pace:
 
     The platform counts what reaches it, feeds and single values alike, and over MQTT drops what is
     too much without a word. Feeds are evenly spaced. Values that cannot wait may be a few turns
-    ahead, and the turns come more slowly for it: a generic cell rate algorithm (ITU-T I.371), whose
+    ahead, and the turns come more slowly for it: a generic cell rate algorithm (ITU-T I.371). Its
     minute has two seconds more, as something may be on its way for so long.
 
     The limits are the configured ones or those that the platform states, whichever are lower. What
@@ -74,15 +74,15 @@ class Pace:
     """
 
     def __init__(self, per_minute: int, most_points: int, now_ms: int, values: bool = False):
-        """`values`: some cannot wait. It begins as if the run before had just sent all it might."""
+        """`values`: some cannot wait. It begins as if the run before had just sent all it may."""
         self._configured = (per_minute, most_points)
         self._values = values
         self._slowness = 1
         self._stated = None
         try:
             with open(_PATH) as file:
-                feeds, points = json.load(file)
-            if all(limit is None or (type(limit) is int and limit > 0) for limit in (feeds, points)):
+                stated = feeds, points = json.load(file)
+            if all(n is None or (type(n) is int and n > 0) for n in stated):
                 self._stated = feeds, points
         except (OSError, ValueError, TypeError):
             pass  # it was never told, or cannot be read: it will be told again
@@ -91,8 +91,8 @@ class Pace:
         self._next_ms = now_ms + self._burst * self._gap_ms  # when one that waits its turn may be
 
     def limit(self, per_minute, most_points) -> bool:
-        """What the platform states, None where it does not; is any of it news? Raises OSError where
-        it cannot be kept; it is in force all the same.
+        """What the platform states, None where it does not; is any of it news? Raises OSError
+        where it cannot be kept; it is in force all the same.
         """
         stated = per_minute, most_points
         if stated == self._stated:

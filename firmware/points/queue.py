@@ -212,7 +212,7 @@ class Queue:
             self._report = self._gone()
 
     def _settle(self):
-        """Has a report left RAM? If more has gone meanwhile, it may have been the report itself."""
+        """Has a report left RAM? If more has gone meanwhile, that may have been the report."""
         if self._report < 0:
             return
         if self._report_end < 0:

@@ -104,8 +104,8 @@ class Ring:
         # Two more slots: its own and that of a time base.
         if size > MAX_TEXT or more + 2 > self.slots:
             most = min(MAX_TEXT, 4 * (self.slots - 2))
-            text = "a value of %d bytes is too long to be buffered: at most %d fit"
-            raise ValueError(text % (size, most))
+            words = "a value of %d bytes is too long to be buffered: at most %d fit"
+            raise ValueError(words % (size, most))
         i = self.claim(TEXT | prop, t, cycle, 1 + more)
         if i < 0:
             return

@@ -3,7 +3,7 @@
 A reading goes to flash before it has been undelivered for `spill_after_ms`, together with all
 that came after it, and when three quarters of the ring are taken. It then leaves the ring, also if
 it is in a feed in flight: it may be sent a second time, which changes nothing on the platform.
-Where readings come so fast that the ring is full before the next tick, a quarter of it goes at once.
+Where readings come so fast that the ring is full before the next tick, a quarter goes at once.
 """
 
 from micropython import const

@@ -1,4 +1,4 @@
-"""What the platform, or a broker, would take and drop without a word; and what goes at the device."""
+"""What the platform, or a broker, would drop without a word; and what goes at the device."""
 
 import json
 

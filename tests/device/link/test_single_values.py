@@ -200,7 +200,8 @@ class Hurry:
 
 async def test_no_minute_holds_more_than_the_platform_takes_over_both_ways_and_reconnections():
     names = ["temperature"] + ["s%d" % n for n in range(1, 8)]
-    laboratory = World(send="value", per_minute=40, grace_s=0, max_points=5, names=names, slots=512)
+    limits = {"per_minute": 40, "max_points": 5}
+    laboratory = World(send="value", grace_s=0, names=names, slots=512, **limits)
     (sensor,) = laboratory.settings["sensors"]
     laboratory.settings["sensors"] = [dict(sensor, prop=name) for name in names]
     async with Hurry(), laboratory as world:

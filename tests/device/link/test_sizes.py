@@ -106,8 +106,8 @@ async def test_a_size_that_has_passed_is_not_to_blame_for_the_end_of_a_session()
         for count in range(2, 6):
             world.broker.acknowledges = False
             world.put(*range(10 * count, 10 * count + 10))
-            feeds = world.broker.feeds
-            await until(lambda n=len(feeds): len(feeds) > n, "the feed")
+            sent = len(world.broker.feeds)
+            await until(lambda n=sent: len(world.broker.feeds) > n, "the feed")
             world.broker.conn.reset()
             world.broker.acknowledges = True
             await world.connected(count)
