@@ -78,12 +78,12 @@ class Pace:
         self._configured = (per_minute, most_points)
         self._values = values
         self._slowness = 1
-        self._stated = None
+        self._stated = self._kept = None
         try:
             with open(_PATH) as file:
                 stated = feeds, points = json.load(file)
             if all(n is None or (type(n) is int and n > 0) for n in stated):
-                self._stated = feeds, points
+                self._stated = self._kept = feeds, points
         except (OSError, ValueError, TypeError):
             pass  # it was never told, or cannot be read: it will be told again
         self.reset()
@@ -95,12 +95,14 @@ class Pace:
         where it cannot be kept; it is in force all the same.
         """
         stated = per_minute, most_points
-        if stated == self._stated:
-            return False
-        self._stated = stated
-        self.reset()
-        files.replace_json(_PATH, stated)
-        return True
+        news = stated != self._stated
+        if news:
+            self._stated = stated
+            self.reset()
+        if stated != self._kept:
+            files.replace_json(_PATH, stated)
+            self._kept = stated
+        return news
 
     def reset(self):
         """Forget what was learnt beyond what the platform has stated."""

@@ -271,8 +271,11 @@ def test_what_cannot_be_read_was_not_stated():
         raise AssertionError("it was kept")
     except OSError:
         pass
-    # It is in force all the same.
+    # It is in force all the same, and kept as soon as that is possible.
     assert (gap(pace, HOUR), pace.most_points) == (2067, 50)
+    os.rmdir("limits.json")
+    assert not pace.limit(30, 50)
+    assert Pace(60, 100, 0).most_points == 50
 
 
 def test_too_fast_is_silence_and_then_half_the_pace():
