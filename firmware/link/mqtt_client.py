@@ -166,25 +166,25 @@ class MqttClient:
         """
         large = None
         for feed, sent_ms in self._waiting.values():
-            if now - sent_ms <= _AT_ONCE_MS and (large is None or feed.size > large.size):
+            if now - sent_ms <= _AT_ONCE_MS and (large is None or len(feed) > len(large)):
                 large = feed
         if large is None:
             return False
-        if large.size <= self._passed:
+        if len(large) <= self._passed:
             self._passed //= 2  # that is no proof for ever
             return False
         if self._suspect <= self._passed:
-            self._suspect = large.size  # once may be a coincidence
+            self._suspect = len(large)  # once may be a coincidence
         else:
             self._suspect = 0
             if large.points > 1:
                 self._pace.too_large(large.points)
                 text = "the broker closes at feeds of %d bytes: at most %d points from now on"
-                self._log.warning(text, large.size, self._pace.most_points)
-            elif large.size > _SMALL:
+                self._log.warning(text, len(large), self._pace.most_points)
+            elif len(large) > _SMALL:
                 self._queue.set_aside(large)
                 self._pace.reset()  # the point was too large, and not the feeds
-        return large.size > _SMALL
+        return len(large) > _SMALL
 
     def _check(self, outcome, now: int):
         """LinkError if an answer is late: the connection is dead, whatever TCP believes."""
@@ -213,7 +213,7 @@ class MqttClient:
                     sent = self._waiting.pop(pid, None)
                     if sent:
                         self._pace.arrived(now, sent[1])
-                        self._passed = max(self._passed, sent[0].size)
+                        self._passed = max(self._passed, len(sent[0]))
                         self._queue.acknowledge(sent[0])
                         self._pace.accepted()
                     elif self._values:
