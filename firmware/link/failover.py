@@ -51,6 +51,7 @@ class Outcome:
     replaced = "none"  # the carrier of the feeds until then
     acknowledged = False  # the broker acknowledged a feed or a value
     unanswered_ms: "int | None" = None  # when the feed was sent whose PUBACK was late
+    smaller = False  # it ended at a feed that was too large, and the next ones are smaller
     error: "Exception | None" = None  # the LinkError that ended it; None: left on purpose
 
 
@@ -73,6 +74,7 @@ class Failover:
         self._told = False  # and was told to its end, since MQTT's last session
         self._lost = False  # the last session was not left on purpose
         self._hurried = False  # a session was left for a wide gap, since MQTT last failed
+        self._answers = True  # the API told the state when it was last asked
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
@@ -148,6 +150,8 @@ class Failover:
             if lasted_ms >= _STABLE_MS:
                 self.mqtt.succeeded()
             self._failed(self.mqtt, session.error, now)
+            if session.smaller:
+                self.mqtt.restart(now)
         if session.carried:
             self.carrier = session.replaced
             # A session that ended before a feed was acknowledged does not count, unless it held.
@@ -176,6 +180,8 @@ class Failover:
         """The state was asked for at that uptime; `told`: and was told to its end."""
         self._asked_ms = began_ms
         self._told = told
+        if not told:
+            self._answers = False
 
     def exchanged(self, now: int, taken: "bool | None"):
         """The API has answered. `taken`: whether it took a feed or a value; None: it had none."""
@@ -183,16 +189,19 @@ class Failover:
             # A refused value says little about the way: a feed will tell.
             self.carrier = "none"
             return
+        self._heard(now)
         if taken:
             self.carrier = "https"
-        self._heard(now)
+        elif self._answers:
+            return  # that it tells its state is no news, and no cure for a feed that failed
+        self._answers = True
         if self.https.succeeded() and now >= self._hope_ms:
             # What made HTTPS fail may have made MQTT fail.
             self._hope_ms = now + _HOPE_MS
             self.mqtt.restart(now)
 
     def failed(self, error, now: int):
-        """An exchange over HTTPS ended with this LinkError."""
+        """An exchange over HTTPS ended with this LinkError; see `asked`, if it was for a state."""
         self.carrier = "none"
         self._failed(self.https, error, now)
 

@@ -28,7 +28,6 @@ class Api:
         self._http = Http(network)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._auth = (device["key_id"], device["key_secret"])
-        self._stated = (None, None)  # the platform's limits: feeds a minute, points a feed
         self._alone = True  # feeds of one property go to its own address
         self._blamed = 0  # points that were refused alone since a receipt last came
         self._blamed_ms = 0  # when the last of them was
@@ -61,15 +60,13 @@ class Api:
         it. Returns when all of them were told. Raises LinkError, maybe when some were already.
         """
 
+        stated = []
+
         def found(kind, part):
             if kind == "ingestion":
                 self.accepted_ms = uptime.ms()
-                stated = https_state.limits(part)
-                if stated != self._stated:
-                    self._stated = stated
-                    if self._pace.limit(*stated):
-                        text = "the platform takes %s feeds a minute, %s points each"
-                        self._log.info(text, stated[0] or "?", stated[1] or "?")
+                stated[:] = https_state.limits(part)
+                self._limit(stated)
                 return
             reading = https_state.reading(part)
             if not reading:
@@ -93,20 +90,34 @@ class Api:
         self.check(answer)
         if not scanner.ended:
             raise LinkError("the API's state is cut short")
+        if not stated:
+            self._limit((None, None))
+
+    def _limit(self, stated):
+        try:
+            if self._pace.limit(*stated):
+                text = "the platform takes %s feeds a minute, %s points each"
+                self._log.info(text, stated[0] or "?", stated[1] or "?")
+        except OSError as error:
+            self._log.error("the platform's limits cannot be kept: %s", error)
 
     async def post(self, path: str, data, once: bool = False):
         """The answer to a POST to a path below the device's; `once`: what must not arrive twice.
 
         After a 429 everything is sent more slowly. Raises LinkError.
         """
-        answer = await self._http.post(
-            self._url + path,
-            data=data,
-            headers=_JSON,
-            auth=self._auth,
-            timeout=deadlines.EXCHANGE_MS / 1000,
-            once=once,
-        )
+        sent_ms = uptime.ms()
+        try:
+            answer = await self._http.post(
+                self._url + path,
+                data=data,
+                headers=_JSON,
+                auth=self._auth,
+                timeout=deadlines.EXCHANGE_MS / 1000,
+                once=once,
+            )
+        finally:
+            self._pace.arrived(uptime.ms(), sent_ms)
         if answer.status_code == 429:
             # RFC 9110, section 10.2.3: seconds, or a date, which is taken for not knowing.
             text = answer.headers.get("retry-after", "")
@@ -139,7 +150,7 @@ class Api:
             self._queue.refuse(batch)
             if status == 413:
                 # The point was too large, and not the feed.
-                self._pace.limit(*self._stated)
+                self._pace.reset()
         elif status != 429:
             self.check(answer)
 

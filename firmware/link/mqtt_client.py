@@ -27,6 +27,8 @@ _EARLY_MS = const(1000)
 # An answer comes behind all that the broker sent before it. So it is late only after a silence of
 # this length, or when it took as long as any answer may.
 _HEARING_MS = const(2000)
+_AT_ONCE_MS = const(3000)  # a broker to which a feed is too large closes within this time
+_SMALL = const(256)  # a feed that is too large for nobody: one number
 
 _COMMANDS = b"csipio/data/in/devices/%s/properties/"
 _FEEDS = b"csipio/data/out/devices/%s/json"
@@ -72,6 +74,8 @@ class MqttClient:
         self._session: Session | None = None  # that is open
         self._heard_ms = 0  # when the last packet came
         self._failure: Exception | None = None  # why the session's reader ended
+        self._passed = 0  # size of the largest feed that was acknowledged
+        self._suspect = 0  # size of a feed, larger than that, at which the broker closed
         self.pid = 0  # the last packet id
         self.accepted_ms = -1
 
@@ -109,14 +113,25 @@ class MqttClient:
                 await session.flush()
                 await asyncio.sleep_ms(_TICK_MS)
             raise self._failure
+        except LinkError:
+            outcome.smaller = self._too_large(uptime.ms())
+            raise
         finally:
             if reader:
                 reader.cancel()
             self.leave()
             stream.close()
             self._queue.release()
-            if self._values:
-                self._values.release()
+            try:
+                # What is in flight may have reached the platform all the same, and as late as now.
+                now = uptime.ms()
+                for _, sent_ms in self._waiting.values():
+                    self._pace.arrived(now, sent_ms)
+                for sent_ms in self._values.sent() if self._values else ():
+                    self._pace.arrived(now, sent_ms)
+            finally:
+                if self._values:
+                    self._values.release()
 
     def leave(self):
         """Tell the broker that the session, if there is one, ends here. Needs no event loop."""
@@ -159,6 +174,32 @@ class MqttClient:
             if self._ping_ms is None:
                 self._ping_ms = now
 
+    def _too_large(self, now: int) -> bool:
+        """The session has failed. Did the broker close it at a feed that is too large for it? It
+        says no more than that. True: it may have, and the next session is worth a try soon.
+        """
+        large = None
+        for feed, sent_ms in self._waiting.values():
+            if now - sent_ms <= _AT_ONCE_MS and (large is None or len(feed) > len(large)):
+                large = feed
+        if large is None:
+            return False
+        if len(large) <= self._passed:
+            self._passed //= 2  # that is no proof for ever
+            return False
+        if self._suspect <= self._passed:
+            self._suspect = len(large)  # once may be a coincidence
+        else:
+            self._suspect = 0
+            if large.points > 1:
+                self._pace.too_large(large.points)
+                text = "the broker closes at feeds of %d bytes: at most %d points from now on"
+                self._log.warning(text, len(large), self._pace.most_points)
+            elif len(large) > _SMALL:
+                self._queue.set_aside(large)
+                self._pace.reset()  # the point was too large, and not the feeds
+        return len(large) > _SMALL
+
     def _check(self, outcome, now: int):
         """LinkError if an answer is late: the connection is dead, whatever TCP believes."""
         answer_ms = self._answer_ms
@@ -168,7 +209,7 @@ class MqttClient:
             if now - sent_ms > answer_ms:
                 outcome.unanswered_ms = sent_ms
                 raise LinkError("the broker did not acknowledge a feed (PUBACK) in time")
-        if self._values and self._values.late(now, answer_ms):
+        if self._values and any(now - ms > answer_ms for ms in self._values.sent()):
             raise LinkError("the broker did not acknowledge a value (PUBACK) in time")
         if self._ping_ms is not None and now - self._ping_ms > answer_ms:
             raise LinkError("the broker did not answer a PINGREQ in time")
@@ -185,10 +226,14 @@ class MqttClient:
                     outcome.acknowledged = True
                     sent = self._waiting.pop(pid, None)
                     if sent:
+                        self._pace.arrived(now, sent[1])
+                        self._passed = max(self._passed, len(sent[0]))
                         self._queue.acknowledge(sent[0])
                         self._pace.accepted()
                     elif self._values:
-                        self._values.acknowledge(pid)
+                        sent_ms = self._values.acknowledge(pid)
+                        if sent_ms is not None:
+                            self._pace.arrived(now, sent_ms)
                 elif kind == PINGRESP:
                     self._ping_ms = None
                 elif kind == SUBACK and pid == self._subscription[0]:

@@ -1,14 +1,23 @@
 """How soon to try again, and how fast to send. Times are milliseconds of the uptime."""
 
+import json
 import os
 
 from micropython import const
+
+from firmware.base import files
 
 _FIRST_MS = const(1000)
 _LONGEST_MS = const(300000)
 _SPREAD_MS = const(5000)
 _SLOWEST = const(64)
-_AHEAD = const(8)  # turns of feeds that values which cannot wait may take
+_MINUTE_MS = const(60000)
+_LATE_MS = const(2000)  # on its way for longer than this, something counts as sent again
+_BURST = const(8)  # of what may be sent at once, at most, where some of it cannot wait
+_TURN = const(4)  # a feed has one of so many
+# Over MQTT nobody says that a feed was too large; this holds until the platform has told a limit.
+_POINTS_UNTOLD = const(5)
+_PATH = const("limits.json")
 
 
 class Backoff:
@@ -52,51 +61,98 @@ class Backoff:
 
 
 class Pace:
-    """At most so many feeds a minute, evenly spaced, of at most so many points each.
+    """At most so many feeds in any minute, of at most so many points each.
 
-    The limits are the configured ones or those that the platform states, whichever are lower. Each
-    time that the platform says it is too fast the pace is halved; it recovers feed by feed.
+    The platform counts what reaches it, feeds and single values alike, and over MQTT drops what is
+    too much without a word. Feeds are evenly spaced. Values that cannot wait may be a few turns
+    ahead, and the turns come more slowly for it: a generic cell rate algorithm (ITU-T I.371). Its
+    minute has two seconds more, as something may be on its way for so long.
+
+    The limits are the configured ones or those that the platform states, whichever are lower. What
+    it stated is kept on flash: after a restart its API may be out of reach, and the broker not.
+    Each time that the platform says it is too fast the pace is halved; it recovers feed by feed.
     """
 
-    def __init__(self, per_minute: int, most_points: int):
+    def __init__(self, per_minute: int, most_points: int, now_ms: int, values: bool = False):
+        """`values`: some cannot wait. It begins as if the run before had just sent all it may."""
         self._configured = (per_minute, most_points)
-        self.limit(None, None)
+        self._values = values
         self._slowness = 1
-        self._next_ms = 0
+        self._stated = self._kept = None
+        try:
+            with open(_PATH) as file:
+                stated = feeds, points = json.load(file)
+            if all(n is None or (type(n) is int and n > 0) for n in stated):
+                self._stated = self._kept = feeds, points
+        except (OSError, ValueError, TypeError):
+            pass  # it was never told, or cannot be read: it will be told again
+        self.reset()
+        self._fed_ms = now_ms  # when a feed was last sent
+        self._next_ms = now_ms + self._burst * self._gap_ms  # when one that waits its turn may be
 
     def limit(self, per_minute, most_points) -> bool:
-        """What the platform states, None where it does not; is any of it below the configured?"""
+        """What the platform states, None where it does not; is any of it news? Raises OSError
+        where it cannot be kept; it is in force all the same.
+        """
+        stated = per_minute, most_points
+        news = stated != self._stated
+        if news:
+            self._stated = stated
+            self.reset()
+        if stated != self._kept:
+            files.replace_json(_PATH, stated)
+            self._kept = stated
+        return news
+
+    def reset(self):
+        """Forget what was learnt beyond what the platform has stated."""
+        per_minute, most_points = self._stated or (None, _POINTS_UNTOLD)
         feeds, points = self._configured
         feeds = min(feeds, per_minute or feeds)
         points = min(points, most_points or points)
-        self._gap_ms = (60000 + feeds - 1) // feeds  # a minute never holds one feed too many
+        burst = self._burst = max(1, min(_BURST, feeds // 4)) if self._values else 1
+        turns = feeds + 1 - burst
+        self._gap_ms = (_MINUTE_MS + _LATE_MS + turns - 1) // turns
         self.most_points = points
         self._too_many = points + 1
-        return (feeds, points) != self._configured
 
     def too_large(self, points: int):
         """A feed of so many points was too large for the platform, whatever it stated."""
         self._too_many = points
-        self.most_points = points // 2
+        self.most_points = max(1, points // 2)
 
     def ready(self, now_ms: int) -> bool:
-        return now_ms >= self._next_ms
+        """May a feed be sent? Values ahead of it do not make it wait for long."""
+        gap_ms = self._gap_ms * self._slowness
+        ahead = self._burst - 1 if now_ms - self._fed_ms >= _TURN * gap_ms else 0
+        return self._next_ms - now_ms <= ahead * gap_ms
 
     def sent(self, now_ms: int):
-        self._next_ms = now_ms + self._gap_ms * self._slowness
+        self._fed_ms = now_ms
+        self._count(now_ms)
 
     def ahead(self, now_ms: int) -> bool:
-        """May something that cannot wait be sent now? Then it has taken a turn from the feeds."""
-        gap_ms = self._gap_ms * self._slowness
-        if self._next_ms - now_ms > _AHEAD * gap_ms:
+        """May something that cannot wait be sent now? Then it is counted as sent."""
+        # One turn is left for a feed that has waited.
+        ahead = max(0, self._burst - 2)
+        if self._next_ms - now_ms > ahead * self._gap_ms * self._slowness:
             return False
-        self._next_ms = max(self._next_ms, now_ms) + gap_ms
+        self._count(now_ms)
         return True
+
+    def arrived(self, now_ms: int, sent_ms: int):
+        """The answer is here: what took long may have reached the platform only now."""
+        if now_ms - sent_ms > _LATE_MS:
+            self._count(now_ms)
+
+    def _count(self, now_ms: int):
+        self._next_ms = max(self._next_ms, now_ms) + self._gap_ms * self._slowness
 
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""
         self._slowness = min(self._slowness * 2, _SLOWEST)
-        self._next_ms = now_ms + wait_ms
+        # None may be ahead of that.
+        self._next_ms = now_ms + wait_ms + (self._burst - 1) * self._gap_ms * self._slowness
 
     def accepted(self, points: int = 0):
         """A feed of so many points was taken: a step back towards the full pace and size."""

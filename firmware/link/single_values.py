@@ -60,12 +60,12 @@ class SingleValues:
         method = self._sensors[name]
         try:
             data = value_text(value, self._queue.properties.decimals[index])
-        except ValueError:
-            return False  # whoever buffers it instead will say why
-        if len(data) > MAX_TEXT:
-            return False
-        entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
-        self._entries.append(entry)
+            if len(data) > MAX_TEXT:
+                return False
+            entry = [None, uptime.ms(), index, value, self._clock.now(), name, method, data]
+            self._entries.append(entry)
+        except (ValueError, MemoryError):
+            return False  # whoever buffers it instead will say why, and count it
         return True
 
     def publish(self, session, next_pid, now: int):
@@ -89,15 +89,18 @@ class SingleValues:
         return any(entry[_PID] == pid for entry in self._entries)
 
     def acknowledge(self, pid: int):
-        """The broker acknowledged this packet id, which may be a value's."""
+        """The broker acknowledged this packet id. Returns when that value was sent; None: it is
+        none's.
+        """
         for entry in self._entries:
             if entry[_PID] == pid:
                 self._entries.remove(entry)
-                return
+                return entry[_SINCE_MS]
+        return None
 
-    def late(self, now: int, answer_ms: int) -> bool:
-        """Was one sent longer ago than that?"""
-        return any(e[_PID] is not None and now - e[_SINCE_MS] > answer_ms for e in self._entries)
+    def sent(self) -> list:
+        """When each of those was sent that are in flight."""
+        return [entry[_SINCE_MS] for entry in self._entries if entry[_PID] is not None]
 
     async def post(self, api) -> bool:
         """Send all of them over HTTPS. Raises LinkError where the credentials were refused.
@@ -123,14 +126,18 @@ class SingleValues:
         finally:
             self.release()
 
-    def release(self):
-        """None of them will be acknowledged any more: they go into the queue."""
-        entries, self._entries = self._entries, []
-        for entry in entries:
+    def release(self, index=None):
+        """None of them will be acknowledged any more: they go into the queue. `index`: only that
+        property's do.
+        """
+        for entry in list(self._entries):
+            if index is not None and entry[_INDEX] != index:
+                continue
+            self._entries.remove(entry)
             try:
                 self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
-            except ValueError as error:
-                Log("single_values").error("a value of %s is lost: %s", entry[_NAME], error)
+            except Exception as error:  # the queue has counted it
+                Log("single_values").error("a reading of %s is lost: %s", entry[_NAME], error)
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""

@@ -50,13 +50,15 @@ class Uplink:
         self._on_state = on_state
         self._on_recovered = on_recovered
         self._log = Log("uplink")
-        self._pace = Pace(settings["feed"]["per_minute"], settings["feed"]["max_points"])
+        self._began_ms = self.alive_ms = uptime.ms()
+        values = any(sensor["send"] != "feed" for sensor in settings["sensors"])
+        feed = settings["feed"]
+        self._pace = Pace(feed["per_minute"], feed["max_points"], self._began_ms, values)
         self._values = None
-        if any(sensor["send"] != "feed" for sensor in settings["sensors"]):
+        if values:
             from firmware.link.single_values import SingleValues
 
             self._values = SingleValues(settings["sensors"], device["id"].encode(), queue, clock)
-        self._began_ms = self.alive_ms = uptime.ms()
         self.failover = Failover(
             self._began_ms, round(1000 * mqtt["grace_s"]), 1000 * settings["https"]["poll_s"]
         )
@@ -95,7 +97,7 @@ class Uplink:
         ):
             return True
         # Those that are still on their way are older, and must not come into the queue after it.
-        self._values.release()
+        self._values.release(index)
         return False
 
     @property

@@ -1,7 +1,8 @@
 """Where values come into the buffer, and the buffer's task.
 
 A sensor's readings come by their property's index, all other values by its name. The next run is
-told how many of them only RAM has, in case this one is cut short.
+told how many of them only RAM has, and how many are gone without a report of it, in case this one
+is cut short.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 
 _SPILL_MS = const(250)  # between two looks for readings that have to go to flash
+_FIRST_COUNT = const("dropped")  # in a report of what is gone
 
 
 def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int) -> Queue:
@@ -46,14 +48,17 @@ class Intake:
         self._in_flight = in_flight
         self.alive_ms = 0
         if queue.lost:
-            Log("intake").warning("%d readings that were only in RAM are lost", queue.lost)
-        retained.set(0)
+            text = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
+            Log("intake").warning(text, queue.lost)
+        retained.set(queue.untold)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
         self._queue.put(index, value, t_ms)
         self.retain()
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
+        if name == _FIRST_COUNT:
+            self._queue.reporting()
         self.put(self._queue.properties.names.index(name), value, t_ms)
 
     def has(self, name: str) -> bool:
@@ -61,7 +66,7 @@ class Intake:
 
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""
-        self._retained.set(self._queue.in_ram + self._in_flight())
+        self._retained.set(self._queue.in_ram + self._in_flight() + self._queue.untold)
 
     async def run(self):
         while True:

@@ -43,21 +43,18 @@ class Queue:
 
         `when_full`: "oldest", "newest" or "thin", see the config; `flash_kib`: for the journal in
         the folder `journal`, or 0; `survived`: the counter of `clock` goes on since the last run;
-        `lost`: points that were only in RAM when the last run was cut short.
+        `lost`: points that are gone since the last run was cut short; see Intake.
         """
         self.properties = properties
         self._clock = clock
+        self._when_full = when_full
         self._thinner = None
-        make_room: object = None
-        if when_full == "newest":
-            make_room = bool  # is False: what is in it stays
-        elif when_full == "thin":
+        if when_full == "thin":
             # Imported by those who use it, as the journal is.
             from firmware.points.thin import Thinner
 
             self._thinner = Thinner()
-            make_room = self._thin
-        self._ring = Ring(slots, make_room)
+        self._ring = Ring(slots, self._make_room)
         encoder = Encoder(properties, compact, max_points)
         self._live = Window(self._ring, encoder)
         self._max_points = max_points
@@ -67,6 +64,13 @@ class Queue:
         self._log = Log("queue")
         self.lost = lost
         self.rejected = 0  # points that the platform will not have, set aside
+        self._unfit = 0  # readings that could not be buffered at all
+        self._overflowed = 0  # those that the log knows to have made the ring overflow
+        self._overflows = False
+        # Of what is gone, in a report that has left RAM; where there is none, the log tells.
+        self._told = 0 if "dropped" in properties.names else lost
+        self._report = -1  # `gone` in a report that has not
+        self._report_end = -1  # seq of the ring behind it
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
         self._first_undated = -1
@@ -102,27 +106,35 @@ class Queue:
 
         `value`: a number, which allocates nothing, or anything that JSON can say. `t_ms`: what
         the clock said when it was taken, if that was earlier; kept, unless the property has a
-        point that is not older. Raises ValueError for NaN, infinities and what is too long.
+        point that is not older. Raises ValueError for NaN and infinities, which are no readings,
+        and for what is too long, which is counted as dropped; so is what there is no memory for.
         """
-        t = self._clock.now() if t_ms is None else t_ms
-        cycle = _DATED
-        if not self._clock.known:
-            cycle = self._era
-            if self._first_undated < 0:
-                self._first_undated = t
-        elif not self._dated:
-            self._date()
-        t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
-        kind = type(value)
-        decimals = self.properties.decimals[prop]
-        limit = exact(decimals)
-        if kind is float and -limit < value < limit:
-            self._ring.append_float(prop, t, cycle, value)
-        elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
-            self._ring.append_int(prop, t, cycle, value)
-        else:
-            self._ring.append_text(prop, t, cycle, encode(value, decimals))
-        self._taken(prop, t)
+        text = None
+        try:
+            t = self._clock.now() if t_ms is None else t_ms
+            cycle = _DATED
+            if not self._clock.known:
+                cycle = self._era
+                if self._first_undated < 0:
+                    self._first_undated = t
+            elif not self._dated:
+                self._date()
+            t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
+            kind = type(value)
+            decimals = self.properties.decimals[prop]
+            limit = exact(decimals)
+            if kind is float and -limit < value < limit:
+                self._ring.append_float(prop, t, cycle, value)
+            elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
+                self._ring.append_int(prop, t, cycle, value)
+            else:
+                text = encode(value, decimals)
+                self._ring.append_text(prop, t, cycle, text)
+            self._taken(prop, t)
+        except Exception as error:
+            if text or type(error) is MemoryError:
+                self._unfit += 1
+            raise
 
     def _taken(self, prop: int, t: int):
         """A reading of the property has this millisecond: the next one gets another."""
@@ -134,6 +146,15 @@ class Queue:
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
         if self._backlog:
             self._backlog.tick(self._clock.uptime_ms(), self._dating())
+        overflowed = self._overflowed
+        self._overflowed = self._ring.dropped
+        if self._overflowed > overflowed and not self._overflows:
+            self._overflows = True
+            self._log.warning("full: readings are dropped (buffer.when_full: %s)", self._when_full)
+        elif self._overflows and 4 * self._ring.room() > self._ring.slots:
+            self._overflows = False
+            self._log.info("has room again; %d readings were dropped so far", self.dropped)
+        self._settle()
 
     def flush(self):
         """Everything to flash, before a restart; takes its time."""
@@ -155,8 +176,9 @@ class Queue:
 
     @property
     def dropped(self) -> int:
-        """Points that were lost because the buffer was full."""
-        return self._ring.dropped + (self._backlog.journal.dropped if self._backlog else 0)
+        """Points that were lost because the buffer was full, or they too long for it."""
+        dropped = self._ring.dropped + self._unfit
+        return dropped + (self._backlog.journal.dropped if self._backlog else 0)
 
     @property
     def thinned(self) -> int:
@@ -175,6 +197,30 @@ class Queue:
     def undated(self) -> int:
         """Points that could not be dated, and were not sent."""
         return self._backlog.replay.undated if self._backlog else 0
+
+    @property
+    def untold(self) -> int:
+        """Points that are gone, in this run or before it, and whose count only RAM has."""
+        return max(0, self._gone() - self._told)
+
+    def _gone(self) -> int:
+        return self.lost + self.dropped + self.thinned + self.damaged + self.undated
+
+    def reporting(self):
+        """What is gone is about to be put into this queue, as properties."""
+        if self._report < 0:
+            self._report = self._gone()
+
+    def _settle(self):
+        """Has a report left RAM? If more has gone meanwhile, that may have been the report."""
+        if self._report < 0:
+            return
+        if self._report_end < 0:
+            self._report_end = self._ring.tail.seq
+        if self._ring.head.seq >= self._report_end:
+            if self._gone() == self._report:
+                self._told = self._report
+            self._report = self._report_end = -1
 
     def due(self) -> bool:
         """Is there a feed worth sending: a full one, an old one, or one from flash?"""
@@ -301,8 +347,16 @@ class Queue:
             free = self._free_high[i] << 32 | self._free_low[i]
             self._taken(i, max(before, free - 1 + offset if free else -1))
 
-    def _thin(self) -> bool:
-        """Make room in the full ring; points in flight are released."""
+    def _make_room(self) -> bool:
+        """Make room in the full ring: on flash or, where that has none, as `when_full` says. Then
+        points in flight are released where the ring is thinned.
+        """
+        if self._backlog and self._backlog.relieve(self._dating()):
+            return True
+        if self._when_full == "newest":
+            return False
+        if not self._thinner:
+            return self._ring.drop_oldest()
         if self._backlog:
             self._backlog.cancel()
         self._live.release()

@@ -103,7 +103,9 @@ class Ring:
         more = (size + 3) // 4
         # Two more slots: its own and that of a time base.
         if size > MAX_TEXT or more + 2 > self.slots:
-            raise ValueError("a value of %d bytes is too long to be buffered" % size)
+            most = min(MAX_TEXT, 4 * (self.slots - 2))
+            words = "a value of %d bytes is too long to be buffered: at most %d fit"
+            raise ValueError(words % (size, most))
         i = self.claim(TEXT | prop, t, cycle, 1 + more)
         if i < 0:
             return

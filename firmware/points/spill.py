@@ -3,6 +3,7 @@
 A reading goes to flash before it has been undelivered for `spill_after_ms`, together with all
 that came after it, and when three quarters of the ring are taken. It then leaves the ring, also if
 it is in a feed in flight: it may be sent a second time, which changes nothing on the platform.
+Where readings come so fast that the ring is full before the next tick, an eighth goes at once.
 """
 
 from micropython import const
@@ -68,6 +69,20 @@ class Backlog:
                     self._begin()
                 while not self._step(offset_ms):
                     pass
+
+    def relieve(self, offset_ms) -> bool:
+        """The ring is full: the oldest eighth of it goes to flash at once. False: it cannot."""
+        ring = self._live.ring
+        if self._cursor is None:
+            if not self.journal.ready():
+                return False
+            self._begin()
+        room = ring.room()
+        most = max(self._cursor.seq, ring.head.seq) + ring.slots // 8
+        self._end_seq = min(self._end_seq, most)
+        while not self._step(offset_ms):
+            pass
+        return ring.room() > room
 
     def cancel(self):
         """The ring is about to change under a spill's cursor."""

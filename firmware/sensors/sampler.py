@@ -121,12 +121,14 @@ class Sampler:
 
     def _take(self, n):
         channel = self._channels[n]
+        what = "no reading"
         try:
             value = channel.corrected(self._chip.value(n))
+            what = "a reading is lost"
             # The heat first.
             for listener in channel.listeners:
                 listener(value, uptime.ms())
-            if channel.offer and channel.offer(channel.index, channel.prop, value):
+            if channel.offer and self._offered(channel, value):
                 self._intake.retain()
             else:
                 self._intake.put(channel.index, value)
@@ -134,11 +136,17 @@ class Sampler:
                 channel.log.info("reads again")
                 channel.failing = None
         except Exception as error:  # as above; the other channels do not mind
-            self._tell_failure(channel, error)
+            self._tell_failure(channel, error, what)
 
-    def _tell_failure(self, channel, error):
+    def _offered(self, channel, value) -> bool:
+        try:
+            return channel.offer(channel.index, channel.prop, value)
+        except MemoryError:
+            return False  # the buffer counts what it cannot take
+
+    def _tell_failure(self, channel, error, what="no reading"):
         self._failed(channel.prop, error)
         text = str(error) or type(error).__name__
         if text != channel.failing:
-            channel.log.error("no reading: %s", text)
+            channel.log.error("%s: %s", what, text)
             channel.failing = text

@@ -82,6 +82,9 @@ class Pace:
     def sent(self, _now):
         pass
 
+    def arrived(self, _now, _sent):
+        pass
+
     def accepted(self):
         pass
 

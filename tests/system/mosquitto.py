@@ -22,7 +22,8 @@ class Mosquitto:
     `port` is MQTT over TLS, `plain` without; `ws` and `wss` are WebSockets.
     """
 
-    def __init__(self, folder: Path, device: dict):
+    def __init__(self, folder: Path, device: dict, more: str = ""):
+        """`more`: lines of mosquitto.conf."""
         if not _PROGRAM:
             pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)")
         folder.mkdir()
@@ -43,7 +44,7 @@ class Mosquitto:
         self._configuration.write_text(
             f"user root\nallow_anonymous false\npassword_file {passwords}\n"
             "max_queued_messages 0\n"  # no limit: devices may be faster than who hears them
-            f"listener {self.port} 127.0.0.1\n{tls}"
+            f"{more}listener {self.port} 127.0.0.1\n{tls}"
             f"listener {self.plain} 127.0.0.1\n"
             f"listener {self.ws} 127.0.0.1\nprotocol websockets\n"
             f"listener {self.wss} 127.0.0.1\nprotocol websockets\n{tls}"

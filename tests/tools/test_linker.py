@@ -144,6 +144,28 @@ def test_arguments_that_are_named_by_a_call_keep_their_names():
     assert "prop" not in signature.groups() and "t_ms" not in signature.groups()
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "[now - {} for {} in [1]][0]",
+        "(lambda {}: now - {})(1)",
+        "[[now - {} for {} in [1]] for other in [2]][0][0]",
+    ],
+)
+def test_arguments_are_not_hidden_by_the_names_of_what_is_in_their_function(inner):
+    for word in names.ARGUMENTS[:20]:
+        (source,) = linked(
+            app=f"""
+                def late(now, limit):
+                    return {inner.format(word, word)}
+                """
+        ).values()
+        assert "now" not in source
+        space: dict = {}
+        exec(source, space)
+        assert space["late"](5, 0) == 4, source
+
+
 def test_private_names_are_short_and_lines_stay():
     units = link(
         {

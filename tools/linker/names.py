@@ -194,10 +194,17 @@ def _inherits(module: Module) -> bool:
 def short_arguments(module: Module, keywords: set[str]) -> Iterator[Edit]:
     """Arguments that no call names."""
     used: dict[int, set[str]] = {}  # the words of a scope and of those around it
+    within: dict[int, set[str]] = {}  # names of the scopes in it, which would hide its own
+    for scope in module.scopes:
+        outer = scope.parent
+        while outer:
+            within.setdefault(id(outer), set()).update(scope.names)
+            outer = outer.parent
     for scope in module.scopes:
         above = used.get(id(scope.parent), set())
+        taken = scope.names | scope.others | above | within.get(id(scope), set())
         used[id(scope)] = words = set(above)
-        free = (w for w in ARGUMENTS if w not in scope.names | scope.others | above)
+        free = (w for w in ARGUMENTS if w not in taken)
         for argument in scope.arguments:
             name = argument.arg
             if name in keywords or name == "self" or len(name) == 1:

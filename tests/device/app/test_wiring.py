@@ -116,7 +116,8 @@ def test_the_number_of_readings_that_only_ram_has_outlives_the_process():
     kept = board.Retained().get()
     assert kept >= 3, kept
     lines = logged(lambda: app.App(settings(), Trial()))
-    assert "W intake: %d readings that were only in RAM are lost" % kept in lines, lines
+    words = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
+    assert "W intake: " + words % kept in lines, lines
 
 
 def test_what_is_in_ram_goes_to_flash_at_the_end():

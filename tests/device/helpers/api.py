@@ -20,7 +20,7 @@ class Platform:
         self.peer = Peer(self._script)
         self.time = Time()
         self.queue = make_queue(self.time, names, compact=compact)
-        self.pace = Pace(6000, 10)
+        self.pace = Pace(6000, 10, 0)
         settings = {
             "device": {"key_id": KEY[0], "key_secret": KEY[1]},
             "https": {"url": "http://%s:%d/v3/" % (HOST, self.peer.port)},

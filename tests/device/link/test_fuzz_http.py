@@ -281,7 +281,7 @@ async def check_receipt(data):
         "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
         "https": {"url": "https://192.0.2.1/v3"},
     }
-    api = Api(settings, Network([data]), queue, Pace(60, 100))
+    api = Api(settings, Network([data]), queue, Pace(60, 100, 0))
     fuzz.begin()
     try:
         await api.deliver()

@@ -173,7 +173,7 @@ async def test_too_many_questions_for_the_state_slow_nothing_down():
     """Nothing is known thereby about what is written."""
     platform = Platform((429, b"{}"))
     assert str(await failure(platform.api.read_state(None))) == "the API answered 429"
-    assert platform.pace.ready(0)
+    assert platform.pace.ready(20)
 
 
 async def test_the_state_brings_limits_and_properties():
@@ -189,7 +189,7 @@ async def test_the_state_brings_limits_and_properties():
         ("mode", "heat", AT_MS),
         ("schedule", None, 0),
     ]
-    assert (platform.pace.most_points, platform.pace._gap_ms) == (5, 2000)
+    assert (platform.pace.most_points, platform.pace._gap_ms) == (5, 2067)
 
 
 async def test_a_limit_that_did_not_change_leaves_what_was_learnt_since():

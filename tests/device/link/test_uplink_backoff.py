@@ -184,3 +184,45 @@ async def test_https_that_has_worked_all_the_time_changes_nothing():
         world.put(2)
         await world.empty()
         assert world.link.failover.mqtt.at_ms == until_ms
+
+
+async def test_a_state_that_is_told_cures_no_feed_that_fails():
+    """POST is answered by 500, and GET by 200."""
+    async with World(mqtt=False, grace_s=0, poll_s=10) as world:
+        world.api.answer = status(500)
+        world.put(1)
+        https = world.link.failover.https
+        delays = []
+        for _ in range(14):
+            gets = len([line for line in world.api.requests if line.startswith(b"GET")])
+            posts = len(world.api.feeds)
+            await until(lambda n=posts: len(world.api.feeds) > n, "a try")
+            await until(lambda: https.at_ms > uptime.ms(), "its failure")
+            delays.append(https.at_ms - uptime.ms())
+            # Meanwhile MQTT is tried, and the state asked for before that.
+            world.link.failover.mqtt.at_ms = 0
+            await until(
+                lambda n=gets: len([r for r in world.api.requests if r.startswith(b"GET")]) > n,
+                "the state",
+            )
+            await nothing_more(world, 60)
+            assert len(world.api.feeds) == posts + 1
+            world.skip(https.at_ms - uptime.ms())
+        assert https._failures >= 14
+        assert max(delays) > 30000, delays
+        world.api.answer = lambda found: None
+        await world.empty_soon()
+        assert https._failures == 0
+
+
+async def test_an_api_that_tells_its_state_again_gets_the_feeds_soon():
+    async with World(mqtt=False, https=False, grace_s=0) as world:
+        world.put(1)
+        for _ in range(12):
+            world.link.failover.https.failed(uptime.ms())
+        world.link.failover.https.at_ms = 0
+        await until(lambda: world.link.failover.https.at_ms > uptime.ms(), "a failure")
+        world.link.failover.https.at_ms = uptime.ms() + 250000
+        world.link.failover.mqtt.at_ms = 0
+        world.api.start()
+        await world.empty()

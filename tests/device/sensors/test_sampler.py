@@ -180,6 +180,28 @@ async def test_a_reading_that_fails_is_told_once_and_so_is_that_it_reads_again()
         ], bench.lines
 
 
+async def test_a_reading_that_the_buffer_does_not_take_is_called_what_it_is():
+    with Time():
+        bench = Bench(lambda spec: Scripted(["too long", OSError("it does not answer"), "x"]))
+        bench.full = True
+        await bench.run()
+        assert [line[13:] for line in bench.lines] == [
+            "E sampler p: a reading is lost: it does not fit",
+            "E sampler p: no reading: it does not answer",
+            "E sampler p: a reading is lost: it does not fit",
+        ], bench.lines
+
+
+async def test_a_reading_that_cannot_be_sent_for_lack_of_memory_goes_to_the_buffer():
+    def offer(reading):
+        raise MemoryError
+
+    with Time():
+        bench = Bench(lambda spec: Scripted([7]), offer=offer)
+        events = await bench.run()
+        assert events[1:] == [("offered", 3, "p", 7), ("put", 3, 7)], events
+
+
 async def test_a_sensor_that_cannot_be_made_is_made_at_a_later_reading():
     made = []
 
