@@ -1,10 +1,9 @@
 """Run the firmware under MicroPython's unix port, with a folder as the device's file system."""
 
-import os
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, console, linker, micropython
 from tools.build import build
 
 # What the firmware runs from: a ROMFS image, where its bytecode lies; .mpy files, which are loaded
@@ -25,9 +24,27 @@ del image, file, vfs
 
 # What a board does: boot.py and then main.py, and again when the firmware restarts the board, for
 # which it ends with the exit code of firmware/board/unix.py. What it had in RAM is forgotten then.
+#
+# A serial line's Ctrl-C is a byte on standard input (tools/console.py). It is read in a task of
+# its own, which the firmware's event loop runs beside the firmware's: there it is as safe to stop
+# as anywhere.
 _START = """
 import gc, sys
+async def keys(asyncio):
+    line = asyncio.StreamReader(sys.stdin.buffer)
+    key = True
+    while key:
+        try:
+            key = await line.read(1)
+        except OSError:
+            break
+        if key == b"\\x03":
+            raise KeyboardInterrupt
+def listen():
+    import asyncio
+    asyncio.create_task(keys(asyncio))
 while True:
+    listen()
     try:
         import boot, main
         break
@@ -79,15 +96,23 @@ def check(folder: Path) -> None:
         raise DeviceError(f"{folder}: no config.json in it; the README says what belongs there")
 
 
-def run(
-    folder: Path, heap: str | None = None, root: Path = ROOT, origin: Origin = "romfs"
-) -> NoReturn:
-    """Become the firmware: this process is replaced by MicroPython, started in `folder`.
+def places(root: Path = ROOT, origin: Origin = "romfs") -> linker.Places:
+    """Where the lines of its tracebacks come from."""
+    return {} if origin == "sources" else build(root).places
 
-    Signals and the exit code are thus MicroPython's own. Raises DeviceError, BuildError,
-    MicroPythonError.
+
+def run(
+    folder: Path,
+    heap: str | None = None,
+    root: Path = ROOT,
+    origin: Origin = "romfs",
+    first: str = "",
+) -> NoReturn:
+    """Run the firmware in `folder`; this process ends as MicroPython does, or with it.
+
+    SIGINT is Ctrl-C on the board's serial line; other signals are passed on. first: as in
+    `command`. Raises DeviceError, BuildError, MicroPythonError.
     """
     check(folder)
-    argv, environ = command(heap, root, origin)
-    os.chdir(folder)
-    os.execve(argv[0], argv, environ)
+    argv, environ = command(heap, root, origin, first)
+    console.end_like(console.attend(argv, environ, folder, places(root, origin)))
