@@ -82,9 +82,8 @@ class Device:
     ) -> None:
         """Start after some Python that breaks a part of the firmware, until its next restart."""
         (self.folder / "config.json").write_text(json.dumps(self.config))
-        run = (
-            f"device.run(Path({str(self.folder)!r}), {heap!r}, origin={origin!r}, first={code!r})"
-        )
+        options = {"heap": heap, "origin": origin, "first": code}
+        run = f"device.run(Path({str(self.folder)!r}), **{options!r})"
         begin = "from pathlib import Path; from tools import device; "
         self._start([sys.executable, "-c", begin + run], ROOT)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C at any moment: while it starts, connects, regulates or delivers, the end is a clean one."""
+"""Ctrl-C at any moment, while it starts, connects, regulates or delivers: the end is clean."""
 
 import random
 import time

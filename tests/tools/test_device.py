@@ -176,11 +176,16 @@ def test_an_interpreter_that_is_killed_ends_it_in_the_same_way(folder, root):
 def test_a_traceback_names_the_places_in_the_sources(folder, root, origin, stderr):
     (root / "firmware").mkdir()
     (root / "firmware" / "app.py").write_text("from firmware import deep\n\ndeep.fail()\n")
-    text = "import sys\n\n\ndef fail():\n    try:\n        1 / 0\n"
-    text += (
-        "    except ZeroDivisionError as error:\n        sys.print_exception(error)\n        raise"
-    )
-    (root / "firmware" / "deep.py").write_text(text + "\n")
+    (root / "firmware" / "deep.py").write_text("""
+import sys
+
+def fail():
+    try:
+        1 / 0
+    except ZeroDivisionError as error:
+        sys.print_exception(error)
+        raise
+""")
     (root / "main.py").write_text("import firmware.app\n")
     output, errors = start(folder, root, origin=origin, stderr=stderr).communicate(timeout=30)
     assert re.search(r'File ".*firmware/deep\.py", line 6, in', output)
