@@ -33,15 +33,12 @@ class Mqtt:
 
     def __init__(self, info, transport="tcp", ca=None, **options):
         key = options.get("key", info["device"])
+        version = options.get("protocol", paho.MQTTv311)
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2,
             client_id=options.get("client_id", info["device"]["id"]),
-            clean_session=(
-                None
-                if options.get("protocol") == paho.MQTTv5
-                else options.get("clean_session", True)
-            ),
-            protocol=options.get("protocol", paho.MQTTv311),
+            clean_session=None if version == paho.MQTTv5 else options.get("clean_session", True),
+            protocol=version,
             transport="websockets" if transport == "ws" else "tcp",
             reconnect_on_failure=False,
         )

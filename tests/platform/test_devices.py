@@ -90,9 +90,7 @@ def test_the_log_says_why_a_point_was_rejected(platform, api, other):
     assert api.get("/data/devices/cellar/log").status == 404
 
 
-def test_one_that_is_disabled_or_removed_is_put_out_and_the_others_stay(
-    platform, api, info, other
-):
+def test_one_that_is_removed_is_put_out_and_the_others_stay(platform, info, other):
     with Mqtt(info) as first, Mqtt(other) as second:
         platform.control(lambda tree: tree["devices"].clear())
         assert second.gone.wait(5)

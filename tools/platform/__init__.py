@@ -46,8 +46,8 @@ Commands
 
 Reading
 - The most recent value is the one with the latest time, not the one that came last.
-- `{ref}` is a device's id or name; `_this_` is for a device's key only. For a device's key there is
-  no other device (404). A client key is for all devices. It does not see private properties.
+- `{ref}` is a device's id or name; `_this_` is for a device's key only. For a device's key there
+  is no other device (404). A client key is for all devices, and does not see private properties.
 - The state's `header`, `meta` and `stats` are left out when the query says `false`. `stats` is the
   number of points in the time series.
 - `GET /data/devices/{ref}/log`, of the stand-in alone: the device's log, oldest first, as
