@@ -1,5 +1,9 @@
 """Run the firmware under MicroPython's unix port, with a folder as the device's file system."""
 
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NoReturn
 
@@ -43,18 +47,26 @@ async def keys(asyncio):
 def listen():
     import asyncio
     asyncio.create_task(keys(asyncio))
+def forget():
+    sys.modules.clear()
+    gc.collect()
 while True:
-    listen()
     try:
+        listen()
         import boot, main
         break
     except SystemExit as end:
         if end.args != (75,):
             raise
-    sys.modules.clear()
+    except MemoryError:
+        forget()
+        print("csipio: the heap is too small for the firmware; give it more, as by --heap 256K")
+        sys.exit(2)
     boot = main = None
-    gc.collect()
+    forget()
 """
+# Less than this does not even hold what starts the firmware.
+_SMALLEST = 32 * 1024
 
 
 class DeviceError(ToolError):
@@ -67,8 +79,13 @@ def command(
     """The command line and the environment that run the firmware of `root`, freshly built.
 
     The process is to be started in the device's folder. first: Python to be run before.
-    Raises BuildError, MicroPythonError.
+    Raises BuildError, MicroPythonError, DeviceError.
     """
+    if heap is not None and micropython.heap_bytes(heap) < _SMALLEST:
+        raise DeviceError(
+            f"--heap {heap}: expected {_SMALLEST // 1024}K or more, as far more is needed; a "
+            "number without K or M is bytes"
+        )
     path = [root, root / "lib"]
     start = first + _START
     if origin == "files":
@@ -90,6 +107,10 @@ def check(folder: Path) -> None:
     Whether its configuration is valid is for the firmware to say, as on a board, where it goes
     on with the last good one.
     """
+    if folder.exists() and not folder.is_dir():
+        raise DeviceError(
+            f"{folder}: expected a folder, got a file; name the folder that has config.json in it"
+        )
     if not folder.is_dir():
         raise DeviceError(f"{folder}: no such folder; make it and put a config.json into it")
     if not any((folder / name).is_file() for name in ("config.json", "config.good.json")):
@@ -115,4 +136,22 @@ def run(
     """
     check(folder)
     argv, environ = command(heap, root, origin, first)
-    console.end_like(console.attend(argv, environ, folder, places(root, origin)))
+    with _alone_in(folder):
+        code = console.attend(argv, environ, folder, places(root, origin))
+    console.end_like(code)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two devices in one folder would take each other's readings. Raises DeviceError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DeviceError(
+            f"{folder}: another csipio device runs in it; stop that one, or name another folder"
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,6 @@
 """`csipio device`: MicroPython in the device's folder, and its console."""
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ import time
 import psutil
 import pytest
 
+from tests.tools.terminal import CONFIG
 from tools import ROOT, ToolError, device, micropython
 from tools.console import Translator
 
@@ -240,6 +242,52 @@ print(gc.mem_free())
         output, _ = start(folder, root, "128K", origin).communicate(timeout=30)
         free[origin] = int(output.split()[1])
     assert free["romfs"] - free["files"] > 20_000
+
+
+def said(*arguments):
+    """What `csipio device` answers: its exit code, and its lines."""
+    command = [sys.executable, "-m", "tools", "device", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=30
+    )
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_a_file_in_place_of_the_folder_is_told(folder):
+    path = folder / "config.json"
+    text = f"csipio: {path}: expected a folder, got a file; name the folder that has config.json"
+    assert said(path) == (2, [f"{text} in it"])
+
+
+@pytest.mark.parametrize("heap", ["5", "20000", "31K"])
+def test_a_heap_that_nothing_fits_into_is_refused(folder, heap):
+    code, (line,) = said(folder, "--heap", heap)
+    assert code == 2 and line.startswith(f"csipio: --heap {heap}: expected 32K or more")
+
+
+@pytest.mark.parametrize("heap", ["0", "64", "x", "64KB", "-5K"])
+def test_a_heap_that_is_no_size_or_too_small_is_told_in_a_line(folder, heap):
+    code, (line,) = said(folder, f"--heap={heap}")
+    assert code == 2 and "expected" in line and heap in line
+
+
+def test_a_heap_that_the_firmware_does_not_fit_into_is_told_in_a_line(folder, origin):
+    (folder / "config.json").write_text(json.dumps(CONFIG))
+    code, lines = said(folder, "--heap", "40K", "--from", origin)
+    text = "csipio: the heap is too small for the firmware; give it more, as by --heap 256K"
+    assert (code, lines[-1:]) == (2, [text])
+    assert "Traceback (most recent call last):" not in lines
+
+
+def test_a_folder_is_one_device_at_a_time(folder, root):
+    process = waiting(folder, root, "idle")
+    code, (line,) = said(folder)
+    assert code == 2
+    assert line.startswith(f"csipio: {folder}: another csipio device runs in it; stop that one")
+    process.kill()
+    process.wait(30)
+    process = waiting(folder, root, "idle")
+    process.kill()
 
 
 def test_what_is_missing_is_named(folder, root, tmp_path):
