@@ -70,25 +70,25 @@ _FIELDS = {
     "limits": {"rateLimit", "maxNrOfDpPerFeed"},
 }
 
-_COMMAND = {"access": "public", "publish": "always"}
-_DEFAULT_PROPERTIES = {
+COMMAND = {"access": "public", "publish": "always"}
+DEFAULT_PROPERTIES = {
     "temperature": {"type": "number", "min": -55, "max": 125},
     "humidity": {"type": "number", "min": 0, "max": 100},
     "counter": {"type": "number"},
-    "setpoint": {"type": "number", **_COMMAND, "min": 5, "max": 35},
-    "setpoint_cool": {"type": "number", **_COMMAND, "min": 5, "max": 35},
-    "mode": {"type": "enum", **_COMMAND, "values": ["off", "heat", "cool", "auto"]},
+    "setpoint": {"type": "number", **COMMAND, "min": 5, "max": 35},
+    "setpoint_cool": {"type": "number", **COMMAND, "min": 5, "max": 35},
+    "mode": {"type": "enum", **COMMAND, "values": ["off", "heat", "cool", "auto"]},
     "preset": {
         "type": "enum",
-        **_COMMAND,
+        **COMMAND,
         "values": ["home", "away", "sleep", "boost", "manual"],
     },
-    "schedule": {"type": "object", **_COMMAND},
-    "hold_until": {"type": "string", **_COMMAND},
-    "report_every": {"type": "number", **_COMMAND, "min": 0.1, "max": 3600},
-    "restart": {"type": "boolean", **_COMMAND},
-    "identify": {"type": "number", **_COMMAND, "min": 0, "max": 300},
-    "config": {"type": "object", **_COMMAND},
+    "schedule": {"type": "object", **COMMAND},
+    "hold_until": {"type": "string", **COMMAND},
+    "report_every": {"type": "number", **COMMAND, "min": 0.1, "max": 3600},
+    "restart": {"type": "boolean", **COMMAND},
+    "identify": {"type": "number", **COMMAND, "min": 0, "max": 300},
+    "config": {"type": "object", **COMMAND},
     "lastcommand": {"type": "object"},
     "relay": {"type": "boolean"},
     "relay2": {"type": "boolean"},
@@ -227,7 +227,7 @@ def _first() -> dict:
         "limits": limits,
         "down": [],
         "retained": {},
-        "properties": _DEFAULT_PROPERTIES,
+        "properties": DEFAULT_PROPERTIES,
     }
 
 
