@@ -45,7 +45,7 @@ _CONNACK = const(
 2 the broker does not accept device.id as client id
 3 the broker is not available
 4 the broker refused device.key_id and device.key_secret
-5 the broker refused this device.id with its key; is the device disabled, or the key another's?
+5 the broker refused this device.id; is the device disabled, or the key another's?
 """
 )
 
