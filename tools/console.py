@@ -21,12 +21,17 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from pathlib import Path
 
 from tools import linker
 
 CTRL_C = b"\x03"
-_UNHEARD_S = 3.0  # then nobody listens: the program sleeps, or has no event loop
+# A program that sleeps so long without reading it has no event loop, or waits outside of it. One
+# that works may be starting, however slow the machine is.
+_ASLEEP_S = 1.0
+_UNHEARD_S = 20.0
+_LOOK_S = 0.1
 _PLACE = b'  File "'  # the beginning of what is translated
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -71,21 +76,29 @@ class Console:
         self.pid = self._process.pid
 
     def interrupt(self) -> None:
-        """Ctrl-C. One that nobody hears is followed by a SIGINT, as is a second one at once."""
+        """Ctrl-C. One that nobody hears is followed by a SIGINT. So is a second one, at once."""
         if self._asked:
             self._process.send_signal(signal.SIGINT)
             return
         self._asked = True
         os.write(self._line, CTRL_C)
-        timer = threading.Timer(_UNHEARD_S, self._insist)
-        timer.daemon = True
-        timer.start()
+        threading.Thread(target=self._insist, daemon=True).start()
 
     def _insist(self) -> None:
-        unread = array.array("i", [0])
-        fcntl.ioctl(self._heard, termios.FIONREAD, unread)
-        if unread[0] and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+        began = awake = time.monotonic()
+        while self._unread() and self._process.poll() is None:
+            now = time.monotonic()
+            if not _sleeps(self.pid):
+                awake = now
+            if now - awake > _ASLEEP_S or now - began > _UNHEARD_S:
+                self._process.send_signal(signal.SIGINT)
+                return
+            time.sleep(_LOOK_S)
+
+    def _unread(self) -> bool:
+        count = array.array("i", [0])
+        fcntl.ioctl(self._heard, termios.FIONREAD, count)
+        return count[0] > 0
 
     def send_signal(self, number: int) -> None:
         self._process.send_signal(number)
@@ -169,6 +182,15 @@ def _pump(source, target: int, places: linker.Places) -> None:
                 return
             if not piece:
                 return
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether a process waits for something. Not known outside of Linux."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] == "S"
 
 
 def _die_with_parent() -> None:

@@ -85,14 +85,15 @@ def run():
 WAITS = {
     "idle": "asyncio.run(main())",
     "busy": "asyncio.run(busy())",
-    "no loop": "\n    while True: pass",
+    "no loop": "time.sleep(60)",
+    "no end": "\n    while True: pass",
 }
 
 
 def waiting(folder, root, wait):
     """A program that waits for Ctrl-C, as it is started."""
     (root / "main.py").write_text(f"""
-import asyncio, sys
+import asyncio, sys, time
 async def main():
     while True:
         await asyncio.sleep(60)
@@ -114,11 +115,21 @@ except KeyboardInterrupt:
     return process
 
 
-@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize("wait", ["idle", "busy", "no loop"])
 def test_sigint_is_a_keyboard_interrupt_there(folder, root, wait):
     process = waiting(folder, root, wait)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
+    assert (output, process.returncode) == ("relay off\n", 5)
+
+
+def test_a_second_sigint_ends_what_does_not_hear_the_first(folder, root):
+    process = waiting(folder, root, "no end")
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(3)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=10)
     assert (output, process.returncode) == ("relay off\n", 5)
 
 
