@@ -46,9 +46,18 @@ class Built:
         return self.folder / "firmware.romfs"
 
     @property
-    def places(self) -> Path:
+    def places_file(self) -> Path:
         """Where the lines of tracebacks come from: `unit first-line path` a line."""
         return self.folder / "places.txt"
+
+    @property
+    def places(self) -> linker.Places:
+        """The same, for `linker.translated`."""
+        places: linker.Places = {}
+        for line in self.places_file.read_text().splitlines():
+            unit, first, path = line.split(" ")
+            places.setdefault(unit, []).append((int(first), path))
+        return places
 
 
 def sources(root: Path = ROOT) -> dict[str, str]:
@@ -110,7 +119,7 @@ def _make(made: Built, texts: dict[str, str]) -> None:
     for path, unit in units.items():
         compile_to((made.files / path).with_suffix(".mpy"), unit.name, unit.source, unit)
     made.image.write_bytes(romfs(made.files))
-    made.places.write_text(
+    made.places_file.write_text(
         "".join(
             f"{unit.name} {first} {origin}\n"
             for unit in units.values()
@@ -169,7 +178,7 @@ def compile_to(target: Path, name: str, text: str, unit: linker.Unit | None = No
         return
     said = output.strip().replace("<stdin>", name)
     if unit is not None:
-        said = linker.translated(said, [unit])
+        said = linker.translated(said, {unit.name: unit.starts})
     raise BuildError(f"{name} does not compile:\n{said}")
 
 

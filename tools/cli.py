@@ -103,6 +103,23 @@ def build() -> None:
 
 
 @app.command()
+def properties(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="[DIR|FILE]", help="A config.json, or the folder that has one."),
+    ] = None,
+) -> None:
+    """The properties to create on the platform, as JSON: those of a device's configuration.
+
+    Without one, all that the firmware has; its sensors' are then missing. The platform rejects the
+    points of a property that it does not have, and over MQTT the device does not hear of it.
+    """
+    from tools import declared
+
+    declared.main(config)
+
+
+@app.command()
 def size() -> None:
     """What each room of the firmware costs, in flash and in RAM."""
     from tools import size

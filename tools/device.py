@@ -1,10 +1,13 @@
 """Run the firmware under MicroPython's unix port, with a folder as the device's file system."""
 
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, console, linker, micropython
 from tools.build import build
 
 # What the firmware runs from: a ROMFS image, where its bytecode lies; .mpy files, which are loaded
@@ -25,19 +28,45 @@ del image, file, vfs
 
 # What a board does: boot.py and then main.py, and again when the firmware restarts the board, for
 # which it ends with the exit code of firmware/board/unix.py. What it had in RAM is forgotten then.
+#
+# A serial line's Ctrl-C is a byte on standard input (tools/console.py). It is read in a task of
+# its own, which the firmware's event loop runs beside the firmware's: there it is as safe to stop
+# as anywhere.
 _START = """
 import gc, sys
+async def keys(asyncio):
+    line = asyncio.StreamReader(sys.stdin.buffer)
+    key = True
+    while key:
+        try:
+            key = await line.read(1)
+        except OSError:
+            break
+        if key == b"\\x03":
+            raise KeyboardInterrupt
+def listen():
+    import asyncio
+    asyncio.create_task(keys(asyncio))
+def forget():
+    sys.modules.clear()
+    gc.collect()
 while True:
     try:
+        listen()
         import boot, main
         break
     except SystemExit as end:
         if end.args != (75,):
             raise
-    sys.modules.clear()
+    except MemoryError:
+        forget()
+        print("csipio: the heap is too small for the firmware; give it more, as by --heap 256K")
+        sys.exit(2)
     boot = main = None
-    gc.collect()
+    forget()
 """
+# Less than this does not even hold what starts the firmware.
+_SMALLEST = 32 * 1024
 
 
 class DeviceError(ToolError):
@@ -50,8 +79,13 @@ def command(
     """The command line and the environment that run the firmware of `root`, freshly built.
 
     The process is to be started in the device's folder. first: Python to be run before.
-    Raises BuildError, MicroPythonError.
+    Raises BuildError, MicroPythonError, DeviceError.
     """
+    if heap is not None and micropython.heap_bytes(heap) < _SMALLEST:
+        raise DeviceError(
+            f"--heap {heap}: expected {_SMALLEST // 1024}K or more, as far more is needed; a "
+            "number without K or M is bytes"
+        )
     path = [root, root / "lib"]
     start = first + _START
     if origin == "files":
@@ -73,21 +107,51 @@ def check(folder: Path) -> None:
     Whether its configuration is valid is for the firmware to say, as on a board, where it goes
     on with the last good one.
     """
+    if folder.exists() and not folder.is_dir():
+        raise DeviceError(
+            f"{folder}: expected a folder, got a file; name the folder that has config.json in it"
+        )
     if not folder.is_dir():
         raise DeviceError(f"{folder}: no such folder; make it and put a config.json into it")
     if not any((folder / name).is_file() for name in ("config.json", "config.good.json")):
         raise DeviceError(f"{folder}: no config.json in it; the README says what belongs there")
 
 
-def run(
-    folder: Path, heap: str | None = None, root: Path = ROOT, origin: Origin = "romfs"
-) -> NoReturn:
-    """Become the firmware: this process is replaced by MicroPython, started in `folder`.
+def places(root: Path = ROOT, origin: Origin = "romfs") -> linker.Places:
+    """Where the lines of its tracebacks come from."""
+    return {} if origin == "sources" else build(root).places
 
-    Signals and the exit code are thus MicroPython's own. Raises DeviceError, BuildError,
-    MicroPythonError.
+
+def run(
+    folder: Path,
+    heap: str | None = None,
+    root: Path = ROOT,
+    origin: Origin = "romfs",
+    first: str = "",
+) -> NoReturn:
+    """Run the firmware in `folder`; this process ends as MicroPython does, or with it.
+
+    SIGINT is Ctrl-C on the board's serial line; other signals are passed on. first: as in
+    `command`. Raises DeviceError, BuildError, MicroPythonError.
     """
     check(folder)
-    argv, environ = command(heap, root, origin)
-    os.chdir(folder)
-    os.execve(argv[0], argv, environ)
+    argv, environ = command(heap, root, origin, first)
+    with _alone_in(folder):
+        code = console.attend(argv, environ, folder, places(root, origin))
+    console.end_like(code)
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Two devices in one folder would take each other's readings. Raises DeviceError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise DeviceError(
+            f"{folder}: another csipio device runs in it; stop that one, or name another folder"
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,12 +1,12 @@
-"""The README's tables of configuration and commands, made from the firmware's own.
+"""The README's tables of configuration, commands and properties, made from the firmware's own.
 
     python -m tools.reference --check README.md
     python -m tools.reference --write README.md
 
 The text between `<!-- configuration:begin -->` and `<!-- configuration:end -->`, and the same for
-`commands`, is compared or replaced. The firmware's tables are MicroPython's to import, so it is
-MicroPython that prints them, a JSON line a row, with what is expected in the words of the
-firmware's own error messages.
+`commands` and `properties`, is compared or replaced. The firmware's tables are MicroPython's to
+import, so it is MicroPython that prints them, a JSON line a row, with what is expected in the
+words of the firmware's own error messages.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, declared, micropython
 
 # Runs inside MicroPython.
 _PRINT_ROWS = """
@@ -79,6 +79,22 @@ def commands(table: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def properties() -> str:
+    """What has to be created on the platform."""
+    lines = ["| property | type | access | publish | where |", "|---|---|---|---|---|"]
+    sensor = {"name": "", "type": "number", "access": "protected", "publish": "never"}
+    sensor["when"] = "each `sensors[].prop`"
+    for row in [sensor, *declared.properties()]:
+        kind = row["type"]
+        if kind == "enum":
+            kind += ": " + ", ".join(f"`{value}`" for value in row["values"])
+        elif "min" in row:
+            kind += f", {row['min']} to {row['max']}"
+        name = f"`{row['name']}`" if row["name"] else "of a sensor"
+        lines.append(f"| {name} | {kind} | {row['access']} | {row['publish']} | {row['when']} |")
+    return "\n".join(lines) + "\n"
+
+
 def _keys(table):
     lines = ["| key | expected | default | meaning |", "|---|---|---|---|"]
     for row in table:
@@ -104,7 +120,11 @@ def _cell(text):
 def renewed(text: str) -> str:
     """A README's text with the tables as they are now. Raises ToolError without their places."""
     table = rows()
-    for name, content in (("configuration", configuration(table)), ("commands", commands(table))):
+    for name, content in (
+        ("configuration", configuration(table)),
+        ("commands", commands(table)),
+        ("properties", properties()),
+    ):
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, found_begin, rest = text.partition(begin)
         _, found_end, after = rest.partition(end)

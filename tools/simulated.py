@@ -8,12 +8,11 @@ import subprocess
 from pathlib import Path
 
 from tools import device
+from tools.console import Console
 
 _TROUBLE = re.compile(r" *\d+\.\d{3} [WE] ")
 
-# Ctrl-C at a terminal reaches the child by itself; one that was not told is told after this.
-_TOLD_S = 0.5
-_END_S = 5.0
+_END_S = 5.0  # for the end that an interrupt asks for
 
 
 def config(info: dict) -> dict:
@@ -68,31 +67,24 @@ class Device:
         shutil.copy(self._ca, self.folder / "certs" / "ca.pem")
         (self.folder / "config.json").write_text(json.dumps(self._settings, indent=1) + "\n")
         argv, environ = self._command
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                argv,
-                cwd=self.folder,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._log = self.log.open("wb")
+        self._console = Console(argv, environ, self.folder, device.places(), self._log.fileno())
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Interrupt it as Ctrl-C does, unless it is ending already; kill it if it stays."""
-        for wait_s, name in ((_TOLD_S, signal.SIGINT), (_END_S, signal.SIGKILL)):
-            try:
-                self._process.wait(wait_s)
-                return
-            except subprocess.TimeoutExpired:
-                self._process.send_signal(name)
-        self._process.wait()
+        """Interrupt it as Ctrl-C does; kill it if it stays."""
+        self._console.interrupt()
+        try:
+            self._console.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._console.send_signal(signal.SIGKILL)
+            self._console.wait()
+        self._log.close()
 
     @property
     def ended(self) -> int | None:
         """None while it runs, else how it ended: its exit code, or minus a signal's number."""
-        return self._process.poll()
+        return self._console.poll()
 
     def tail(self, lines: int) -> list[str]:
         """The last lines of its log."""

@@ -33,11 +33,12 @@ class Mqtt:
 
     def __init__(self, info, transport="tcp", ca=None, **options):
         key = options.get("key", info["device"])
+        version = options.get("protocol", paho.MQTTv311)
         self.client = paho.Client(
             paho.CallbackAPIVersion.VERSION2,
             client_id=options.get("client_id", info["device"]["id"]),
-            clean_session=options.get("clean_session", True),
-            protocol=options.get("protocol", paho.MQTTv311),
+            clean_session=None if version == paho.MQTTv5 else options.get("clean_session", True),
+            protocol=version,
             transport="websockets" if transport == "ws" else "tcp",
             reconnect_on_failure=False,
         )
@@ -50,12 +51,13 @@ class Mqtt:
         self.into = f"csipio/data/in/devices/{info['device']['id']}/"
         self.answer = None  # to CONNECT, in paho's words
         self.messages = []  # (topic, payload)
+        self.whole = []  # the same, as paho has them
         self.acked = set()
         self.gone = threading.Event()
         self._granted = {}
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = lambda *_: self.gone.set()
-        self.client.on_message = lambda _c, _u, m: self.messages.append((m.topic, m.payload))
+        self.client.on_message = self._on_message
         self.client.on_publish = lambda _c, _u, mid, *_: self.acked.add(mid)
         self.client.on_subscribe = self._on_subscribe
 
@@ -85,6 +87,10 @@ class Mqtt:
 
     def _on_connect(self, _client, _user, _flags, reason, _properties):
         self.answer = str(reason)
+
+    def _on_message(self, _client, _user, message):
+        self.whole.append(message)
+        self.messages.append((message.topic, message.payload))
 
     def _on_subscribe(self, _client, _user, mid, reasons, _properties):
         self._granted[mid] = reasons

@@ -1,8 +1,10 @@
 """`csipio platform` as a process of its own."""
 
 import json
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -86,10 +88,67 @@ def test_port_that_is_taken_is_named(option):
     assert "Traceback" not in done.stderr
 
 
+def refused(folder):
+    """What it says where it cannot run in that folder."""
+    done = subprocess.run(
+        [*COMMAND, "--dir", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("csipio: ")]
+    return line.removeprefix("csipio: ")
+
+
 def test_bad_control_file_is_told(tmp_path):
     (tmp_path / "control.json").write_text("{}")
-    done = subprocess.run(
-        [*COMMAND, "--dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=20
-    )
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("csipio: control.json: client: expected")
+    assert refused(tmp_path).startswith("control.json: client: expected")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a stand-in that ran."""
+    folder = tmp_path_factory.mktemp("made")
+    with running("--dir", folder):
+        return folder
+
+
+def other_tables(path):
+    path.unlink()
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE points (a TEXT)")
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("platform.sqlite", lambda path: path.write_text("junk"), "expected the database of a"),
+        ("platform.sqlite", other_tables, "expected the database of a stand-in: no such column"),
+        ("server.pem", lambda path: path.write_text("junk"), "expected a certificate and its key"),
+        ("ca.key", lambda path: path.write_text("junk"), "expected a certificate and its key"),
+        ("control.json", lambda path: path.write_bytes(b"\xff\xfe"), "expected JSON"),
+    ],
+)
+def test_a_file_that_is_junk_is_named_with_what_to_do(made, tmp_path, name, change, said):
+    folder = shutil.copytree(made, tmp_path / "copy", ignore=shutil.ignore_patterns("*-wal"))
+    change(folder / name)
+    if name == "ca.key":
+        (folder / "server.pem").unlink()
+    line = refused(folder)
+    assert name in line and said in line
+    assert name == "control.json" or "a new one is made" in line or "new ones are made" in line
+
+
+def test_a_folder_has_one_stand_in_at_a_time(tmp_path):
+    with running("--dir", tmp_path) as (process, _):
+        line = refused(tmp_path)
+        assert line.startswith(f"{tmp_path}: another csipio platform uses it; stop that one, or")
+        process.kill()
+        process.wait()
+    with running("--dir", tmp_path) as (process, _):
+        pass
+
+
+def test_a_file_in_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert refused(tmp_path / "file").startswith(f"{tmp_path / 'file'}: expected a folder")

@@ -60,7 +60,21 @@ def test_bad_file_leaves_the_last_good_one_in_force(api, path, caplog):
         (lambda t: t["device"].update(id="x"), "device.id: expected _dev_ and 18 to 21 digits"),
         (lambda t: t["device"].update(status="off"), "device.status: expected one of debug"),
         (lambda t: t["device"].update(key_secret=""), "device.key_secret: expected a string"),
-        (lambda t: t["client"].update(key_id=t["device"]["key_id"]), "client.key_id: expected"),
+        (
+            lambda t: t["client"].update(key_id=t["device"]["key_id"]),
+            "device.key_id: expected",
+        ),
+        (lambda t: t["device"].update(name="_this_"), "device.name: expected a name without /"),
+        (lambda t: t.update(devices={}), "devices: expected a list"),
+        (lambda t: t.update(devices=[{}]), "devices[0].id: expected to be there"),
+        (
+            lambda t: t.update(devices=[t["device"]]),
+            "devices[0].key_id: expected another",
+        ),
+        (
+            lambda t: t.update(retained={"nosuch": 1}),
+            "retained.nosuch: expected the name",
+        ),
         (lambda t: t.update(down=["ws"]), "down: expected a list of mqtt, https"),
         (lambda t: t["properties"].update(A={"type": "number"}), "properties.A: expected a name"),
         (lambda t: t["properties"].update(a={"type": "int"}), "properties.a.type: expected one"),

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from tools import ROOT, micropython
+from tools.declared import TYPES
 from tools.platform.control import Control
 
 # Runs inside MicroPython.
@@ -33,16 +34,6 @@ print(json.dumps({
 """
 # What the stand-in has beside: sensors that a config.json may name.
 _SENSORS = {"temperature", "humidity", "counter"}
-# The firmware's kinds of values as the platform's types.
-_TYPES = {
-    "number": "number",
-    "whole number": "number",
-    "choice": "enum",
-    "true or false": "boolean",
-    "schedule": "object",
-    "object": "object",
-    "time": "string",
-}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +62,7 @@ def test_all_that_the_firmware_reports_is_declared_and_nothing_else(firmware, de
 def test_a_command_is_declared_with_its_type_and_its_limits(firmware, declared):
     for name, (kind, limits) in firmware["commands"].items():
         ours = declared[name]
-        assert ours.type == _TYPES[kind], name
+        assert ours.type == TYPES[kind], name
         assert (ours.access, ours.publish) == ("public", "always"), name
         if ours.type == "number":
             assert [ours.min, ours.max] == limits, name

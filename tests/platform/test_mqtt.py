@@ -71,6 +71,83 @@ def test_connection_is_refused(info, options, answer):
         assert client.gone.wait(5)
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls", "ws"])
+def test_another_version_of_mqtt_is_told_so_at_once(info, transport):
+    start = time.monotonic()
+    with Mqtt(info, transport, protocol=paho.MQTTv5) as client:
+        assert client.answer == "Unsupported protocol version"
+        assert client.gone.wait(5)
+    assert time.monotonic() - start < 5  # a CONNECT that does not come is waited for for 10 s
+
+
+@pytest.mark.parametrize("level", [3, 5, 6, 131])
+def test_another_protocol_level_gets_return_code_1(info, level):
+    packet = bytearray(_connect_packet(info, 60))
+    packet[8] = level
+    with socket.create_connection(("localhost", info["mqtt"]), timeout=5) as connection:
+        connection.sendall(packet)
+        assert _rest(connection) == bytes((0x20, 2, 0, 1))
+
+
+def test_a_connect_that_comes_byte_by_byte_is_one(info):
+    with socket.create_connection(("localhost", info["mqtt"]), timeout=5) as connection:
+        for byte in _connect_packet(info, 60):
+            connection.sendall(bytes((byte,)))
+            time.sleep(0.001)
+        connection.sendall(bytes((0xC0, 0)))
+        received = b""
+        while len(received) < 6:
+            received += connection.recv(16)
+        assert received == bytes((0x20, 2, 0, 0, 0xD0, 0))
+
+
+def test_retained_commands_come_with_each_subscription_and_live_ones_without_the_flag(
+    platform, info, api
+):
+    platform.control(lambda tree: tree.update(retained={"setpoint": 16}))
+
+    def received(device):
+        return [(m.topic.rpartition("/")[2], m.payload, m.retain) for m in device.whole]
+
+    for _ in range(2):
+        with Mqtt(info) as device:
+            device.publish(device.out + "properties/counter", "1")
+            assert received(device) == []
+            device.subscribe(device.into + "properties/#")
+            eventually(lambda: device.messages)
+            api.post("/data/devices/{id}", {"setpoint": 23}, "client")
+            eventually(lambda: len(device.messages) == 2)
+            assert received(device) == [("setpoint", b"16", 1), ("setpoint", b"23", 0)]
+            device.subscribe(device.into + "properties/setpoint", qos=0)
+            eventually(lambda: len(device.messages) == 3)
+            assert received(device)[2] == ("setpoint", b"16", 1)
+    with Mqtt(info) as device:
+        device.subscribe(device.into + "properties/mode")
+        platform.control(lambda tree: tree.update(retained={"mode": "off"}))
+        eventually(lambda: device.messages)
+        assert received(device) == [("mode", b'"off"', 0)]
+        platform.control(lambda tree: tree.update(retained={}))
+    with Mqtt(info) as device:
+        device.subscribe(device.into + "properties/#")
+        api.post("/data/devices/{id}", {"setpoint": 20}, "client")
+        eventually(lambda: device.messages)
+        assert received(device) == [("setpoint", b"20", 0)]
+
+
+def test_a_retain_flag_in_what_a_device_publishes_changes_nothing(platform, info):
+    with Mqtt(info) as device:
+        device.subscribe(device.into + "properties/#")
+        mid = device.client.publish(device.out + "properties/counter", "1", 1, retain=True).mid
+        other = device.client.publish(device.into + "properties/mode", '"off"', 1, retain=True).mid
+        eventually(lambda: {mid, other} <= device.acked)
+        assert device.messages == []
+    with Mqtt(info) as device:
+        device.subscribe(device.into + "properties/#")
+        device.publish(device.out + "properties/counter", "2")
+        assert device.messages == []
+    assert [value for _, _, value in platform.points()] == [1, 2]
+
+
 def test_client_key_and_disabled_device_may_not_connect(platform, info):
     with Mqtt(info, key=info["client"]) as client:
         assert client.answer == "Not authorized"

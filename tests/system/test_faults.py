@@ -108,6 +108,13 @@ def test_refused_credentials_are_not_hammered(device, platform):
     assert device.running
 
 
+def test_a_disabled_device_is_told_what_to_look_at(device, platform):
+    platform.control(lambda tree: tree["device"].update(status="disabled"))
+    device.start()
+    device.wait_log("MQTT: the broker refused this device.id; is the device disabled, or the key")
+    assert not platform.writes()
+
+
 def test_a_certificate_of_another_authority_is_refused_on_both_transports(device, platform):
     trustme.CA().cert_pem.write_to_path(device.folder / "certs/ca.pem")
     device.config["mqtt"]["grace_s"] = 0

@@ -54,8 +54,9 @@ def test_the_image_holds_the_same_files_and_the_same_bytes_each_time(root):
 
 
 def test_where_lines_come_from_is_written_down(root):
-    lines = build(root).places.read_text().splitlines()
-    assert "firmware.app 3 firmware/link/wire.py" in lines
+    built = build(root)
+    assert "firmware.app 3 firmware/link/wire.py" in built.places_file.read_text().splitlines()
+    assert (3, "firmware/link/wire.py") in built.places["firmware.app"]
 
 
 def test_only_a_change_makes_another_build(root):

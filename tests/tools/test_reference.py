@@ -14,6 +14,9 @@ out of date
 
 <!-- commands:begin -->
 <!-- commands:end -->
+
+<!-- properties:begin -->
+<!-- properties:end -->
 the end
 """
 
@@ -50,9 +53,22 @@ def test_every_command_has_its_row(page: str) -> None:
     assert '| `mode` | `"off"` or `"heat"` or `"cool"` or `"auto"` |' in commands
 
 
+def test_every_property_has_its_row(page: str) -> None:
+    properties = page.partition("<!-- properties:begin -->")[2]
+    for row in (
+        "| of a sensor | number | protected | never | each `sensors[].prop` |",
+        "| `relay2` | boolean | protected | never | `thermostat.stage2` |",
+        "| `setpoint` | number, 5 to 35 | public | always | `thermostat` |",
+        "| `restart` | boolean | public | always | always |",
+        "| `mode` | enum: `off`, `heat`, `cool`, `auto` | public | always | `thermostat` |",
+        "| `freeheap` | number | protected | never | `health.properties` |",
+    ):
+        assert row in properties
+
+
 def test_what_stands_around_the_tables_stays(page: str) -> None:
     assert page.startswith("# A page\n\n<!-- configuration:begin -->\n")
-    assert page.endswith("<!-- commands:end -->\nthe end\n")
+    assert page.endswith("<!-- properties:end -->\nthe end\n")
     assert "out of date" not in page
 
 

@@ -17,13 +17,16 @@ that `translated` can tell where those of a traceback come from.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tools.linker import names, texts, units
 from tools.linker.module import PACKAGE, Edit, LinkError, Module
 
-__all__ = ["PACKAGE", "LinkError", "Unit", "link", "translated"]
+__all__ = ["PACKAGE", "LinkError", "Places", "Unit", "link", "translated"]
+
+# By a unit's name: (line, path of the module that begins there).
+Places = dict[str, list[tuple[int, str]]]
 
 
 @dataclass
@@ -33,12 +36,7 @@ class Unit:
     name: str
     path: str  # its file, below the root
     source: str
-    starts: list[tuple[int, str]]  # (line, path of the module that begins there)
-
-    def place(self, line: int) -> tuple[str, int]:
-        """The path and the line in it that a line of this unit comes from."""
-        first, path = max(start for start in self.starts if start[0] <= line)
-        return path, line - first + 1
+    starts: list[tuple[int, str]]  # as in Places
 
 
 def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
@@ -64,15 +62,16 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     return made
 
 
-def translated(text: str, units: Iterable[Unit]) -> str:
+def translated(text: str, places: Places) -> str:
     """A text, such as a traceback, with the places in units as those in the sources."""
-    by_name = {unit.name: unit for unit in units}
 
     def place(found):
-        if found[1] not in by_name:
+        line = int(found[2])
+        before = [start for start in places.get(found[1], ()) if start[0] <= line]
+        if not before:
             return found[0]
-        path, line = by_name[found[1]].place(int(found[2]))
-        return f'File "{path}", line {line}'
+        first, path = max(before)
+        return f'File "{path}", line {line - first + 1}'
 
     return re.sub(r'File "([^"]+)", line (\d+)', place, text)
 

@@ -1,16 +1,20 @@
-"""A local stand-in for the Csipio platform: an MQTT broker and an HTTPS API for one device.
+"""A local stand-in for the Csipio platform: an MQTT broker and an HTTPS API for devices.
 
 It behaves as the platform's documentation says. Where that is silent, this is what it does:
 
 Connections
 - It listens on 127.0.0.1 only. Its certificate is for `localhost` and `127.0.0.1`.
-- CONNACK says 4 for a wrong key id or secret, 5 for a disabled device, for a client id that is not
-  the key's device and for a client key. A second connection of the device ends the first.
+- CONNACK says 1 for another version than MQTT 3.1.1, 4 for a wrong key id or secret, 5 for a
+  disabled device, for a client id that is not the key's device and for a client key. The log tells
+  these apart. A second connection of the device ends the first.
 - A connection is closed after 1.5 keep-alives of silence, 60 s inside a packet, at a packet of
   more than 1 MiB, and at a protocol error. QoS 0, 1 and 2 are taken; a PUBACK (PUBCOMP) says that
   the points are stored, or refused for good as below.
-- No session is ever kept: "session present" is 0, subscriptions end with the connection, retained
-  flags and last wills are ignored.
+- No session is ever kept: "session present" is 0, subscriptions end with the connection, and last
+  wills are ignored.
+- A retain flag in what a device publishes changes nothing: it may not subscribe to what it
+  publishes. What the control file has as `retained` comes at each subscription, with the flag; a
+  command has none.
 - Disabling the device or changing its key ends its connection.
 
 Topics
@@ -18,8 +22,8 @@ Topics
   publish to a topic that is not the device's, or of what is not a feed or a value, is
   acknowledged, dropped, and noted in the device's log. The connection is kept.
 - Methods: a device has none. A call is dropped over MQTT, 404 over HTTPS.
-- There is no provisioning, there are no gateways, and the built-in profile's properties
-  (`active`, `lastIn`, …) are not kept.
+- There is no provisioning, there are no gateways and no apps, and the built-in profile's
+  properties (`active`, `lastIn`, …) are not kept.
 
 Writing
 - `rateLimit` counts feeds (each write request or publish is one) within 59 s, apart for the
@@ -42,10 +46,12 @@ Commands
 
 Reading
 - The most recent value is the one with the latest time, not the one that came last.
-- A client key does not see private properties. `_this_` is for the device's key only.
+- `{ref}` is a device's id or name; `_this_` is for a device's key only. For a device's key there
+  is no other device (404). A client key is for all devices, and does not see private properties.
 - The state's `header`, `meta` and `stats` are left out when the query says `false`. `stats` is the
   number of points in the time series.
-- There is no request for the device's log: it is the table `log` in `platform.sqlite`.
+- `GET /data/devices/{ref}/log`, of the stand-in alone: the device's log, oldest first, as
+  `{"log": [{"time": …, "text": …}]}`.
 
 Modules: `control` (the file by which one changes all this while it runs), `authority` (TLS),
 `properties` and `feed` (what is valid), `ingest` (what becomes of it), `store` (SQLite), `broker`,

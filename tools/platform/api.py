@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hmac
 import json
 import logging
 import ssl
@@ -12,8 +11,8 @@ from http import HTTPStatus
 from aiohttp import web
 
 from . import state
-from .control import Control
-from .feed import FeedError, Point, parse_feed, parse_json
+from .control import Control, is_key
+from .feed import FeedError, Point, format_time, parse_feed, parse_json
 from .ingest import CLIENT, DEVICE, Ingest, Receipt, Refused
 from .ports import Listener
 from .store import Store, now_ms
@@ -22,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _BODY_BYTES = 1024 * 1024
 _KEY = web.RequestKey("key", str)  # which kind of key a request came with
+_DEVICE = web.RequestKey("device", dict)  # which device it is for
 
 
 class Api:
@@ -44,6 +44,7 @@ class Api:
         device = "/v3/data/devices/{ref}"
         app.router.add_get(device, self._get_values, allow_head=False)
         app.router.add_get(device + "/state", self._get_state, allow_head=False)
+        app.router.add_get(device + "/log", self._get_log, allow_head=False)
         app.router.add_post(device, self._post_values)
         app.router.add_post(device + "/properties", self._post_feed)
         app.router.add_post(device + "/properties/{prop}", self._post_property)
@@ -71,12 +72,12 @@ class Api:
         """Who asks, and for which device; and every error as JSON."""
         self._control.refresh()
         try:
-            key = self._key(request.headers.get("Authorization", ""))
+            key, owner = self._key(request.headers.get("Authorization", ""))
             if key is None:
                 return _error(401, "expected basic authentication with a key id and its secret")
             request[_KEY] = key
             if "ref" in request.match_info:
-                self._check_ref(request.match_info["ref"], key)
+                request[_DEVICE] = self._device(request.match_info["ref"], owner)
             return await handler(request)
         except FeedError as error:
             return _error(400, str(error))
@@ -89,36 +90,45 @@ class Api:
             log.exception("%s %s", request.method, request.path)
             return _error(500, "the platform could not store or read the data")
 
-    def _key(self, header: str) -> str | None:
+    def _key(self, header: str) -> tuple[str | None, dict | None]:
+        """The kind of the key, None for a wrong one; and the device that it is the key of."""
         scheme, _, encoded = header.partition(" ")
         if scheme.lower() != "basic":
-            return None
+            return None, None
         try:
             given = base64.b64decode(encoded.strip(), validate=True)
         except (binascii.Error, ValueError):
-            return None
-        for kind, key in ((DEVICE, self._control.device), (CLIENT, self._control.client)):
-            if hmac.compare_digest(given, f"{key['key_id']}:{key['key_secret']}".encode()):
-                return kind
-        return None
+            return None, None
+        if is_key(given, self._control.client):
+            return CLIENT, None
+        owner = next((d for d in self._control.devices if is_key(given, d)), None)
+        return (DEVICE, owner) if owner else (None, None)
 
-    def _check_ref(self, ref: str, key: str) -> None:
-        if ref != self._control.device["id"] and not (ref == "_this_" and key == DEVICE):
+    def _device(self, ref: str, owner: dict | None) -> dict:
+        """The device of a path. A device's key is for the device itself."""
+        device = owner if ref == "_this_" else self._control.find(ref)
+        if device is None or owner not in (None, device):
             raise Refused(404, f"no device {ref}")
+        return device
 
     # -- reading
 
     async def _get_values(self, request: web.Request) -> web.Response:
-        return _json(state.values(self._control, self._store, request[_KEY]))
+        return _json(state.values(self._control, self._store, request[_DEVICE], request[_KEY]))
 
     async def _get_state(self, request: web.Request) -> web.Response:
         parts = {part for part in state.PARTS if request.query.get(part, "true") != "false"}
-        return _json(state.full(self._control, self._store, request[_KEY], parts))
+        device, key = request[_DEVICE], request[_KEY]
+        return _json(state.full(self._control, self._store, device, key, parts))
+
+    async def _get_log(self, request: web.Request) -> web.Response:
+        rows = self._store.log(request[_DEVICE]["id"])
+        return _json({"log": [{"time": format_time(t_ms), "text": text} for t_ms, text in rows]})
 
     # -- writing
 
     async def _post_values(self, request: web.Request) -> web.Response:
-        self._ingest.admit(request[_KEY])
+        self._ingest.admit(request[_DEVICE], request[_KEY])
         values = parse_json(await request.read())
         if not isinstance(values, dict):
             raise FeedError('expected an object, {"property1": 23.3, "property2": "text"}')
@@ -126,23 +136,24 @@ class Api:
         return self._write(request, [Point(prop, now, value) for prop, value in values.items()])
 
     async def _post_feed(self, request: web.Request) -> web.Response:
-        self._ingest.admit(request[_KEY])
+        self._ingest.admit(request[_DEVICE], request[_KEY])
         return self._write(request, parse_feed(await request.read(), now_ms()))
 
     async def _post_property(self, request: web.Request) -> web.Response:
-        self._ingest.admit(request[_KEY])
+        self._ingest.admit(request[_DEVICE], request[_KEY])
         name = request.match_info["prop"]
-        prop = self._control.property(name)
+        device = request[_DEVICE]
+        prop = self._control.property(device, name)
         if prop is None:
             raise Refused(404, f"no property {name}")
         points = parse_feed(await request.read(), now_ms(), prop.name)
         for point in points:
-            if not point.problem and self._control.property(point.prop) is not prop:
+            if not point.problem and self._control.property(device, point.prop) is not prop:
                 point.problem = f"prop: expected {prop.name} or none, as in the path"
         return self._write(request, points)
 
     def _write(self, request: web.Request, points: list[Point]) -> web.Response:
-        receipt: Receipt = self._ingest.write(points, request[_KEY], "https")
+        receipt: Receipt = self._ingest.write(request[_DEVICE], points, request[_KEY], "https")
         return _json({"accepted": receipt.accepted, "rejected": receipt.rejected})
 
     async def _post_method(self, request: web.Request) -> web.Response:

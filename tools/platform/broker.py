@@ -23,12 +23,16 @@ from amqtt.adapters import (
     WebSocketsWriter,
     WriterAdapter,
 )
-from amqtt.broker import Broker, Server
+from amqtt.broker import Broker, RetainedApplicationMessage, Server
 from amqtt.contexts import Action, BrokerConfig
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
 from amqtt.mqtt import packet_class
-from amqtt.mqtt.connack import CONNECTION_ACCEPTED, ConnackPacket
-from amqtt.mqtt.constants import QOS_2
+from amqtt.mqtt.connack import (
+    CONNECTION_ACCEPTED,
+    UNACCEPTABLE_PROTOCOL_VERSION,
+    ConnackPacket,
+)
+from amqtt.mqtt.constants import QOS_1, QOS_2
 from amqtt.mqtt.packet import (
     DISCONNECT,
     PINGREQ,
@@ -58,6 +62,9 @@ _PACKET_WITHIN_S = 60  # the platform's documented timeout
 _KEEP_ALIVE_FACTOR = 1.5  # MQTT 3.1.1, 3.1.2.10
 _PACKET_BYTES = 1024 * 1024
 _CLOSE_WITHIN_S = 1
+_CONNECT = 0x10  # the first byte of the packet
+_NAME = b"\x00\x04MQTT"
+_LEVEL = 4  # MQTT 3.1.1
 
 _HANDLERS = {
     PUBACK: "handle_puback",
@@ -150,15 +157,13 @@ class DeviceBroker(Broker):
     ) -> tuple[BrokerProtocolHandler, Session]:
         try:
             handler, session = await asyncio.wait_for(
-                _Handler.init_from_connect(reader, writer, self.plugins_manager),
-                _CONNECT_WITHIN_S,
+                self._begin(reader, writer), _CONNECT_WITHIN_S
             )
         except Exception as error:  # amqtt's parser raises whatever a stranger's bytes lead to
             log.info("no valid CONNECT from %s:%d: %r", address, port, error)
             raise AMQTTError(f"no valid CONNECT from {address}:{port}: {error}") from error
         code = self.gate.admit(session.client_id, session.username, session.password)
         if code != CONNECTION_ACCEPTED:
-            log.warning("refused %r with return code %d", session.client_id, code)
             await ConnackPacket.build(0, code).to_stream(writer)
             await writer.close()
             raise AMQTTError(f"refused {session.client_id} with return code {code}")
@@ -171,6 +176,18 @@ class DeviceBroker(Broker):
         session.delivered_message_queue = _Intake(self.gate, session.client_id)
         log.info("%s connected from %s:%d", session.client_id, address, port)
         return handler, session
+
+    async def _begin(
+        self, reader: ReaderAdapter, writer: WriterAdapter
+    ) -> tuple[BrokerProtocolHandler, Session]:
+        """Read CONNECT. One of another version is not laid out as amqtt reads it."""
+        connect = await _whole_connect(reader)
+        level = connect.level
+        if level != _LEVEL:
+            await ConnackPacket.build(0, UNACCEPTABLE_PROTOCOL_VERSION).to_stream(writer)
+            await writer.close()
+            raise MQTTError(f"protocol level {level}; expected {_LEVEL}, MQTT 3.1.1")
+        return await _Handler.init_from_connect(connect, writer, self.plugins_manager)
 
     async def _authenticate(self, session: Session, listener: object) -> bool:
         return True  # _initialize_client_session has
@@ -193,6 +210,23 @@ class DeviceBroker(Broker):
         """End the client's connection, if it has one."""
         if client_id in self._sessions:
             self._sessions[client_id][1].writer.abort()
+
+    def retain(self, prefix: str, messages: dict[str, bytes]) -> None:
+        """These messages by topic, and no others, are retained below a prefix; new ones are sent.
+
+        As a broker does: a subscriber gets them with the retain flag, at each subscription; who
+        has subscribed already gets a new one without.
+        """
+        for topic in [topic for topic in self._retained_messages if topic.startswith(prefix)]:
+            if topic not in messages:
+                del self._retained_messages[topic]
+        for topic, payload in messages.items():
+            before = self._retained_messages.get(topic)
+            if before is None or before.data != payload:
+                self._retained_messages[topic] = RetainedApplicationMessage(
+                    None, topic, payload, QOS_1
+                )
+                self.send(topic, payload)
 
     def send(self, topic: str, payload: bytes) -> None:
         """Publish to whoever is connected and has subscribed, at its own QoS."""
@@ -276,6 +310,44 @@ class _Handler(BrokerProtocolHandler):
         task = asyncio.ensure_future(handling)
         self._flows.add(task)
         task.add_done_callback(self._flows.discard)
+
+
+class _Connect(ReaderAdapter):
+    """A CONNECT that was read already, and what follows it."""
+
+    def __init__(self, packet: bytes, level: int, rest: ReaderAdapter):
+        self._packet = packet
+        self._rest = rest
+        self.level = level
+
+    async def read(self, n: int = -1) -> bytes:
+        if not self._packet:
+            return await self._rest.read(n)
+        taken, self._packet = self._packet[:n], self._packet[n:]
+        return taken
+
+    def feed_eof(self) -> None:
+        self._rest.feed_eof()
+
+
+async def _whole_connect(reader: ReaderAdapter) -> _Connect:
+    """Raises MQTTError where something else comes."""
+    packet = await reader.read(1)
+    if not packet or packet[0] != _CONNECT:
+        raise MQTTError("no CONNECT")
+    size = shift = 0
+    while shift == 0 or packet[-1] & 0x80:
+        packet += await reader.read(1)
+        size |= (packet[-1] & 0x7F) << shift
+        shift += 7
+        if shift > 28:
+            raise MQTTError("a length of more than four bytes")
+    if size > _PACKET_BYTES:
+        raise MQTTError(f"a CONNECT of {size} bytes")
+    body = await reader.read(size)
+    if len(body) < size or not body.startswith(_NAME):
+        raise MQTTError("no CONNECT of MQTT 3.1.1 or newer")
+    return _Connect(packet + body, body[len(_NAME)], reader)
 
 
 class _StreamWriter(StreamWriterAdapter):

@@ -25,6 +25,8 @@ def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> 
     log_to_stderr()
     try:
         if directory is not None:
+            if directory.exists() and not directory.is_dir():
+                raise ToolError(f"{directory}: expected a folder for --dir, or none yet")
             directory.mkdir(parents=True, exist_ok=True)
             asyncio.run(serve(directory, mqtt, mqtts, ws, https))
             return

@@ -5,26 +5,33 @@ changed (before every request, publish and connection, and ten times a second). 
 not valid changes nothing: the last good one stays in force, and the log says what is wrong.
 
     {
-     "device":  {"id": "_dev_…", "key_id": "_key_…", "key_secret": "…",
+     "device":  {"id": "_dev_…", "name": "thermostat", "key_id": "_key_…", "key_secret": "…",
                  "profile": "thermostat", "status": "debug"},
+     "devices": [],
      "client":  {"key_id": "_key_…", "key_secret": "…"},
      "limits":  {"rateLimit": 60, "maxNrOfDpPerFeed": 100},
      "down":    [],
+     "retained": {},
      "properties": {
       "temperature": {"type": "number", "min": -55, "max": 125},
       "setpoint": {"type": "number", "access": "public", "publish": "always", "min": 5, "max": 35}
      }
     }
 
-- `device`: the one device, and its key for both protocols. `profile` is the left half of a
-  qualified name, `profile$name`. `status` is one of
+- `device`: the first device, and its key for both protocols. A path of the API may have its `name`
+  in place of its id. `profile` is the left half of a qualified name, `profile$name`. `status` is
+  one of
   - `debug`: what is refused goes to the device's log, with the reason,
   - `active`: it does not,
   - `disabled`: the device may not connect, and its writes are refused.
+- `devices`: more of the same, each with an id, a name and a key of its own. All have the same
+  properties.
 - `client`: the key of a person or an application, for HTTPS only.
 - `limits`: `rateLimit`, feeds per minute of the device, and separately of the client;
   `maxNrOfDpPerFeed`, points in one feed.
 - `down`: `"mqtt"`, `"https"`, both or none: what does not listen now; its connections are cut.
+- `retained`: by property, the value of a message that the broker has retained on the topic of
+  its commands. A new one goes out as a command, too, as when somebody publishes it.
 - `properties`: by lower-case name
   - `type`: number, boolean, string, enum, object or waypoint,
   - `access`: private, protected (the default) or public,
@@ -32,8 +39,10 @@ not valid changes nothing: the last good one stays in force, and the log says wh
   - `min` and `max` of a number, either or both; `values` of an enum.
 
 A key that was changed, or a device that was disabled, also ends the device's MQTT connection.
+`name`, `devices` and `retained` may be missing.
 """
 
+import hmac
 import json
 import logging
 import os
@@ -51,33 +60,35 @@ STATUS = ("debug", "active", "disabled")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _DEVICE_ID = re.compile(r"_dev_\d{18,21}")
+_NAMED = "thermostat"  # the first device
 _ENUM_VALUES = 100
 _ENUM_CHARACTERS = 64
+_DEVICE = {"id", "name", "key_id", "key_secret", "profile", "status"}
 _FIELDS = {
-    "device": {"id", "key_id", "key_secret", "profile", "status"},
+    "device": _DEVICE,
     "client": {"key_id", "key_secret"},
     "limits": {"rateLimit", "maxNrOfDpPerFeed"},
 }
 
-_COMMAND = {"access": "public", "publish": "always"}
-_DEFAULT_PROPERTIES = {
+COMMAND = {"access": "public", "publish": "always"}
+DEFAULT_PROPERTIES = {
     "temperature": {"type": "number", "min": -55, "max": 125},
     "humidity": {"type": "number", "min": 0, "max": 100},
     "counter": {"type": "number"},
-    "setpoint": {"type": "number", **_COMMAND, "min": 5, "max": 35},
-    "setpoint_cool": {"type": "number", **_COMMAND, "min": 5, "max": 35},
-    "mode": {"type": "enum", **_COMMAND, "values": ["off", "heat", "cool", "auto"]},
+    "setpoint": {"type": "number", **COMMAND, "min": 5, "max": 35},
+    "setpoint_cool": {"type": "number", **COMMAND, "min": 5, "max": 35},
+    "mode": {"type": "enum", **COMMAND, "values": ["off", "heat", "cool", "auto"]},
     "preset": {
         "type": "enum",
-        **_COMMAND,
+        **COMMAND,
         "values": ["home", "away", "sleep", "boost", "manual"],
     },
-    "schedule": {"type": "object", **_COMMAND},
-    "hold_until": {"type": "string", **_COMMAND},
-    "report_every": {"type": "number", **_COMMAND, "min": 0.1, "max": 3600},
-    "restart": {"type": "boolean", **_COMMAND},
-    "identify": {"type": "number", **_COMMAND, "min": 0, "max": 300},
-    "config": {"type": "object", **_COMMAND},
+    "schedule": {"type": "object", **COMMAND},
+    "hold_until": {"type": "string", **COMMAND},
+    "report_every": {"type": "number", **COMMAND, "min": 0.1, "max": 3600},
+    "restart": {"type": "boolean", **COMMAND},
+    "identify": {"type": "number", **COMMAND, "min": 0, "max": 300},
+    "config": {"type": "object", **COMMAND},
     "lastcommand": {"type": "object"},
     "relay": {"type": "boolean"},
     "relay2": {"type": "boolean"},
@@ -117,9 +128,11 @@ class Control:
     """The control file of `directory`, parsed. Raises ControlError if the first one is bad."""
 
     device: dict
+    devices: list[dict]  # with the first one
     client: dict
     limits: dict
     down: frozenset
+    retained: dict
     properties: dict[str, Property]
 
     def __init__(self, directory: Path):
@@ -141,10 +154,14 @@ class Control:
         except (ControlError, OSError) as error:
             log.error("%s; the last good one stays in force", error)
 
-    def property(self, name: str) -> Property | None:
-        """The property with this name, id or qualified name `profile$name`, in any case."""
+    def find(self, ref: str) -> dict | None:
+        """The device with this id or name."""
+        return next((d for d in self.devices if ref in (d["id"], d["name"])), None)
+
+    def property(self, device: dict, name: str) -> Property | None:
+        """The device's property of this name, id or qualified name `profile$name`, in any case."""
         profile, separator, bare = name.lower().rpartition("$")
-        if separator and profile != self.device["profile"]:
+        if separator and profile != device["profile"].lower():
             return None
         if bare.startswith("_prp_"):
             return next((p for p in self.properties.values() if p.id == bare), None)
@@ -162,13 +179,24 @@ class Control:
             tree = json.loads(text)
         except ValueError as error:
             raise ControlError(f"control.json: expected JSON: {error}") from None
+        if isinstance(tree, dict):
+            if isinstance(tree.get("device"), dict):
+                tree["device"].setdefault("name", _NAMED)
+            tree = {"devices": [], "retained": {}, **tree}
         _check(tree)
         self.device, self.client = tree["device"], tree["client"]
+        self.devices = [self.device, *tree["devices"]]
+        self.retained = tree["retained"]
         self.limits, self.down = tree["limits"], frozenset(tree["down"])
         self.properties = {
             name: Property(name, **{**spec, "values": tuple(spec.get("values", ()))})
             for name, spec in tree["properties"].items()
         }
+
+
+def is_key(given: bytes, owner: dict) -> bool:
+    """Whether `given`, `id:secret`, is the owner's key."""
+    return hmac.compare_digest(given, f"{owner['key_id']}:{owner['key_secret']}".encode())
 
 
 def write(path: Path, tree: dict) -> None:
@@ -189,32 +217,34 @@ def _first() -> dict:
     def key() -> dict:
         return {"key_id": f"_key_{digits()}", "key_secret": secrets.token_hex(16)}
 
-    device = {"id": f"_dev_{digits()}", **key(), "profile": "thermostat", "status": "debug"}
+    device = {"id": f"_dev_{digits()}", "name": _NAMED, **key()}
+    device |= {"profile": "thermostat", "status": "debug"}
     limits = {"rateLimit": 60, "maxNrOfDpPerFeed": 100}
     return {
         "device": device,
+        "devices": [],
         "client": key(),
         "limits": limits,
         "down": [],
-        "properties": _DEFAULT_PROPERTIES,
+        "retained": {},
+        "properties": DEFAULT_PROPERTIES,
     }
 
 
 def _check(tree: object) -> None:
     """Raise ControlError naming the first key that is not as the module's docstring says."""
     _expect(isinstance(tree, dict), "the file", "an object")
-    _expect_keys(tree, {*_FIELDS, "down", "properties"}, "")
+    _expect_keys(tree, {*_FIELDS, "devices", "down", "retained", "properties"}, "")
     for section, keys in _FIELDS.items():
         _expect(isinstance(tree[section], dict), section, "an object")
         _expect_keys(tree[section], keys, section + ".")
-    for section in ("device", "client"):
-        for name, value in tree[section].items():
-            _expect(isinstance(value, str) and value, f"{section}.{name}", "a string")
-    device = tree["device"]
-    _expect(_DEVICE_ID.fullmatch(device["id"]), "device.id", "_dev_ and 18 to 21 digits")
-    _expect(device["status"] in STATUS, "device.status", f"one of {', '.join(STATUS)}")
-    same = device["key_id"] == tree["client"]["key_id"]
-    _expect(not same, "client.key_id", "another one than device.key_id")
+    for name, value in tree["client"].items():
+        _expect(isinstance(value, str) and value, f"client.{name}", "a string")
+    _expect(isinstance(tree["devices"], list), "devices", "a list")
+    taken = {"key_id": {tree["client"]["key_id"]: "client"}, "id": {}, "name": {}}
+    _check_device(tree["device"], "device", taken)
+    for index, device in enumerate(tree["devices"]):
+        _check_device(device, f"devices[{index}]", taken)
     for name, value in tree["limits"].items():
         _expect(type(value) is int and value > 0, f"limits.{name}", "a whole number above 0")
     down = tree["down"]
@@ -223,9 +253,27 @@ def _check(tree: object) -> None:
         "down",
         f"a list of {', '.join(LISTENERS)}",
     )
-    _expect(isinstance(tree["properties"], dict), "properties", "an object")
+    for section in ("retained", "properties"):
+        _expect(isinstance(tree[section], dict), section, "an object")
+    for name in tree["retained"]:
+        _expect(name in tree["properties"], f"retained.{name}", "the name of a property")
     for name, spec in tree["properties"].items():
         _check_property(name, spec)
+
+
+def _check_device(device: object, where: str, taken: dict[str, dict[str, str]]) -> None:
+    """taken: by key, whose value each is that no two devices may share."""
+    _expect(isinstance(device, dict), where, "an object")
+    _expect_keys(device, _DEVICE, f"{where}.")
+    for name, value in device.items():
+        _expect(isinstance(value, str) and value, f"{where}.{name}", "a string")
+    _expect(_DEVICE_ID.fullmatch(device["id"]), f"{where}.id", "_dev_ and 18 to 21 digits")
+    _expect(device["status"] in STATUS, f"{where}.status", f"one of {', '.join(STATUS)}")
+    in_a_path = not device["name"].startswith("_") and "/" not in device["name"]
+    _expect(in_a_path, f"{where}.name", "a name without /, that does not begin with _")
+    for key, owners in taken.items():
+        owner = owners.setdefault(device[key], where)
+        _expect(owner == where, f"{where}.{key}", f"another one than {owner}.{key}")
 
 
 def _check_property(name: str, spec: object) -> None:

@@ -5,7 +5,7 @@ Both transports come through here, so a point has the same fate over either.
 
 import math
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from .properties import Property
 from .store import Store
 
 DEVICE, CLIENT = "device", "client"  # the two kinds of keys
+DISABLED = "the device is disabled"
 
 # A feed rate counted over a whole minute would refuse a sender that keeps to it exactly, for a
 # millisecond of jitter on the network. A second less does not.
@@ -39,20 +40,23 @@ class Receipt:
 
 
 class Ingest:
-    """`send(prop, value)` is called for every value that is a command to the device."""
+    """`device` is its section of the control file; `key`, the kind of key that a write came with.
 
-    def __init__(self, control: Control, store: Store, send: Callable[[str, object], None]):
+    `send(device, prop, value)` is called for every value that is a command to a device.
+    """
+
+    def __init__(self, control: Control, store: Store, send: Callable[[dict, str, object], None]):
         self._control = control
         self._store = store
         self._send = send
-        self._recent: dict[str, deque[float]] = {DEVICE: deque(), CLIENT: deque()}
+        self._recent: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
 
-    def admit(self, key: str) -> None:
-        """Count one feed against the key's rate. Raises Refused, 403 or 429."""
-        if key == DEVICE and self._control.device["status"] == "disabled":
-            raise Refused(403, "the device is disabled")
+    def admit(self, device: dict, key: str) -> None:
+        """Count one feed against the rate of device and key. Raises Refused, 403 or 429."""
+        if key == DEVICE and device["status"] == "disabled":
+            raise Refused(403, DISABLED)
         limit = self._control.limits["rateLimit"]
-        recent = self._recent[key]
+        recent = self._recent[device["id"], key]
         now = time.monotonic()
         while recent and now - recent[0] >= _WINDOW_S:
             recent.popleft()
@@ -61,7 +65,7 @@ class Ingest:
             raise Refused(429, f"more than {limit} feeds per minute", wait_s)
         recent.append(now)
 
-    def write(self, points: list[Point], key: str, transport: str) -> Receipt:
+    def write(self, device: dict, points: list[Point], key: str, transport: str) -> Receipt:
         """Store what can be taken; when this returns, it is committed.
 
         Raises Refused, 413, when the feed has too many points, and sqlite3.Error.
@@ -71,22 +75,22 @@ class Ingest:
             raise Refused(413, f"{len(points)} points in one feed, more than {limit}")
         taken: list[tuple[Property, Point]] = []
         for point in points:
-            prop = None if point.problem else self._control.property(point.prop)
+            prop = None if point.problem else self._control.property(device, point.prop)
             if refusal := point.problem or self._refusal(prop, point.value, key):
-                self.note(f"{transport}: {point.prop} rejected: {refusal}")
+                self.note(device, f"{transport}: {point.prop} rejected: {refusal}")
             else:
                 taken.append((prop, point))
-        commands = self._commands(taken) if key == CLIENT else []
+        commands = self._commands(device, taken) if key == CLIENT else []
         rows = [(prop.name, point.t_ms, point.value) for prop, point in taken]
-        self._store.write(self._control.device["id"], transport, key, rows)
+        self._store.write(device["id"], transport, key, rows)
         for prop, value in commands:
-            self._send(prop, value)
+            self._send(device, prop, value)
         return Receipt(len(taken), len(points) - len(taken))
 
-    def note(self, text: str) -> None:
+    def note(self, device: dict, text: str) -> None:
         """Add a line to the device's log, while its status is `debug`."""
-        if self._control.device["status"] == "debug":
-            self._store.note(self._control.device["id"], text)
+        if device["status"] == "debug":
+            self._store.note(device["id"], text)
 
     def _refusal(self, prop: Property | None, value: object, key: str) -> str | None:
         if prop is None:
@@ -95,14 +99,16 @@ class Ingest:
             return f"a {prop.access} property is written with the device key only"
         return prop.refusal(value)
 
-    def _commands(self, taken: list[tuple[Property, Point]]) -> list[tuple[str, object]]:
+    def _commands(
+        self, device: dict, taken: list[tuple[Property, Point]]
+    ) -> list[tuple[str, object]]:
         commands, last = [], {}
         for prop, point in taken:
             if prop.publish == "never":
                 continue
             if prop.publish == "changed":
                 if prop.name not in last:
-                    latest = self._store.latest(self._control.device["id"], prop.name)
+                    latest = self._store.latest(device["id"], prop.name)
                     last[prop.name] = latest[1] if latest else None
                 if point.value == last[prop.name]:
                     continue

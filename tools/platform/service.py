@@ -1,26 +1,34 @@
 """The stand-in as a whole: one control file, one store, and two transports that use them."""
 
 import asyncio
-import hmac
+import fcntl
 import json
 import logging
+import os
 from pathlib import Path
 
 from amqtt.errors import BrokerError
 from amqtt.mqtt.connack import BAD_USERNAME_PASSWORD, CONNECTION_ACCEPTED, NOT_AUTHORIZED
 
+from tools import ToolError
+
 from . import ports
 from .api import Api
 from .authority import Authority
 from .broker import DeviceBroker
-from .control import LISTENERS, Control
+from .control import LISTENERS, Control, is_key
 from .feed import FeedError, Point, parse_feed, parse_json
-from .ingest import DEVICE, Ingest, Refused
+from .ingest import DEVICE, DISABLED, Ingest, Refused
 from .store import Store, now_ms
 
 log = logging.getLogger(__name__)
 
 _CONTROL_EVERY_S = 0.1
+_IDENTITY = ("id", "key_id", "key_secret")
+
+
+class InUseError(ToolError):
+    """Another stand-in uses the directory."""
 
 
 class Platform:
@@ -50,8 +58,20 @@ class Platform:
         await self.stop()
 
     async def start(self) -> None:
-        """Make or read what is in the directory, and listen. Raises OSError, ControlError."""
+        """Make or read what is in the directory, and listen.
+
+        Raises OSError, ControlError, StoreError, AuthorityError, InUseError.
+        """
+        self._lock = _locked(self._directory)
+        try:
+            await self._start()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    async def _start(self) -> None:
         self.control = Control(self._directory)
+        self._admitted = self.control.devices
         self._authority = Authority(self._directory)
         self._tls = self._authority.server_context()
         self._store = Store(self._directory / "platform.sqlite")
@@ -60,12 +80,18 @@ class Platform:
         try:
             await self._settle()
         except BaseException:
-            await self.stop()
+            await self._end()
             raise
         self._watcher = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Stop listening, cut the connections, close the database."""
+        try:
+            await self._end()
+        finally:
+            os.close(self._lock)
+
+    async def _end(self) -> None:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
@@ -81,7 +107,7 @@ class Platform:
             **self._ports,
             "host": "localhost",
             "ca": str(self._authority.ca),
-            "device": {name: device[name] for name in ("id", "key_id", "key_secret")},
+            "device": {name: device[name] for name in _IDENTITY},
             "client": {name: client[name] for name in ("key_id", "key_secret")},
             "api": f"https://localhost:{self._ports['https']}/v3",
         }
@@ -109,6 +135,7 @@ class Platform:
     async def refresh(self) -> None:
         """Obey the control file now, rather than within a tenth of a second."""
         self.control.refresh()
+        self._put_out()
         await self._settle()
 
     @property
@@ -133,25 +160,28 @@ class Platform:
         return self._store.writes(after)
 
     def log(self) -> list[str]:
-        """The lines of the device's log, oldest first."""
-        return self._store.log()
+        """The lines of the first device's log, oldest first."""
+        return [text for _, text in self._store.log(self.control.device["id"])]
 
     # -- what the broker asks (broker.Gate)
 
     def admit(self, client_id: str, key_id: str | None, secret: str | None) -> int:
         """The CONNACK return code for these credentials."""
         self.control.refresh()
-        device = self.control.device
         given = f"{key_id}:{secret}".encode()
-        if not hmac.compare_digest(given, f"{device['key_id']}:{device['key_secret']}".encode()):
-            client = self.control.client
-            known = hmac.compare_digest(
-                given, f"{client['key_id']}:{client['key_secret']}".encode()
-            )
-            return NOT_AUTHORIZED if known else BAD_USERNAME_PASSWORD
-        if client_id != device["id"] or device["status"] == "disabled":
-            return NOT_AUTHORIZED
-        return CONNECTION_ACCEPTED
+        device = next((d for d in self.control.devices if is_key(given, d)), None)
+        if device is None:
+            if not is_key(given, self.control.client):
+                log.warning("refused %r: wrong key id or secret", client_id)
+                return BAD_USERNAME_PASSWORD
+            log.warning("refused %r: a client's key is for HTTPS only", client_id)
+        elif client_id != device["id"]:
+            log.warning("refused %r: the key is that of %s", client_id, device["id"])
+        elif device["status"] == "disabled":
+            log.warning("refused %r: %s", client_id, DISABLED)
+        else:
+            return CONNECTION_ACCEPTED
+        return NOT_AUTHORIZED
 
     def may_subscribe(self, client_id: str, topic_filter: str) -> bool:
         """Whether the filter is within what the platform sends to this device."""
@@ -161,16 +191,18 @@ class Platform:
         """Store what a publish carries. Raises sqlite3.Error, and then it is not acknowledged."""
         self.control.refresh()
         prefix = f"csipio/data/out/devices/{client_id}/"
+        device = self.control.find(client_id)
+        if device is None:  # its id has just been changed, and its connection will be ended
+            return
         if not topic.startswith(prefix):
-            self._drop(f"{topic} is not a topic that this device may publish to")
+            self._drop(device, f"{topic} is not a topic that this device may publish to")
             return
         try:
-            self._ingest.admit(DEVICE)
-            self._ingest.write(
-                self._published(topic.removeprefix(prefix), payload), DEVICE, "mqtt"
-            )
+            self._ingest.admit(device, DEVICE)
+            points = self._published(topic.removeprefix(prefix), payload)
+            self._ingest.write(device, points, DEVICE, "mqtt")
         except (FeedError, Refused) as error:
-            self._drop(f"{topic}: {error}")
+            self._drop(device, f"{topic}: {error}")
 
     def _published(self, topic: str, payload: bytes) -> list[Point]:
         kind, _, name = topic.partition("/")
@@ -184,34 +216,45 @@ class Platform:
             raise FeedError("the device has no methods")
         raise FeedError("expected json, properties/{name} or methods/{name}")
 
-    def _drop(self, reason: str) -> None:
+    def _drop(self, device: dict, reason: str) -> None:
         log.warning("publish dropped: %s", reason)
-        self._ingest.note(f"mqtt: publish dropped: {reason}")
+        self._ingest.note(device, f"mqtt: publish dropped: {reason}")
 
     # -- commands, and obeying the control file
 
-    def _send(self, prop: str, value: object) -> None:
-        device = self.control.device["id"]
-        if not self.connected:
-            log.info("command %s is lost: the device is not connected", prop)
+    def _send(self, device: dict, prop: str, value: object) -> None:
+        if self._broker is None or not self._broker.connected(device["id"]):
+            log.info("command %s is lost: %s is not connected", prop, device["name"])
             return
-        payload = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        self._broker.send(f"csipio/data/in/devices/{device}/properties/{prop}", payload)
+        self._broker.send(_command_topic(device, prop), _command_payload(value))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(_CONTROL_EVERY_S)
-            before = self.control.device
             self.control.refresh()
-            device = self.control.device
-            if device is not before and self._broker is not None:
-                same = all(device[name] == before[name] for name in ("id", "key_id", "key_secret"))
-                if not same or device["status"] == "disabled":
-                    self._broker.disconnect(before["id"])
+            self._put_out()
             try:
                 await self._settle()
             except OSError as error:  # someone has taken the port meanwhile; try again
                 log.error("%s", error)
+
+    def _put_out(self) -> None:
+        """End the connections of devices that may not be connected any more."""
+        before, self._admitted = self._admitted, self.control.devices
+        for device in before:
+            now = self.control.find(device["id"])
+            same = now and all(now[name] == device[name] for name in _IDENTITY)
+            if self._broker is not None and not (same and now["status"] != "disabled"):
+                self._broker.disconnect(device["id"])
+
+    def _retain(self) -> None:
+        """Let the broker have what the control file says is retained."""
+        for device in self.control.devices:
+            values = {
+                _command_topic(device, prop): _command_payload(value)
+                for prop, value in self.control.retained.items()
+            }
+            self._broker.retain(_command_topic(device, ""), values)
 
     async def _settle(self) -> None:
         """Make what listens match what shall. Raises OSError naming the port that is taken."""
@@ -219,6 +262,8 @@ class Platform:
             down = self._stopped | self.control.down
             if (self._broker is None) != ("mqtt" in down):
                 await self._set_mqtt("mqtt" not in down)
+            if self._broker is not None:
+                self._retain()
             if self._https_up != ("https" not in down):
                 await self._set_https("https" not in down)
 
@@ -249,3 +294,27 @@ class Platform:
             await self._api.stop()
         self._https_up = up
         log.info("https is %s on %d", "up" if up else "down", self._ports["https"])
+
+
+def _command_topic(device: dict, prop: str) -> str:
+    return f"csipio/data/in/devices/{device['id']}/properties/{prop}"
+
+
+def _command_payload(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _locked(directory: Path) -> int:
+    """The directory, opened and locked for as long as this process has it open.
+
+    Raises InUseError, OSError.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InUseError(
+            f"{directory}: another csipio platform uses it; stop that one, or name another --dir"
+        ) from None
+    return descriptor

@@ -8,22 +8,21 @@ from .store import Store
 PARTS = ("header", "meta", "stats")
 
 
-def values(control: Control, store: Store, key: str) -> dict:
+def values(control: Control, store: Store, device: dict, key: str) -> dict:
     """The most recent value of every property that was written and that `key` may read."""
     found = (
-        (prop.name, store.latest(control.device["id"], prop.name))
-        for prop in _readable(control, key)
+        (prop.name, store.latest(device["id"], prop.name)) for prop in _readable(control, key)
     )
     return {name: latest[1] for name, latest in found if latest}
 
 
-def full(control: Control, store: Store, key: str, parts: set[str]) -> dict:
+def full(control: Control, store: Store, device: dict, key: str, parts: set[str]) -> dict:
     """The full state with those of `PARTS` that are asked for."""
     answer: dict = {}
-    device = control.device
     if "header" in parts:
         answer["header"] = {
             "id": device["id"],
+            "name": device["name"],
             "profile": device["profile"],
             "status": device["status"],
             "ingestion": dict(control.limits),

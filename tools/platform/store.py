@@ -13,6 +13,8 @@ import sqlite3
 import time
 from pathlib import Path
 
+from tools import ToolError
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS points (
     device TEXT, prop TEXT, t_ms INTEGER, value TEXT, PRIMARY KEY (device, prop, t_ms)
@@ -26,17 +28,35 @@ CREATE TABLE IF NOT EXISTS log (
 );
 """
 _WRITES = ("received_ms", "transport", "key", "device", "prop", "t_ms", "value")
+_ASKED = (
+    "device, prop, t_ms, value FROM points",
+    f"id, {', '.join(_WRITES)} FROM writes",
+    "id, received_ms, device, text FROM log",
+)
 _LOCK_WAIT_S = 1.0  # someone else may be looking into the file with a tool of his own
+
+
+class StoreError(ToolError):
+    """The file cannot be used as the database."""
 
 
 class Store:
     """One database file. All times are UTC milliseconds. Not for use by several threads."""
 
     def __init__(self, path: Path):
-        self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
+        """Raises StoreError."""
+        try:
+            self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            for query in _ASKED:
+                self._db.execute(f"SELECT {query} LIMIT 0")
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"{path}: expected the database of a stand-in: {error}; move it away, and a new "
+                "one is made, or name another --dir"
+            ) from error
 
     def close(self) -> None:
         self._db.close()
@@ -87,9 +107,10 @@ class Store:
             entry["value"] = json.loads(entry["value"])
         return entries
 
-    def log(self) -> list[str]:
-        """The lines of the device's log, oldest first."""
-        return [text for (text,) in self._db.execute("SELECT text FROM log ORDER BY id")]
+    def log(self, device: str) -> list[tuple[int, str]]:
+        """The device's log as `(received_ms, text)`, oldest first."""
+        query = "SELECT received_ms, text FROM log WHERE device = ? ORDER BY id"
+        return list(self._db.execute(query, (device,)))
 
 
 def now_ms() -> int:

@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import sys
 
 from firmware import app
 from firmware.board import board
 from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.points import queue as queue_module
+from logs import logged
 from settings import settings as checked_settings
 
 HEAP = "1M"
@@ -37,17 +37,6 @@ def settings(**changes):
     }
     given.update(changes)
     return checked_settings(**given)
-
-
-def logged(call):
-    lines = []
-    log = sys.modules["firmware.base.log"]
-    log.print = lambda line: lines.append(line[13:])
-    try:
-        call()
-    finally:
-        del log.print
-    return lines
 
 
 def made_by(**changes):
@@ -93,7 +82,7 @@ def run_for(built, ms):
             pass
 
     try:
-        return logged(lambda: asyncio.run(main()))
+        return logged(lambda: asyncio.run(main()), 13)
     finally:
         built.safe()
         asyncio.new_event_loop()
@@ -115,7 +104,7 @@ def test_the_number_of_readings_that_only_ram_has_outlives_the_process():
     run_for(built, 700)
     kept = board.Retained().get()
     assert kept >= 3, kept
-    lines = logged(lambda: app.App(settings(), Trial()))
+    lines = logged(lambda: app.App(settings(), Trial()), 13)
     words = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
     assert "W intake: " + words % kept in lines, lines
 
@@ -129,7 +118,7 @@ def test_what_is_in_ram_goes_to_flash_at_the_end():
 
 
 def test_the_memory_is_told_at_the_start():
-    lines = logged(lambda: app.App(settings(), Trial()))
+    lines = logged(lambda: app.App(settings(), Trial()), 13)
     assert any(line.startswith("I health: memory: heap ") for line in lines), lines
 
 

@@ -1,21 +1,9 @@
 """The log's lines, and what keeps a value from breaking them."""
 
 import json
-import sys
 
 from firmware.base.log import Log, harmless
-
-
-def logged(call):
-    """The lines that a call logs."""
-    lines = []
-    module = sys.modules["firmware.base.log"]
-    module.print = lines.append
-    try:
-        call()
-    finally:
-        del module.print
-    return lines
+from logs import logged
 
 
 def test_a_line_has_uptime_level_room_and_text():

@@ -6,6 +6,7 @@ import time
 
 import fake_esp32
 from fake_esp32 import WLAN, Machine, Pin
+from logs import logged
 
 fake_esp32.install()
 
@@ -37,18 +38,6 @@ def names(thing):
             and name not in ("machine", "network", "esp32")  # stand-ins of modules
         ]
     )
-
-
-def logged(call):
-    """The lines that a call logs."""
-    lines = []
-    module = sys.modules["firmware.base.log"]
-    module.print = lines.append
-    try:
-        call()
-    finally:
-        del module.print
-    return lines
 
 
 async def failure(made):

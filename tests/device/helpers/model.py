@@ -49,6 +49,28 @@ def make_queue(time, names=("temperature",), decimals=2, clock=None, **kw):
     return Queue(properties=properties, clock=clock or known_clock(time), **settings)
 
 
+def fill(queue, time, count, every=1000):
+    """Put 0, 1, 2, …, one every so many ms."""
+    for n in range(count):
+        queue.put(0, n)
+        time.ms += every
+
+
+def values(batch):
+    return [v for _, _, v in points(batch)]
+
+
+def drain(queue):
+    """Every value, feed by feed, acknowledged."""
+    found = []
+    while True:
+        batch = queue.take()
+        if batch is None:
+            return found
+        found.append(values(batch))
+        queue.acknowledge(batch)
+
+
 def text(feed):
     """The document of a feed, of as many bytes as it said."""
     document = b"".join([bytes(piece) for piece in feed])

@@ -54,10 +54,39 @@ def configured(**sections) -> dict:
     return settings
 
 
-class Broker:
+class Service:
+    """A scripted peer on a port of its own, which goes down and comes back.
+
+    Its class has `async def _script(conn)`.
+    """
+
+    def __init__(self):
+        self._peer = None
+        self.port, self._reserved = refusing()
+
+    @property
+    def open(self):
+        """Connections, as far as it has noticed their ends."""
+        return len(self._peer.conns) - self._peer.ended if self._peer else 0
+
+    def start(self):
+        if self._reserved:
+            self._reserved.close()
+            self._reserved = None
+        self._peer = Peer(self._script, port=self.port)
+
+    def stop(self):
+        """End the connections, and refuse others."""
+        if self._peer:
+            self._peer.close()
+            self._peer = None
+
+
+class Broker(Service):
     """Serves one connection at a time; what it does is set by its attributes."""
 
     def __init__(self):
+        super().__init__()
         self.code = 0  # of CONNACK; None: it does not answer
         self.present = 0  # session present, in CONNACK
         self.granted = 1  # in SUBACK; None: it does not answer
@@ -73,29 +102,6 @@ class Broker:
         self.pings = 0
         self.goodbyes = 0
         self.conn = None
-        self._peer = None
-        self._port, self._reserved = refusing()
-
-    @property
-    def port(self):
-        return self._port
-
-    @property
-    def open(self):
-        """Connections, as far as it has noticed their ends."""
-        return len(self._peer.conns) - self._peer.ended if self._peer else 0
-
-    def start(self):
-        if self._reserved:
-            self._reserved.close()
-            self._reserved = None
-        self._peer = Peer(self._script, port=self._port)
-
-    def stop(self):
-        """End the connection, and refuse others."""
-        if self._peer:
-            self._peer.close()
-            self._peer = None
 
     async def send(self, data):
         await self.conn.write(data)
@@ -144,38 +150,17 @@ class Broker:
             raise AssertionError("packet %02x" % first)
 
 
-class Api:
+class Api(Service):
     """Answers feeds with `answer(points)`: (status, headers, body), or None where all is well."""
 
     def __init__(self):
+        super().__init__()
         self.answer = lambda found: None
         self.state = (200, b"", b'{"header":{"ingestion":{"rateLimit":6000}}}')
         self.requests = []  # request lines
         self.heads = []
         self.feeds = []  # points
         self.singles = []  # (the path's end, body) of what is no feed
-        self._peer = None
-        self._port, self._reserved = refusing()
-
-    @property
-    def port(self):
-        return self._port
-
-    @property
-    def open(self):
-        """Connections, as far as it has noticed their ends."""
-        return len(self._peer.conns) - self._peer.ended if self._peer else 0
-
-    def start(self):
-        if self._reserved:
-            self._reserved.close()
-            self._reserved = None
-        self._peer = Peer(self._script, port=self._port)
-
-    def stop(self):
-        if self._peer:
-            self._peer.close()
-            self._peer = None
 
     async def _script(self, conn):
         try:

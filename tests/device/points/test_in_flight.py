@@ -1,27 +1,6 @@
 """Feeds in flight: acknowledged in any order, released, overtaken by a full buffer, refused."""
 
-from model import Time, make_queue, points
-
-
-def fill(queue, time, count, every=1000):
-    for n in range(count):
-        queue.put(0, n)
-        time.ms += every
-
-
-def values(batch):
-    return [v for _, _, v in points(batch)]
-
-
-def drain(queue):
-    """Every value, feed by feed, acknowledged."""
-    found = []
-    while True:
-        batch = queue.take()
-        if batch is None:
-            return found
-        found.append(values(batch))
-        queue.acknowledge(batch)
+from model import Time, drain, fill, make_queue, points, values
 
 
 def test_points_in_flight_are_not_taken_twice_and_still_count():

@@ -4,30 +4,8 @@ import gc
 import sys
 
 from firmware.times.clock import Clock
-from model import T0, Time, known_clock, make_queue, points
+from model import T0, Time, drain, fill, known_clock, make_queue, points, values
 from skip import Skip
-
-
-def fill(queue, time, count, every=1000):
-    for n in range(count):
-        queue.put(0, n)
-        time.ms += every
-
-
-def values(batch):
-    return [v for _, _, v in points(batch)]
-
-
-def drain(queue):
-    """Every value, feed by feed, acknowledged."""
-    found = []
-    while True:
-        batch = queue.take()
-        if batch is None:
-            return found
-        found.append(values(batch))
-        queue.acknowledge(batch)
-
 
 # When a feed is due
 

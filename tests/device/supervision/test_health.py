@@ -1,12 +1,12 @@
 """What is reported of the device's health, and what is said of its memory at the start."""
 
 import gc
-import sys
 
 from firmware import VERSION
 from firmware.board import board, unix
 from firmware.supervision import health
 from firmware.supervision.health import Health, names
+from logs import Logged
 
 
 class Part:
@@ -66,15 +66,12 @@ class Board:
 
 def with_board(stand_in, call):
     """What a call returns, and the lines that it logs."""
-    lines = []
-    log = sys.modules["firmware.base.log"]
-    log.print = lines.append
     health.board = stand_in
     try:
-        return call(), lines
+        with Logged() as lines:
+            return call(), lines
     finally:
         health.board = board
-        del log.print
 
 
 def test_each_row_finds_its_value_at_its_owner():
