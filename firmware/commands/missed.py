@@ -80,6 +80,7 @@ class Missed:
         for name in untold:
             if name not in answers.told:
                 answers.tell(name, self._store.time(name))
+        answers.tick()
 
     def tick(self, now_ms: int) -> None:
         """Once a second: the platform's state may end without a word."""
