@@ -22,9 +22,9 @@ from firmware.config import change, load
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
-from firmware.link import timekeeper
 from firmware.link.dns import Resolver
 from firmware.link.stream import Network
+from firmware.link.timekeeper import Timekeeper
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import Sampler
@@ -119,7 +119,9 @@ class App:
         commands = door.Commands(owners, intake.tell, self._store, clock)
         tls = settings["tls"]
         network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
-        calls = commands.handle, commands.recover, commands.recovered
+        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
+        keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
+        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
         self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())
 
@@ -137,9 +139,7 @@ class App:
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             supervisor.add(spec["prop"], sampler.run, silence_ms, sampler)
         supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
-        asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time
-        supervisor.add("time", lambda: timekeeper.keep(*asked))
+        supervisor.add("time", lambda: keeper.run(uplink.alone))
         supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
         parts = {
             "queue": queue,

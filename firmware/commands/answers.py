@@ -12,6 +12,7 @@ from micropython import const
 from firmware.base.log import harmless
 from firmware.commands.apply import words
 from firmware.times.calendar import iso
+from firmware.times.clock import WRONG_MS
 
 _LASTS = const(5)  # a column of the table
 
@@ -39,6 +40,7 @@ class Answers:
         self.told = set()
         self.answered = {}
         self._undated = {}  # name: what the clock said, before it was known
+        self._moved_ms = None  # as clock.moved_ms was when the times were last put right
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which answers are used up
         self._late = []  # (property, value) of the answers that wait; None: the value in force
         self._tries = 0  # to give the first of those that wait
@@ -138,12 +140,19 @@ class Answers:
         self._store.date(name, at_ms)
 
     def date(self) -> None:
-        """Date what was changed before the clock was known."""
-        if self._undated and self._clock.known:
+        """Date what was changed before the clock was known, or while it was wrong."""
+        clock = self._clock
+        if self._undated and clock.known:
             for name, counted_ms in self._undated.items():
-                dated_ms = counted_ms + self._clock.first_offset
+                dated_ms = counted_ms + clock.first_offset
                 self._store.date(name, max(self._store.time(name), dated_ms))
             self._undated.clear()
+        if clock.sure and clock.moved_ms != self._moved_ms:
+            moved_ms = clock.moved_ms - (self._moved_ms or 0)
+            self._moved_ms = clock.moved_ms
+            self._store.correct(moved_ms, clock.now() + WRONG_MS)
+            for name in self.answered:
+                self.answered[name] += moved_ms
 
     def _decided(self, names, told, at_ms):
         """These were decided, too, also those that had that value before."""

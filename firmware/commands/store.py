@@ -35,6 +35,7 @@ class Store:
         self._path = path
         self._log = Log("store")
         self._entries = {}  # name: (value, time) or (time,)
+        self._fresh = set()  # names of those that got their time in this run
         self._changed = False
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which writings are used up
         self._failures = 0
@@ -62,6 +63,7 @@ class Store:
         """
         before = self.get(name)
         self._entries[name] = (value, utc_ms)
+        self._fresh.add(name)
         if anew or not before or before[0] != value:
             self._changed = True
 
@@ -69,7 +71,21 @@ class Store:
         """Change the time alone."""
         entry = self._entries.get(name, ())
         self._entries[name] = entry[:-1] + (utc_ms,)
+        self._fresh.add(name)
         self._changed = True
+
+    def correct(self, moved_ms: int, latest_ms: int) -> None:
+        """The clock was wrong by `moved_ms` in this run. A time of an earlier run that is later
+        than `latest_ms` came of a wrong clock, too: nobody knows what it should be.
+        """
+        for name in list(self._entries):
+            entry = self._entries[name]
+            utc_ms = entry[-1] + (moved_ms if name in self._fresh and entry[-1] else 0)
+            if utc_ms > latest_ms:
+                utc_ms = 0
+            if utc_ms != entry[-1]:
+                self._entries[name] = entry[:-1] + (utc_ms,)
+                self._changed = True
 
     def kept(self) -> bool:
         """Whether a power cut changes nothing, or the file system does not work."""

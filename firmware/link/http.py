@@ -54,6 +54,7 @@ class Http:
         self._buffer = bytearray()
         self._heard = False  # something of the answer has come
         self._bodiless = False  # no body belongs to this answer
+        self.date = ""  # of the answer whose body is coming
 
     async def post(
         self, url, data=b"", headers=None, auth=None, timeout=10, once=False
@@ -137,6 +138,7 @@ class Http:
         while 100 <= status < 200:
             what = "HTTP server; is https.url right?"
             status, headers = await read_head(self._line, _HEADERS, what)
+        self.date = headers.get("date", "")
         content = bytearray()
         if status >= 300:
             self.close()  # the status is what counts, and not the page that explains it
