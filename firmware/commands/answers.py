@@ -108,7 +108,7 @@ class Answers:
         self.tick()
 
     def tick(self) -> None:
-        """Keep what is new; then as many of the answers that wait as may go now. Raises nothing."""
+        """Keep what is new; then give the answers that wait, as many as may go. Raises nothing."""
         try:
             self.date()
             self._store.tick(self._clock.uptime_ms())

@@ -164,8 +164,8 @@ class Program:
     def step(self, utc_s: "int | None", now_ms: int) -> tuple:
         """Once a second, with the uptime in ms. Returns the names of what it changed."""
         if utc_s is not None:
-            latest_s = utc_s + _HOUR_S
-            if max(self.decided_s or 0, self._done_s or 0, self._forced_s) > latest_s:
+            newest_s = max(self.decided_s or 0, self._done_s or 0, self._forced_s)
+            if newest_s > utc_s + _HOUR_S:
                 self._clock_was_wrong(utc_s)
             if self._base is None:
                 self._mark(self.decided_s or utc_s)

@@ -1,5 +1,5 @@
-"""Time servers (RFC 4330), web servers that are asked for their Date, and a clock that is kept with
-pauses that a test ends.
+"""Time servers (RFC 4330), web servers that are asked for their Date, and a clock that is
+kept with pauses that a test ends.
 """
 
 import asyncio
