@@ -100,3 +100,23 @@ def test_the_schedule_obeys_the_right_time():
                 assert door.thermostat.setpoint == 16, case
                 door.pass_s(65 * 60)
                 assert door.thermostat.setpoint == 18, case
+
+
+def test_a_boost_lasts_as_long_as_it_should():
+    """Also where something was set by hand while the clock was ahead."""
+    for ahead_ms in AHEAD:
+        for restarted in (True, False):
+            door = fresh(utc_ms=T0 + ahead_ms)
+            door.handle("setpoint", b"22")
+            door.pass_s(2)
+            if restarted:
+                door.store.flush()
+                door = Door(utc_ms=T0 + 60000)
+            else:
+                correct(door, T0 + 60000)
+            door.pass_s(2)
+            door.handle("preset", b'"boost"')
+            door.pass_s(3590)
+            assert door.program.preset == "boost", (ahead_ms, restarted)
+            door.pass_s(20)
+            assert (door.program.preset, door.thermostat.setpoint) == ("manual", 22)
