@@ -119,7 +119,7 @@ class Timekeeper:
     def dated(self, text: str) -> None:
         """The platform accepts this device, and dates its answer so; "": it does not say when."""
         clock = self._clock
-        if not self._hosts or not clock.known:
+        if not self._hosts or not clock.known or (self._asking and not text):
             return
         at_ms = clock.uptime_ms()
         try:
