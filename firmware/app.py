@@ -23,9 +23,9 @@ from firmware.config import change, load
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
-from firmware.link import timekeeper
 from firmware.link.dns import Resolver
 from firmware.link.stream import Network
+from firmware.link.timekeeper import Timekeeper
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import samplers
@@ -133,7 +133,9 @@ class App:
         network = Network(
             Resolver(board.name_servers, more=in_network["dns"]), tls["ca"], tls["verify"]
         )
-        calls = commands.handle, commands.recover, commands.recovered
+        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
+        keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
+        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
         self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())
 
@@ -148,9 +150,7 @@ class App:
             silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
             supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
         supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
-        asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time
-        supervisor.add("time", lambda: timekeeper.keep(*asked))
+        supervisor.add("time", lambda: keeper.run(uplink.alone))
         supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
         parts = {
             "queue": queue,

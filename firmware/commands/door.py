@@ -70,6 +70,7 @@ class Commands:
         changed_s = self._program.changed_s
         at_ms = 1000 * changed_s + 1 if changed_s else self._answers.now()
         self._answers.changed(names, at_ms, True)
+        self._answers.tick()
 
     def restore(self, tried=(), failed: "str | None" = None) -> None:
         """At the start: what was in force before it. Raises nothing. tried: the properties of
@@ -120,7 +121,6 @@ class Commands:
         """Once a second: answers that had to wait, and the store."""
         self._missed.tick(now_ms)
         self._answers.tick()
-        self._store.tick(now_ms)
 
     def _since(self):
         """The properties that were set since the configuration on trial came."""
@@ -134,9 +134,8 @@ class Commands:
         """
         name = row[_NAME]
         shown, then = self._settable.put(row, value, utc_ms // 1000 or None)
-        if shown is None:
-            shown = self._settable.get(row)
-        self._log.info("command %s: %s is now in force", name, kinds.shown(shown))
+        in_force = self._settable.get(row) if shown is None else shown
+        self._log.info("command %s: %s is now in force", name, kinds.shown(in_force))
         self._answers.obeyed(row, shown, utc_ms, at_ms)
         if then:
             if row[_LASTS] == "merged":

@@ -9,6 +9,7 @@ has lost that, a value of the platform that is in force already is taken for an 
 from micropython import const
 
 from firmware.base import kinds
+from firmware.times.clock import WRONG_MS
 
 _NAME = const(0)  # columns of the table
 _KIND = const(1)
@@ -46,6 +47,8 @@ class Missed:
         answers = self._answers
         try:
             answers.date()
+            if self._clock.sure and utc_ms > self._clock.now() + WRONG_MS:
+                utc_ms = 0  # an answer of this device, when its clock was wrong
             kept_ms = self._store.time(name)
             if utc_ms > kept_ms or self._is_open(row, utc_ms, kept_ms):
                 # What was written together: a schedule, then a preset, then its set points.
@@ -80,6 +83,7 @@ class Missed:
         for name in untold:
             if name not in answers.told:
                 answers.tell(name, self._store.time(name))
+        answers.tick()
 
     def tick(self, now_ms: int) -> None:
         """Once a second: the platform's state may end without a word."""

@@ -1,6 +1,7 @@
 """What was set from afar or by the program, and survives a restart: values and their times.
 
-A small file, written whole or not at all, at most once in 5 s; its sum tells a damaged one.
+A small file, written whole or not at all; its sum tells a damaged one. Flash wears out: it may be
+written eight times at once, and then once in 5 s.
 
     {"values": {"setpoint": [21.5, 1795344000000], "mode": [1795344000001]}, "crc32": 2212294583}
 
@@ -19,7 +20,9 @@ from firmware.base.log import Log
 
 _LARGEST = const(4096)  # bytes of the file
 _BLOCK = const(128)  # bytes read at a time
-_SPACING_MS = const(5000)  # between two writings: flash wears out
+_AT_ONCE = const(8)  # writings, before they come one at a time
+_SPACING_MS = const(5000)
+_MOST_FAILURES = const(3)  # of writings in a row, before nothing waits for them any more
 _HEAD = const(b'{"values": {')
 _TAIL = const(b'}, "crc32": %d}')
 
@@ -32,9 +35,10 @@ class Store:
         self._path = path
         self._log = Log("store")
         self._entries = {}  # name: (value, time) or (time,)
+        self._fresh = set()  # names of those that got their time in this run
         self._changed = False
-        self._written_ms = -_SPACING_MS
-        self._failed = False
+        self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which writings are used up
+        self._failures = 0
         try:
             self._entries = _read(path)
         except OSError as error:
@@ -53,16 +57,39 @@ class Store:
         entry = self._entries.get(name)
         return entry[-1] if entry else 0
 
-    def put(self, name: str, value, utc_ms: int) -> None:
-        """Keep a value that somebody has set; it is on flash some seconds later."""
+    def put(self, name: str, value, utc_ms: int, anew: bool = True) -> None:
+        """Keep a value that somebody has set. It is on flash once `kept` says so. `anew`: also
+        where it was that value before, and only its time is another.
+        """
+        before = self.get(name)
         self._entries[name] = (value, utc_ms)
-        self._changed = True
+        self._fresh.add(name)
+        if anew or not before or before[0] != value:
+            self._changed = True
 
     def date(self, name: str, utc_ms: int) -> None:
         """Change the time alone."""
         entry = self._entries.get(name, ())
         self._entries[name] = entry[:-1] + (utc_ms,)
+        self._fresh.add(name)
         self._changed = True
+
+    def correct(self, moved_ms: int, latest_ms: int) -> None:
+        """The clock was wrong by `moved_ms` in this run. A time of an earlier run that is later
+        than `latest_ms` came of a wrong clock, too: nobody knows what it should be.
+        """
+        for name in list(self._entries):
+            entry = self._entries[name]
+            utc_ms = entry[-1] + (moved_ms if name in self._fresh and entry[-1] else 0)
+            if utc_ms > latest_ms:
+                utc_ms = 0
+            if utc_ms != entry[-1]:
+                self._entries[name] = entry[:-1] + (utc_ms,)
+                self._changed = True
+
+    def kept(self) -> bool:
+        """Whether a power cut changes nothing, or the file system does not work."""
+        return not self._changed or self._failures >= _MOST_FAILURES
 
     def drop(self, name: str) -> None:
         """Forget a value, not its time."""
@@ -71,9 +98,10 @@ class Store:
             self._changed = True
 
     def tick(self, now_ms: int) -> None:
-        """Write what has changed, if the last writing is long enough ago. `now_ms`: uptime."""
-        if self._changed and now_ms - self._written_ms >= _SPACING_MS:
-            self._written_ms = now_ms
+        """Write what has changed, as soon as that may be. `now_ms`: uptime."""
+        begin_ms = max(self._used_ms, now_ms - _AT_ONCE * _SPACING_MS)
+        if self._changed and begin_ms + _SPACING_MS <= now_ms:
+            self._used_ms = begin_ms + _SPACING_MS
             self.flush()
 
     def flush(self) -> None:
@@ -81,11 +109,12 @@ class Store:
             return
         try:
             files.replace(self._path, self._write)
-            self._changed = self._failed = False
+            self._changed = False
+            self._failures = 0
         except (OSError, MemoryError) as error:
             # It is tried again with the next tick.
-            if not self._failed:
-                self._failed = True
+            self._failures += 1
+            if self._failures == 1:
                 self._log.error("%s: cannot be written: %s", self._path, error)
 
     def _write(self, file):

@@ -163,13 +163,30 @@ class Program:
 
     def step(self, utc_s: "int | None", now_ms: int) -> tuple:
         """Once a second, with the uptime in ms. Returns the names of what it changed."""
-        if self._base is None and utc_s is not None:
-            self._mark(self.decided_s or utc_s)
+        if utc_s is not None:
+            newest_s = max(self.decided_s or 0, self._done_s or 0, self._forced_s)
+            if newest_s > utc_s + _HOUR_S:
+                self._clock_was_wrong(utc_s)
+            if self._base is None:
+                self._mark(self.decided_s or utc_s)
         if self.preset == "boost":
             self._boost(utc_s, now_ms)
         if utc_s is not None and not self._earliest_s <= utc_s < self._due_s:
             self._follow(utc_s)
         return self.take()
+
+    def _clock_was_wrong(self, utc_s):
+        """What was decided later than it is now, was decided just now."""
+        by_hand = self.decided_s not in (None, self.changed_s)
+        if self.decided_s is not None:
+            self.decided_s = min(self.decided_s, utc_s)
+        if not by_hand:
+            self.changed_s = self.decided_s
+        # The schedule is followed since then; anew, where it had the last word.
+        self._done_s = self.decided_s if by_hand else None
+        self._forced_s = min(self._forced_s, utc_s)
+        self._due_s = 0
+        self._base = None
 
     def _mark(self, utc_s):
         """Nothing older can be rewound to."""
@@ -244,8 +261,6 @@ class Program:
         if not self._numbers:
             return
         zone = self._zone
-        if (self._done_s or 0) > utc_s + _HOUR_S and self.decided_s in (None, self.changed_s):
-            self._done_s = None  # the clock was wrong, and nobody has decided anything since
         done_s = None if self._done_s is None else zone.wall(self._done_s)
         minute = zone.wall(utc_s) // 60
         number, age, ahead = _last_and_next(self._numbers, (minute + _THURSDAY_MIN) % _WEEK_MIN)

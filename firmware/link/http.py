@@ -62,6 +62,7 @@ class Http:
         self._buffer = bytearray()
         self._heard = False  # something of the answer has come
         self._bodiless = False  # no body belongs to this answer
+        self.date = ""  # of the answer whose body is coming
 
     async def post(
         self, url, data=b"", headers=None, auth=None, timeout=10, once=False
@@ -145,6 +146,7 @@ class Http:
         while 100 <= status < 200:
             what = "HTTP server; is https.url right?"
             status, headers = await read_head(self._line, _HEADERS, what)
+        self.date = headers.get("date", "")
         content = bytearray()
         packing = headers.get("content-encoding", "identity").lower()
         if status >= 300:

@@ -53,14 +53,22 @@ class Api:
         finally:
             self._queue.release()
 
-    async def read_state(self, on_state):
+    async def read_state(self, on_state, on_date=None):
         """Read all that the platform holds of this device, whose limits are kept to from now on.
 
         on_state(name, value, ms since 1970): called for each property as https_state.reading has
-        it. Returns when all of them were told. Raises LinkError, maybe when some were already.
+        it. on_date(text): called before them, with the `Date` of the answer, or "". Returns when
+        all of them were told. Raises LinkError, maybe when some were already.
         """
 
         stated = []
+        dated = []
+
+        def take(data):
+            if on_date and not dated:
+                dated.append(True)
+                on_date(self._http.date)
+            scanner.feed(data)
 
         def found(kind, part):
             if kind == "ingestion":
@@ -85,7 +93,7 @@ class Api:
             self._url + "/state?header=true&meta=true&stats=false",
             auth=self._auth,
             timeout=deadlines.STATE_MS / 1000,
-            sink=scanner.feed,
+            sink=take,
         )
         self.check(answer)
         if not scanner.ended:

@@ -4,7 +4,8 @@ Several feeds are in flight; each leaves the queue when its PUBACK is here. A br
 answer in time is left, and whoever owns this client decides what comes next.
 
 Each session is a clean one: a kept one would bring back commands that were overtaken while this
-device was away. The platform's state has them all, with their times (`https_api.read_state`).
+device was away. So would a retained message: nobody knows when it was written, and it comes back
+with each session. The platform's state has them all, with their times (`https_api.read_state`).
 """
 
 import asyncio
@@ -41,7 +42,8 @@ class MqttClient:
         """`network`: a stream.Network. `values`: SingleValues, where a sensor asks for them.
 
         on_command(name, payload): called with a property's name (str) and its value (bytes, or a
-        range as long as a payload that is larger than mqtt.max_packet); may not raise.
+        range as long as a payload that is larger than mqtt.max_packet), unless that is retained;
+        may not raise.
         on_step(outcome, now): called at each step of a session; see Failover.watch.
         """
         device = settings["device"]
@@ -68,6 +70,7 @@ class MqttClient:
         answer_ms = max(round(1000 * settings["mqtt"]["grace_s"]), deadlines.ANSWER_LEAST_MS)
         self._answer_ms = min(answer_ms, deadlines.ANSWER_MOST_MS)
         self._max_packet = settings["mqtt"]["max_packet"]
+        self._session: Session | None = None  # the one that is open, or was
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
         self._subscription = (0, 0)  # its packet id, and when it was sent, until it is answered
@@ -149,6 +152,7 @@ class MqttClient:
                 ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
                 wire = await within(ms, "the upgrade to a WebSocket", upgrade)
             session = Session(wire, self._id, self._on_message, self._max_packet)
+            self._session = session
             await session.connect(self._user, self._password, self._keepalive_s)
             return stream, session
         except BaseException:
@@ -251,6 +255,9 @@ class MqttClient:
             name = str(topic[len(self._commands) :], "utf-8")
         except UnicodeError:
             name = ""
+        if self._session and self._session.retained:
+            self._log.warning("a retained message is no command: %r is passed over", name[:80])
+            return
         self._on_command(name, payload)
 
     def _next_pid(self) -> int:

@@ -35,6 +35,7 @@ _BYTES = (bytes, bytearray, memoryview)  # what is no feed
 _PIECE = const(512)
 _CHUNK = const(64)
 _DUP = const(0x08)  # MQTT 3.1.1, section 3.3.1.1
+_RETAIN = const(0x01)  # section 3.3.1.3
 _CREDENTIALS = (2, 4, 5)  # table 3.1
 
 
@@ -106,6 +107,7 @@ class Session:
         self._cut = False  # a packet was begun, and not sent to its end
         self.sent_ms = uptime.ms()  # when something was last sent, for the keep-alive
         self.skipped = 0  # packets passed over because of their size
+        self.retained = False  # the message that is being delivered was kept by the broker
 
     async def connect(self, user: bytes, password: bytes, keepalive_s: int):
         """Send CONNECT and wait for CONNACK. The one packet that umqtt can't write by itself."""
@@ -197,6 +199,7 @@ class Session:
             # umqtt notices it after the delivery, by an assert, which may be compiled away.
             if packet[0] & 4:
                 raise LinkError("the broker sent a message with QoS 2, which was not asked for")
+            self.retained = bool(packet[0] & _RETAIN)
             self._wire.hand_over(packet)
             try:
                 self._client.wait_msg()
@@ -264,6 +267,7 @@ class Session:
             await self._stream.read_exactly(number)
             self._wire.write(b"\x40\x02" + bytes(number))
         await self._discard(chunk, size)
+        self.retained = bool(first & _RETAIN)
         self._deliver(bytes(topic), range(size))
         await self.flush()
 

@@ -37,10 +37,20 @@ class Uplink:
     """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed."""
 
     def __init__(
-        self, settings: dict, network, queue, clock, wifi, on_command, on_state, on_recovered
+        self,
+        settings: dict,
+        network,
+        queue,
+        clock,
+        wifi,
+        on_command,
+        on_state,
+        on_recovered,
+        on_date=None,
     ):
         """on_command: see MqttClient. on_state: see Api.read_state. on_recovered(): a whole state
-        was told. None of them may raise.
+        was told. on_date(text): the platform accepts this device, with the `Date` of its answer or
+        "". None of them may raise.
         """
         device = settings["device"]
         mqtt = settings["mqtt"]
@@ -49,6 +59,7 @@ class Uplink:
         self._wifi = wifi
         self._on_state = on_state
         self._on_recovered = on_recovered
+        self._on_date = on_date or (lambda text: None)
         self._log = Log("uplink")
         self._began_ms = self.alive_ms = uptime.ms()
         values = any(sensor["send"] != "feed" for sensor in settings["sensors"])
@@ -168,6 +179,8 @@ class Uplink:
 
     def _watch(self, outcome, now: int) -> bool:
         self.alive_ms = now
+        if not self._clock.sure:
+            self._on_date("")
         moving = self._wifi.better()
         return self.failover.watch(outcome, now) or moving
 
@@ -206,7 +219,7 @@ class Uplink:
         began_ms = uptime.ms()
         told = False
         try:
-            await self.api.read_state(self._on_state)
+            await self.api.read_state(self._on_state, self._on_date)
             told = True
         finally:
             self.failover.asked(began_ms, told)

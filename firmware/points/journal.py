@@ -204,6 +204,11 @@ class Journal:
         self.newest = max(self.newest, self.era_newest + offset_ms)
         self._keep(self.era, offset_ms)
 
+    def distrust(self, latest_ms: int):
+        """What is later than that was dated by a clock that was wrong: nothing is dated by it."""
+        if self.newest > latest_ms:
+            self.newest = self.eras.newest = -1
+
     def _keep(self, era: int, offset_ms):
         try:
             self.eras.keep(era, offset_ms, self.newest)

@@ -43,8 +43,10 @@ class Replay:
             return False
         return self._segment is not None or self._next() is not None
 
-    def fill(self, unsent: int, wanted: int):
-        """Read on until the ring has `wanted` points to send, of which it has `unsent`."""
+    def fill(self, unsent: int, wanted: int, latest_ms: int):
+        """Read on until the ring has `wanted` points to send, of which it has `unsent`. What is
+        later than `latest_ms` was dated by a clock that was wrong.
+        """
         self.settle()
         if self._resting():
             return
@@ -55,7 +57,7 @@ class Replay:
             try:
                 if self._file is None:
                     self._open()
-                if not self._read(until):
+                if not self._read(until, latest_ms):
                     return
                 self._tries = 0
             except OSError as error:
@@ -101,7 +103,7 @@ class Replay:
         else:
             self._records = Records(self._file, self._journal.properties)
 
-    def _read(self, until: int) -> bool:
+    def _read(self, until: int, latest_ms: int) -> bool:
         """Take records over; False when the ring is full. Raises OSError."""
         ring = self.ring
         records = self._records
@@ -134,6 +136,9 @@ class Replay:
                     self.undated += 1
                     continue
                 t += offset
+            if t > latest_ms:
+                self.undated += 1
+                continue
             prop = records.prop()
             if prop == NONE or more > MAX_TEXT // 4:
                 records.damaged += 1

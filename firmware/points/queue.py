@@ -14,11 +14,13 @@ from firmware.points.in_flight import Window
 from firmware.points.json_text import encode, exact
 from firmware.points.ring import PROPERTY, Ring
 from firmware.times.calendar import iso
+from firmware.times.clock import WRONG_MS
 
 _DATED = const(-1)
 _INT_LIMIT = const(0x7FFFFFFF)
 _WORD = const(0xFFFFFFFF)
 _NEVER_MS = const(0x3FFFFFFF)
+_ENDLESS_MS = 1 << 48
 
 
 class Queue:
@@ -73,6 +75,7 @@ class Queue:
         self._report_end = -1  # seq of the ring behind it
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
+        self._moved_ms = 0  # as clock.moved_ms was then
         self._first_undated = -1
         self._era = 0
         self._backlog = None
@@ -110,14 +113,20 @@ class Queue:
         and for what is too long, which is counted as dropped; so is what there is no memory for.
         """
         text = None
+        clock = self._clock
+        cycle = _DATED
         try:
-            t = self._clock.now() if t_ms is None else t_ms
-            cycle = _DATED
-            if not self._clock.known:
+            if not clock.sure:
+                if t_ms is None:
+                    t_ms = clock.counted()
+                elif clock.known:
+                    t_ms -= clock.first_offset
+            t = clock.now() if t_ms is None else t_ms
+            if not clock.sure:
                 cycle = self._era
                 if self._first_undated < 0:
                     self._first_undated = t
-            elif not self._dated:
+            elif not self._dated or clock.moved_ms != self._moved_ms:
                 self._date()
             t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
             kind = type(value)
@@ -146,6 +155,7 @@ class Queue:
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
         if self._backlog:
             self._backlog.tick(self._clock.uptime_ms(), self._dating())
+            self._date_for_now()
         overflowed = self._overflowed
         self._overflowed = self._ring.dropped
         if self._overflowed > overflowed and not self._overflows:
@@ -160,6 +170,7 @@ class Queue:
         """Everything to flash, before a restart; takes its time."""
         if self._backlog:
             self._backlog.flush(self._dating())
+            self._date_for_now()
 
     def __len__(self) -> int:
         return len(self._ring) + self.spilled
@@ -224,7 +235,7 @@ class Queue:
 
     def due(self) -> bool:
         """Is there a feed worth sending: a full one, an old one, or one from flash?"""
-        if not self._clock.known:
+        if not self._clock.sure:
             return False
         return self._live_due() or (self._backlog is not None and self._backlog.waiting())
 
@@ -248,7 +259,9 @@ class Queue:
             return None
         most = min(max_points or self._max_points, self._max_points)
         if self._backlog and not self._live_first(most):
-            feed = self._backlog.take(most, alone)
+            # Where no doubt is left about the time, what is later was dated by a wrong clock.
+            latest = self._clock.now() + WRONG_MS if self._clock.vouched else _ENDLESS_MS
+            feed = self._backlog.take(most, alone, latest)
             if feed:
                 self._live_went = False
                 return feed
@@ -319,18 +332,36 @@ class Queue:
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""
-        if not self._clock.known:
+        if not self._clock.sure:
             return None
-        if not self._dated:
+        if not self._dated or self._clock.moved_ms != self._moved_ms:
             self._date()
         return self._offset_ms
 
+    def _date_for_now(self):
+        """What is undated on flash gets the time that the clock has while it is not sure, in case
+        the power is cut before it is.
+        """
+        clock = self._clock
+        journal = self._backlog.journal
+        if clock.sure or not clock.known or journal.era_first < 0:
+            return
+        if journal.eras.offsets.get(journal.era) != clock.first_offset:
+            journal.date(clock.first_offset)
+
     def _date(self):
-        """The clock has become known: readings so far are dated with its first offset, unless this
+        """The clock has become sure: readings so far are dated with its first offset, unless this
         would put them before what is on flash, which was read before them.
         """
+        clock = self._clock
+        if self._backlog:
+            self._backlog.journal.distrust(clock.now() + WRONG_MS)
+        if self._dated:
+            self._set_back()
+            return
+        self._moved_ms = clock.moved_ms
         self._dated = True
-        offset = self._clock.first_offset
+        offset = clock.first_offset
         first = self._first_undated
         before = -1
         if self._backlog:
@@ -346,6 +377,17 @@ class Queue:
         for i in range(len(self._free_low)):
             free = self._free_high[i] << 32 | self._free_low[i]
             self._taken(i, max(before, free - 1 + offset if free else -1))
+
+    def _set_back(self):
+        """The clock was wrong. Where it was ahead, the next readings are not put behind those that
+        were dated by it, which keep their times.
+        """
+        back_ms = self._clock.moved_ms - self._moved_ms
+        self._moved_ms = self._clock.moved_ms
+        if back_ms < 0:
+            for i in range(len(self._free_low)):
+                free = self._free_high[i] << 32 | self._free_low[i]
+                self._taken(i, max(-1, free - 1 + back_ms if free else -1))
 
     def _make_room(self) -> bool:
         """Make room in the full ring: on flash or, where that has none, as `when_full` says. Then

@@ -43,8 +43,9 @@ class Backlog:
         ring = self.replay.ring
         return self.window.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
 
-    def take(self, max_points: int, alone: bool = False):
-        self.replay.fill(self.window.unsent(), max_points)
+    def take(self, max_points: int, alone: bool, latest_ms: int):
+        """As Window.take, of what is no later than `latest_ms`."""
+        self.replay.fill(self.window.unsent(), max_points, latest_ms)
         return self.window.take(max_points, 0, alone)
 
     def tick(self, now: int, offset_ms):

@@ -1,7 +1,9 @@
 """UTC in milliseconds, built on the uptime counter, so that no step of it can disorder readings.
 
 The clock is the uptime plus an offset. The offset is unknown until link.sntp, or the operating
-system, has told the time. Until then readings carry the uptime alone; they are dated afterwards.
+system, has told the time. What was told need not be right: the clock is known from then on, and
+sure once link.timekeeper says so. Until then readings carry the board's counter alone; they are
+dated afterwards.
 """
 
 import time
@@ -16,6 +18,8 @@ from firmware.times.calendar import DAY_S, iso
 # never wrong by more than 3 %. A larger one means that the clock was wrong: it is set.
 _STEP_MS = const(1000)
 _SLEW_SHIFT = const(5)
+# From here on a correction is no drift: what was dated by this clock was wrong by as much.
+WRONG_MS = 60000
 
 
 def epoch_s(gmtime) -> int:
@@ -27,14 +31,18 @@ UNIX_EPOCH_S = epoch_s(time.gmtime)
 
 
 class Clock:
-    """Milliseconds since 1970, once they are known."""
+    """Milliseconds since 1970, once they are known. sure: readings may be dated by them.
+    vouched: the platform's own clock says the same. moved_ms: the sum of all corrections by which
+    what was dated before them is wrong.
+    """
 
     def __init__(self, uptime_ms=uptime.ms, counter_ms=None):
         """`counter_ms`: the board's own counter of ms, which goes on over some restarts."""
         self.uptime_ms = uptime_ms
-        self.known = False
-        self.first_offset = 0  # dates what was read before the clock was known
-        self._offset = counter_ms() - uptime_ms() if counter_ms else 0
+        self.known = self.sure = self.vouched = False
+        self.moved_ms = 0
+        self.first_offset = 0  # dates what was read before the clock was sure
+        self._offset = self._counted = counter_ms() - uptime_ms() if counter_ms else 0
         self._owed = 0  # correction still to be slewed in
         self._slewed_at = 0
         self._log = Log("clock")
@@ -46,8 +54,16 @@ class Clock:
             self._slew(up)
         return up + self._offset
 
-    def set(self, utc_ms: int, at_ms: int):
-        """It was `utc_ms` when the uptime was `at_ms`."""
+    def counted(self) -> int:
+        """Milliseconds of the board's counter."""
+        return self.uptime_ms() + self._counted
+
+    def set(self, utc_ms: int, at_ms: int, sure: bool = True):
+        """It was `utc_ms` when the uptime was `at_ms`. sure: there is no doubt about it."""
+        self._set(utc_ms, at_ms)
+        self.sure = self.sure or sure
+
+    def _set(self, utc_ms, at_ms):
         offset = utc_ms - at_ms
         if not self.known:
             self.known = True
@@ -62,6 +78,10 @@ class Clock:
         else:
             self._owed = 0
             self._offset = offset
+            if not self.sure:
+                self.first_offset += error
+            if not -WRONG_MS < error < WRONG_MS:
+                self.moved_ms += error
             self._log.warning("stepped by %d ms: it is %s", error, iso(utc_ms))
 
     def _slew(self, up: int):

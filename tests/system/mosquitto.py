@@ -91,10 +91,10 @@ class Mosquitto:
         self._client.loop_stop()
         self._client.disconnect()
 
-    def command(self, name: str, payload: bytes) -> None:
-        """Send the device a command."""
+    def command(self, name: str, payload: bytes, retain: bool = False) -> None:
+        """Send the device a command. `retain`: and every later session of the device, too."""
         topic = f"csipio/data/in/devices/{self._device}/properties/{name}"
-        self._client.publish(topic, payload, 1).wait_for_publish(10)
+        self._client.publish(topic, payload, 1, retain).wait_for_publish(10)
 
     def points(self, prop: str) -> list[tuple[str, object]]:
         """(time, value) of every point that arrived, in the order of arrival."""

@@ -86,6 +86,32 @@ def test_a_thousand_malformed_commands_do_not_end_the_session(device, mosquitto)
     assert values == list(range(len(values)))
 
 
+def test_what_the_broker_has_retained_is_not_obeyed_again_and_again(device, platform, mosquitto):
+    device.config["mqtt"] = {"url": f"mqtts://localhost:{mosquitto.port}"}
+    (device.folder / "certs/ca.pem").write_text(mosquitto.ca.read_text())
+    mosquitto.command("restart", b"true", retain=True)
+    mosquitto.command("setpoint", b"16", retain=True)
+    device.start()
+    device.wait_log("listening for commands")
+    mosquitto.command("setpoint", b"23")
+    wait(lambda: 23 in [value for _, value in mosquitto.points("setpoint")], "its answer")
+    for session in (2, 3):
+        device.kill()
+        device.start()
+        wait(
+            lambda session=session: count(device, "'restart' is passed over") == session,
+            "what is retained",
+        )
+    wait(lambda: count(device, "'setpoint' is passed over") == 3, "the set point of long ago")
+    assert mosquitto.points("setpoint")[-1][1] == 23
+    assert count(device, "in force") == 1
+    assert count(device, "I app: firmware") == 3, "it has not restarted itself"
+
+
+def count(device, words):
+    return len([line for line in device.log if words in line])
+
+
 def counters(mosquitto):
     return [value for _, value in mosquitto.points("counter")]
 

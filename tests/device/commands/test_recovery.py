@@ -1,6 +1,6 @@
 """Commands are found in the platform's state, each is obeyed once, and answers are none."""
 
-from door import T0, Door, verdict
+from door import T0, Door, fresh, verdict
 
 
 def test_a_missed_command_is_recovered():
@@ -76,13 +76,13 @@ def test_the_order_in_which_the_state_comes_does_not_matter():
         ("mode", "off", T0 + 4000),
     ]
     for order in (found, found[::-1], found[1:] + found[:1]):
-        door = Door(utc_ms=T0 + 60000)
+        door = fresh(utc_ms=T0 + 60000)
         door.recover(*order)
         assert (door.program.preset, door.thermostat.setpoint) == ("away", 16.0), order
         assert door.thermostat.mode == "off"
     later = [("setpoint", 23.0, T0 + 5000), ("preset", "away", T0 + 3000)]
     for order in (later, later[::-1]):
-        door = Door(utc_ms=T0 + 60000)
+        door = fresh(utc_ms=T0 + 60000)
         door.recover(*order)
         assert (door.program.preset, door.thermostat.setpoint) == ("manual", 23.0), order
 

@@ -15,6 +15,7 @@ class Link:
 
     async def open(self, script, **kw):
         self.messages = []
+        self.retained = []  # of each message, whether it is
         self.received = []  # (kind, packet id) of every packet
         self.error = None
         self.peer = Peer(script, **kw)
@@ -24,6 +25,7 @@ class Link:
 
     def take(self, topic, payload):
         self.messages.append((topic, payload))
+        self.retained.append(self.session.retained)
 
     def listen(self):
         self.task = asyncio.create_task(self._listen())

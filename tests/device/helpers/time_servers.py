@@ -1,14 +1,13 @@
-"""Time servers (RFC 4330), and a clock that is kept with pauses that a test ends."""
+"""Time servers (RFC 4330), web servers that are asked for their Date, and a clock that is
+kept with pauses that a test ends.
+"""
 
 import asyncio
+import ssl
 import struct
 
 from firmware.link import timekeeper
-from peers import (
-    HOST,
-    NETWORK,
-    UdpPeer,
-)
+from peers import DATA, HOST, NETWORK, Peer, UdpPeer
 
 T0 = 1795344000000  # 2026-11-22T10:40:00.000Z
 
@@ -50,10 +49,12 @@ class Wifi:
 
 def keeping(clock, servers, url="http://localhost:1/v3", told=None, wifi=None, alone=at_once):
     """The task that keeps the clock; `told` is a list of the times that it tells."""
+    return asyncio.create_task(keeper(clock, servers, url, told, wifi).run(alone))
+
+
+def keeper(clock, servers, url="http://localhost:1/v3", told=None, wifi=None):
     on_set = (lambda ms: None) if told is None else told.append
-    return asyncio.create_task(
-        timekeeper.keep(clock, servers, NETWORK, wifi or Wifi(), url, alone, on_set)
-    )
+    return timekeeper.Timekeeper(clock, servers, NETWORK, wifi or Wifi(), url, on_set)
 
 
 def within_growing(pauses, most):
@@ -79,6 +80,9 @@ class Pauses:
     def over(self):
         self._next.set()
 
+    def task(self, kept):
+        return asyncio.create_task(kept.run(at_once))
+
     async def __aenter__(self):
         self._real = timekeeper.asyncio
         timekeeper.asyncio = self
@@ -88,9 +92,53 @@ class Pauses:
         timekeeper.asyncio = self._real
 
 
-def server(ms=T0):
-    return UdpPeer(lambda data: (reply(data, ms, ms),))
+def server(*ms):
+    """A time server; each of its answers says the next of these times, and then the last again."""
+    left = list(ms or (T0,))
+
+    def answer(data):
+        now_ms = left.pop(0) if len(left) > 1 else left[0]
+        return (reply(data, now_ms, now_ms),)
+
+    return UdpPeer(answer)
 
 
 def name(peer):
     return "%s:%d" % (HOST, peer.port)
+
+
+class Web:
+    """An HTTP server, with TLS if it has a certificate; `heads` are the requests."""
+
+    def __init__(self, answer, certificate=None):
+        self.heads = []
+        self.answer = answer
+        self._certificate = certificate
+        self._peer = Peer(self._script)
+        scheme = "https" if certificate else "http"
+        self.url = "%s://localhost:%d/v3" % (scheme, self._peer.port)
+
+    async def _script(self, conn):
+        if self._certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls = DATA + "tls/"
+            context.load_cert_chain(tls + self._certificate + ".der", tls + "key.der")
+            sock = context.wrap_socket(conn.sock, server_side=True, do_handshake_on_connect=False)
+            conn.stream = asyncio.StreamReader(sock)
+        self.heads.append(await conn.read_until(b"\r\n\r\n"))
+        await conn.write(self.answer)
+        if not self.answer:
+            return
+        try:
+            await conn.stream.read(1)
+        except OSError:
+            pass
+
+
+DATED = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 70\r\nDate: %s\r\n\r\n"
+
+
+DATE = b"Sun, 22 Nov 2026 16:00:00 GMT"
+
+
+DATE_MS = 1795363200000

@@ -421,3 +421,33 @@ async def test_a_handler_that_raises_ends_nothing():
         world.put(1)
         await world.empty()
         assert len(world.broker.connects) == 1
+
+
+async def test_what_the_broker_has_retained_is_no_command():
+    """It is what once was, and comes back with each session."""
+
+    def retained(name, payload, pid, dup=0):
+        return bytes((0x33 | dup,)) + broker.publish(COMMANDS + name, payload, pid)[1:]
+
+    async with World(mqtt=True) as world:
+        await world.connected()
+        await world.broker.send(broker.publish(COMMANDS + b"setpoint", b"23", 1))
+        for pid, (name, payload) in enumerate(
+            (
+                (b"setpoint", b"16"),
+                (b"restart", b"true"),
+                (b"identify", b"60"),
+                (b"config", b'{"feed": {"max_age_s": 5}}'),
+                (b"mode", b"off"),
+                (b"mode", b""),
+                (b"schedule", b"x" * 5000),
+            )
+        ):
+            await world.broker.send(retained(name, payload, 10 + pid, 8 * (pid & 1)))
+        # After the session has begun, a message that is to be retained is new.
+        await world.broker.send(broker.publish(COMMANDS + b"mode", b"off", 2))
+        await until(lambda: world.broker.acks[-1:] == [2], "all of them")
+        assert world.commands == [("setpoint", b"23"), ("mode", b"off")]
+        assert world.broker.acks == [1] + list(range(10, 17)) + [2], "or they would come back"
+        assert world.told("a retained message is no command: 'restart' is passed over")
+        assert len(world.broker.subscriptions) == 1

@@ -78,6 +78,24 @@ async def test_retained_and_repeated_messages_are_messages():
     assert sent == [(0x40, b"\0\5")]
 
 
+async def test_it_is_known_which_messages_are_retained():
+    large = broker.publish(b"t", b"x" * 5000)[1:]
+    data = b"".join(
+        (bytes((first,)) + rest)
+        for first, rest in (
+            (0x32, broker.publish(b"t", b"x", 5)[1:]),
+            (0x33, broker.publish(b"t", b"x", 6)[1:]),
+            (0x30, broker.publish(b"t", b"x")[1:]),
+            (0x31, large),
+            (0x30, large),
+            (0x3B, broker.publish(b"t", b"x", 7)[1:]),
+        )
+    )
+    link, sent = await exchange(data, 3)
+    assert link.retained == [False, True, False, True, False, True]
+    assert sent == [(0x40, b"\0" + bytes((pid,))) for pid in (5, 6, 7)]
+
+
 async def test_payloads_are_bytes_of_any_kind_and_may_be_missing():
     payload = bytes(range(256))
     link, _ = await exchange(

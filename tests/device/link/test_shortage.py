@@ -206,9 +206,8 @@ async def test_where_no_socket_is_free_the_clock_is_kept_all_the_same():
     timekeeper.asyncio = Hasty()
     try:
         with NoSocket(24):
-            task = asyncio.create_task(
-                timekeeper.keep(Clock(), [HOST], NETWORK, Wifi(), "", None, None)
-            )
+            keeper = timekeeper.Timekeeper(Clock(), [HOST], NETWORK, Wifi(), "", None)
+            task = asyncio.create_task(keeper.run(None))
             await until(lambda: len(rounds) >= 3 or task.done(), "three rounds")
         assert not task.done()
         task.cancel()

@@ -30,9 +30,13 @@ async def test_the_clock_is_set_and_asked_for_again_in_an_hour():
         await until(lambda: pauses.asked, "the answer")
         assert clock.known
         assert 0 <= clock.now() - T0 <= 500
-        assert pauses.asked == [3600]
-        pauses.over()
-        await until(lambda: peer.asked == 2, "the next question")
+        # With a wrong time the platform might never be reached.
+        assert pauses.asked == [60] and not clock.sure
+        clock.sure = True
+        for count in (2, 3):
+            pauses.over()
+            await until(lambda count=count: peer.asked == count, "the next question")
+        assert pauses.asked[:2] == [60, 3600]
         task.cancel()
 
 
@@ -46,7 +50,6 @@ async def test_the_second_server_is_asked_where_the_first_fails():
         task = keeping(clock, servers)
         await until(lambda: pauses.asked, "the answer")
         assert clock.known
-        assert pauses.asked == [3600]
         assert unused.asked == 0
         task.cancel()
 

@@ -3,8 +3,8 @@
 import os
 
 from firmware.times.clock import Clock
-from model import T0, Time, points
-from spilling import counters, delivered, spill, spilling, undated_queue, values
+from model import T0, Time, known_clock, points
+from spilling import counters, delivered, elsewhere, spill, spilling, undated_queue, values
 
 HEAP = "16M"
 
@@ -30,7 +30,8 @@ def test_no_new_reading_shares_a_millisecond_with_one_on_flash():
         found = delivered(queue)
         queue.release()
         times = [t for v, t in sorted([(v, t) for prop, t, v in found if prop == "a"])]
-        assert len(times) == 4 and times == sorted(set(times)), times
+        assert len(times) == 4 and len(set(times)) == 4, times
+        assert times[1:] == [T0 - 3600000 + n for n in range(3)], "as the clock says now"
         # And put it back for the other way.
         queue = spilling(Time(), ("a", "b"))
         queue.put(0, 1)
@@ -105,9 +106,9 @@ def test_readings_that_an_earlier_run_has_dated_are_not_shared_with_later():
     clock, queue = undated_queue(time, 70000, True)
     clock.set(T0 + 70000, time.ms)
     queue.take()
-    # A restart; and the clock is an hour behind.
+    # A restart; and the clock is half a minute behind.
     clock, queue = undated_queue(Time(), 1000, False)
-    clock.set(T0 - 3600000, 0)
+    clock.set(T0 + 32000, 0)
     queue.put(0, 3)
     found = sorted(delivered(queue), key=lambda p: p[2])
     assert [t - T0 for _, t, _ in found] == [60000, 61000, 62000, 62001]
@@ -121,3 +122,85 @@ def test_a_counter_that_went_back_is_another_power_cycle():
     clock.set(T0, 0)
     assert delivered(queue) == []
     assert counters(queue) == {"undated": 3}
+
+
+YEARS = 10 * 365 * 86400000
+
+
+def test_a_wrong_time_on_flash_dates_nothing_later():
+    """Neither a reading of years ahead, nor the time that an era was dated by, nor both."""
+    for ahead_ms in (YEARS, 7200000):
+        for dated in (True, False):
+            for undated_first in (True, False):
+                elsewhere()
+                time = Time()
+                clock, queue = undated_queue(time, 0, False)
+                spill(queue, time, 3)
+                clock.set(T0 + ahead_ms, time.ms)
+                if dated:
+                    spill(queue, time, 3, first=3)
+                else:
+                    assert queue.take() is not None
+                # The power was away for a minute.
+                for run in range(2):
+                    time = Time()
+                    clock, queue = undated_queue(time, 0, False)
+                    now_ms = T0 + 60000 * (run + 1)
+                    if undated_first:
+                        spill(queue, time, 2, first=10 * run + 10)
+                    clock.set(now_ms + time.ms, time.ms)
+                    clock.vouched = True
+                    spill(queue, time, 2, first=10 * run + 12)
+                found = delivered(queue)
+                firsts = [(10, 11), (20, 21)] if undated_first else [(), ()]
+                for run, undated in enumerate(firsts):
+                    wanted = list(undated) + [10 * run + 12, 10 * run + 13]
+                    times = [t for _, t, v in found if v // 10 == run + 1]
+                    assert [v for _, _, v in found if v // 10 == run + 1] == wanted
+                    first_ms = T0 + 60000 * (run + 1)
+                    assert times == [first_ms + 1000 * n for n in range(len(wanted))]
+                # What was dated by the wrong clock is counted: nobody knows when it was.
+                assert len(found) == 2 * len(wanted)
+                assert counters(queue) == {"undated": 6 if dated else 3}
+                assert len(queue) == 0
+
+
+def test_what_seems_to_be_of_the_future_stays_where_the_clock_is_in_doubt():
+    time = Time()
+    queue = spilling(time)
+    spill(queue, time, 3)
+    queue = spilling(Time(), clock=known_clock(Time(), T0 - 7200000))
+    assert values(delivered(queue)) == [0, 1, 2]
+    assert counters(queue) == {}
+
+
+def test_what_the_clock_says_while_it_is_not_sure_dates_nothing_for_good():
+    """Nor does it lose anything: the power may be cut before it is sure."""
+    for cut in (True, False):
+        for spills_before in (True, False):
+            elsewhere()
+            time = Time()
+            clock, queue = undated_queue(time, 500000, False)
+            queue.put(0, 0)
+            time.ms += 1000
+            if spills_before:
+                queue.flush()
+            clock.set(T0 + 7200000, time.ms, False)
+            queue.tick()
+            for n in (1, 2):
+                queue.put(0, n, clock.now() if n == 2 else None)
+                time.ms += 1000
+            queue.flush()
+            assert not queue.due() and queue.take() is None
+            if cut:
+                # A restart over which the counter goes on, but as the clock was set.
+                clock, queue = undated_queue(Time(), T0, True)
+                clock.set(T0 + 8000000, 0)
+                ahead_ms = 7200000
+            else:
+                clock.set(T0 + 2000, time.ms)
+                ahead_ms = 0
+            first_ms = T0 + ahead_ms - 1000
+            wanted = [("temperature", first_ms + 1000 * n, n) for n in range(3)]
+            assert delivered(queue) == wanted
+            assert counters(queue) == {}

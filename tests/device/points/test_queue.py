@@ -137,8 +137,9 @@ def test_two_readings_of_a_property_never_share_a_millisecond():
     assert times(queue) == {"a": [T0, T0 + 1, T0 + 2, T0 + 3], "b": [T0, T0 + 1, T0 + 2]}
 
 
-def test_a_step_back_neither_shares_a_millisecond_nor_disorders():
-    for hours in (1, -1, 5, -5, 24, -24, 1 / 3600, -1 / 3600):
+def test_a_step_neither_shares_a_millisecond_nor_disorders():
+    """But for one back by more than a minute: what came before it was dated by a wrong clock."""
+    for hours in (1, 5, 24, 1 / 3600, -1 / 3600, -59 / 3600):
         time = Time()
         clock = known_clock(time)
         queue = make_queue(time, ("a", "b"), clock=clock)
@@ -151,6 +152,27 @@ def test_a_step_back_neither_shares_a_millisecond_nor_disorders():
                 clock.set(clock.now() + int(hours * 3600000), time.ms)
         for found in times(queue).values():
             assert found == sorted(set(found))
+
+
+def test_readings_are_right_from_a_correction_on():
+    """Whatever the clock said before: hours, or an era, ahead."""
+    for ahead_ms in (7200000, 10 * 365 * 86400000):
+        for undated in (0, 3):
+            time = Time()
+            clock = Clock(time)
+            queue = make_queue(time, clock=clock, max_points=20)
+            fill(queue, time, undated)
+            clock.set(T0 + ahead_ms, time.ms)
+            fill(queue, time, 3)
+            first_ms = T0 + ahead_ms - 1000 * undated
+            before = [first_ms + 1000 * n for n in range(undated + 3)]
+            assert times(queue)["temperature"] == before
+            clock.set(T0 + 3000, time.ms)
+            fill(queue, time, 2)
+            queue.put(0, 9)
+            queue.put(0, 10)
+            expected = [T0 + 3000, T0 + 4000, T0 + 5000, T0 + 5001]
+            assert times(queue)["temperature"] == expected, (ahead_ms, undated)
 
 
 def test_undated_readings_are_not_sent_before_the_clock_is_known():

@@ -28,6 +28,8 @@ class Walk:
         self.arrived = {}  # value: (name, ms)
         self.life = 0
         self.lives = []  # the life that each of them was taken in
+        self.epoch = 0  # how often the clock was found to be hours ahead
+        self.epochs = []  # the one that each of them was dated in
         self.arrivals = {}  # value: the life it first arrived in
         self.in_flight = []
         self.lost = 0  # by restarts, and counted by queues that are gone
@@ -76,6 +78,7 @@ class Walk:
                 value = [self.number, kind]
             self.taken.append((_NAMES[prop], value))
             self.lives.append(self.life)
+            self.epochs.append(self.epoch)
             self.queue.put(prop, value)
             self.run(random.choice((0, 0, 1, 100, 1000)))
 
@@ -123,7 +126,14 @@ class Walk:
                 self.in_flight = []
 
     def step_clock(self):
-        self.skew += random.choice((-7200000, -1500, -300, 300, 1500, 7200000))
+        step = random.choice((-7200000, -1500, -300, 300, 1500, 7200000))
+        self.skew += step
+        if step < -60000:
+            self.epoch += 1
+            if not self.clock.known:
+                for i in range(len(self.lives)):
+                    if self.lives[i] == self.life:
+                        self.epochs[i] = self.epoch
         self.clock.set(T0 + self.counter + self.skew, self.time.ms)
 
     def wait(self):
@@ -191,15 +201,19 @@ class Walk:
         return missing, lost
 
     def check_order(self):
-        """In a life, and after what was on flash when it began, times only grow."""
+        """In a life, and after what was on flash when it began, times only grow, unless the clock
+        was found to be ahead.
+        """
         for life in range(1, self.life + 1):
             newest = {}
             for number, (name, t) in self.arrived.items():
                 if self.lives[number - 1] < life <= self.arrivals[number]:
+                    name = name, self.epochs[number - 1]
                     newest[name] = max(newest.get(name, (-1, 0)), (t, number))
             for number in range(1, len(self.taken) + 1):
                 if self.lives[number - 1] == life and number in self.arrived:
                     name, t = self.arrived[number]
+                    name = name, self.epochs[number - 1]
                     assert t > newest.get(name, (-1, 0))[0], (life, number, t, newest[name])
                     newest[name] = t, number
 
