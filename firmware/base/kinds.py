@@ -32,6 +32,7 @@ import json
 
 from micropython import const
 
+from firmware.base.characters import characters
 from firmware.base.url import parse_host, parse_url
 
 _LONGEST = const(40)  # characters of a value shown
@@ -74,11 +75,11 @@ def fits(kind: str, limits, value) -> bool:
     if not limits[0] <= len(value) <= limits[1]:
         return False
     if kind == "property":
-        return all(c in _PROPERTY for c in value)
+        return all(c in _PROPERTY for c in characters(value))
     # No control character, nor half of a surrogate pair, which UTF-8 cannot say.
-    if any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in value):
+    if any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in characters(value)):
         return False
-    return kind != "id" or not any(c in "/+# " for c in value)
+    return kind != "id" or not any(c in value for c in ("/", "+", "#", " "))
 
 
 def expected(kind: str, limits, unit: str) -> str:

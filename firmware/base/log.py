@@ -10,6 +10,7 @@ forge a second line nor reach the terminal's control sequences.
 from micropython import const
 
 from firmware.base import uptime
+from firmware.base.characters import characters
 
 _LONGEST = const(240)  # characters of text: three lines of an 80-column terminal
 
@@ -52,9 +53,9 @@ def harmless(text: str) -> str:
     """The text in at most 240 characters, its unprintable ones written as escapes."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    for character in text:
+    for character in characters(text):
         if not _printable(character):
-            return "".join([c if _printable(c) else _escaped(c) for c in text])
+            return "".join([c if _printable(c) else _escaped(c) for c in characters(text)])
     return text
 
 
