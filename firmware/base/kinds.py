@@ -77,7 +77,7 @@ def fits(kind: str, limits, value) -> bool:
     if kind == "property":
         return all(c in _PROPERTY for c in characters(value))
     # No control character, nor half of a surrogate pair, which UTF-8 cannot say.
-    if any(c < " " or c == "\x7f" or 0xD800 <= ord(c) < 0xE000 for c in characters(value)):
+    if any(c < 0x20 or c == 0x7F or 0xD800 <= c < 0xE000 for c in map(ord, characters(value))):
         return False
     return kind != "id" or not any(c in value for c in ("/", "+", "#", " "))
 

@@ -24,7 +24,7 @@ def parse_url(url: str) -> tuple:
     path = (slash + path).rstrip("/")
     if path and scheme.startswith("mqtt"):
         raise ValueError("it takes no path")
-    if not all("!" <= c < "\x7f" and c not in "?#" for c in characters(path)):
+    if not all(0x21 <= c < 0x7F and c not in (0x23, 0x3F) for c in path.encode()):
         raise ValueError("its path has a character that it must not have")
     return scheme, host, port, path
 

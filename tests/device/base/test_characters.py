@@ -1,4 +1,4 @@
-"""No text costs memory for good: MicroPython keeps what it has made a name of until it restarts."""
+"""No text costs memory for good: MicroPython keeps a name of each character of some."""
 
 import gc
 
