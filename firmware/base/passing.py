@@ -18,6 +18,8 @@ def passing(use, *given):
     finally:
         for name in list(sys.modules):
             if name not in before and name.startswith("firmware."):
-                package, _, last = name.rpartition(".")
                 del sys.modules[name]
-                delattr(sys.modules[package], last)
+                package, _, last = name.rpartition(".")
+                package = sys.modules.get(package)  # None: it is forgotten, too
+                if hasattr(package, last):
+                    delattr(package, last)

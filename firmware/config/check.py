@@ -13,9 +13,8 @@ from micropython import const
 
 from firmware import sensors
 from firmware.base import kinds
+from firmware.base.passing import passing
 from firmware.config import schema
-from firmware.control import schedule
-from firmware.times import zone_rule
 
 _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
@@ -95,13 +94,22 @@ def _value(problems, table, depth, name, kind, limits, value):
 def _check_by_use(problems, name, kind, value):
     """A zone and a schedule have grammars of their own: their readers say what is wrong where."""
     try:
-        if kind == "zone":
-            zone_rule.read(value)
-        else:
-            schedule.compiled(value)
+        passing(_read_zone if kind == "zone" else _read_schedule, value)
     except ValueError as error:
         where, text = error.args
         _add(problems, name + where, text)
+
+
+def _read_zone(value):
+    from firmware.times import zone_rule
+
+    zone_rule.read(value)
+
+
+def _read_schedule(value):
+    from firmware.control import schedule
+
+    schedule.compiled(value)
 
 
 def _unexpected(problems, name, kind, limits, unit, value):
