@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tools import ROOT, ToolError, device, micropython
+from tools.build import build
 
 
 @pytest.fixture
@@ -118,6 +119,19 @@ print(gc.mem_free())
         output, _ = start(folder, root, "128K", origin).communicate(timeout=30)
         free[origin] = int(output.split()[1])
     assert free["romfs"] - free["files"] > 20_000
+
+
+@pytest.mark.parametrize(("header", "block"), [(b"\x7fELF\x01", 16), (b"\x7fELF\x02", 32)])
+def test_an_image_and_its_blocks_are_apart_from_the_heap(root, tmp_path, monkeypatch, header, block):
+    (root / "main.py").write_text(f"TEXT = {'x' * 30000!r}\n")
+    own = tmp_path / "micropython"
+    own.write_bytes(header)
+    own.chmod(0o755)
+    monkeypatch.setenv("MICROPYTHON", str(own))
+    command, _ = device.command("64K", root)
+    size = build(root).image.stat().st_size
+    assert size > 30000
+    assert f"heapsize={65536 + size + size * 3 // 8 // block}" in command
 
 
 def test_what_is_missing_is_named(folder, root, tmp_path):
