@@ -122,7 +122,7 @@ print(gc.mem_free())
 
 
 @pytest.mark.parametrize(("header", "block"), [(b"\x7fELF\x01", 16), (b"\x7fELF\x02", 32)])
-def test_an_image_and_its_blocks_are_apart_from_the_heap(root, tmp_path, monkeypatch, header, block):
+def test_an_image_and_its_blocks_are_apart_from_it(root, tmp_path, monkeypatch, header, block):
     (root / "main.py").write_text(f"TEXT = {'x' * 30000!r}\n")
     own = tmp_path / "micropython"
     own.write_bytes(header)
