@@ -20,16 +20,23 @@ _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one a
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
-def check(given: dict) -> tuple:
-    """(settings, problems) of what a file holds; the settings are None if there is a problem."""
+# The sections in which two keys must have something in common: enough to find problems.
+COMPARED = ("sensors", "thermostat")
+
+
+def check(given: dict, only=None) -> tuple:
+    """(settings, problems) of what a file holds; the settings are None if there is a problem.
+
+    only: the sections that are wanted, COMPARED among them; None: all. The others are checked, too.
+    """
     problems = []
-    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given)
+    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given, only=only)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, table, depth, name, given, more=""):
+def _section(problems, table, depth, name, given, more="", only=None):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
     more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
@@ -49,12 +56,13 @@ def _section(problems, table, depth, name, given, more=""):
                     value = _value(problems, source, level, where, kind, limits, value)
                 elif value is not None or default != "null":
                     value = _section(problems, source, level + 1, where, value)
-                settings[key] = value
+                settings[key] = value if only is None or key in only else None
             elif default == "required":
                 wanted = kinds.expected(kind, *schema.limits(limits))
                 _add(problems, where, "missing; expected " + wanted)
             elif default == "{}":
-                settings[key] = _section(problems, source, level + 1, where, {})
+                value = _section(problems, source, level + 1, where, {})
+                settings[key] = value if only is None or key in only else None
             else:
                 settings[key] = schema.value(default)
     for key in given:

@@ -57,6 +57,25 @@ def test_a_check_needs_little_beside_the_settings():
     assert size < 8192, size
 
 
+def test_a_check_for_problems_alone_keeps_what_is_compared():
+    sizes = []
+    for only in (None, check.COMPARED):
+        check.check(json.loads(EXAMPLE), only)
+        given = json.loads(EXAMPLE)
+        gc.collect()
+        before = gc.mem_alloc()
+        settings, problems = check.check(given, only)
+        gc.collect()
+        sizes.append(gc.mem_alloc() - before)
+        assert not problems and settings["thermostat"]["relay"]["pin"] == 26
+        given["mqtt"]["keepalive_s"] = 1
+        given["nobody"] = given["thermostat"]["sensor"] = "nobody"
+        settings, problems = check.check(given, only)
+        assert settings is None and len(problems) == 2, problems
+        settings = None
+    assert sizes[1] < 0.75 * sizes[0], sizes
+
+
 def test_no_block_is_larger_than_two_kib():
     write("config.json", json.loads(EXAMPLE))
     trial = Trial()
