@@ -27,7 +27,7 @@ COMPARED = ("sensors", "thermostat")
 def check(given: dict, only=None) -> tuple:
     """(settings, problems) of what a file holds; the settings are None if there is a problem.
 
-    only: the sections that are wanted, COMPARED among them; None: all. The others are checked, too.
+    only: the sections that are wanted, COMPARED among them; None: all. All are checked.
     """
     problems = []
     settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given, only=only)
