@@ -10,7 +10,7 @@ from tests.system.test_door import heard, verdicts, write
 
 COMMANDS = 200
 # Of the unix port, whose words have 64 bits: 144 KiB is the least in which all of this passed, in
-# steps of 4; with a ring of 256 readings in place of 1,024 it is 7 KiB less. This has some to spare.
+# steps of 4; with a ring of 256 readings in place of 1,024 it is 7 KiB less. Some is to spare.
 HEAP = "150K"
 
 # Some seconds after the start the whole heap is taken, in pieces of 2 KiB and less, and of the
