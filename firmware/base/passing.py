@@ -19,7 +19,7 @@ def passing(use, *given):
         for name in list(sys.modules):
             if name not in before and name.startswith("firmware."):
                 del sys.modules[name]
-                package, _, last = name.rpartition(".")
-                package = sys.modules.get(package)  # None: it is forgotten, too
+                above, _, last = name.rpartition(".")
+                package = sys.modules.get(above)  # None: it is forgotten, too
                 if hasattr(package, last):
                     delattr(package, last)
