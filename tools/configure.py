@@ -71,7 +71,9 @@ def configure(
         elif wanted:
             well = _set(board, wanted, console) and _is_well(board, console)
         else:
-            well = any(line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console))
+            well = any(
+                line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console)
+            )
         if reset:
             board.reset()
     return well

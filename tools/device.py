@@ -15,8 +15,8 @@ from tools.build import build
 Origin = Literal["romfs", "files", "sources"]
 
 # The image is apart from a board's heap. Here it is in the interpreter's, which is larger by that:
-# the image itself, and what the collector's tables take of it (py/gc.c: three bits for each block,
-# of 32 bytes where a word has 64 bits).
+# the image itself, and what the collector's tables take of it (py/gc.c: three bits for each block
+# of four words).
 _MOUNT = """
 import vfs
 with open(%r, "rb") as file:
@@ -97,7 +97,8 @@ def command(
         path = [Path("/rom"), Path("/rom/lib")]
         start = _MOUNT % (str(image), size) + start
         if heap is not None:
-            heap = str(micropython.heap_bytes(heap) + size + size * 3 // 256)
+            tables = size * 3 // (8 * 4 * micropython.word_bytes())
+            heap = str(micropython.heap_bytes(heap) + size + tables)
     return micropython.command("-c", start, heap=heap), micropython.environment(path)
 
 

@@ -37,6 +37,12 @@ def interpreter() -> Path:
     return beside
 
 
+def word_bytes() -> int:
+    """The size of a pointer in the interpreter: 4 where it is an ELF file of 32 bits, else 8."""
+    with interpreter().open("rb") as file:
+        return 4 if file.read(5) == b"\x7fELF\x01" else 8
+
+
 def command(*arguments: str | Path, heap: str | None = None) -> list[str]:
     """The command line that runs the interpreter with `arguments`.
 

@@ -34,6 +34,7 @@ import json
 
 from micropython import const
 
+from firmware.base.characters import characters
 from firmware.base.url import is_address, parse_host, parse_url
 
 _LONGEST = const(40)  # characters of a value shown
@@ -76,13 +77,13 @@ def fits(kind: str, limits, value) -> bool:
     if not limits[0] <= len(value) <= limits[1]:
         return False
     if kind == "property":
-        return all(c in _PROPERTY for c in value)
+        return all(c in _PROPERTY for c in characters(value))
     # Nor half of a surrogate pair, which UTF-8 cannot say.
-    if _has_control(value) or any(0xD800 <= ord(c) < 0xE000 for c in value):
+    if _has_control(value) or any(0xD800 <= ord(c) < 0xE000 for c in characters(value)):
         return False
     if kind == "key id":
         return ":" not in value
-    return kind != "id" or not any(c in "/+# " for c in value)
+    return kind != "id" or not any(c in value for c in ("/", "+", "#", " "))
 
 
 def expected(kind: str, limits, unit: str) -> str:
@@ -197,4 +198,4 @@ def _bad_host(kind, hosts):
 
 
 def _has_control(value):
-    return any(c < " " or c == "\x7f" for c in value)
+    return any(c < " " or c == "\x7f" for c in characters(value))

@@ -10,6 +10,7 @@ forge a second line nor reach the terminal's control sequences.
 from micropython import const
 
 from firmware.base import uptime
+from firmware.base.characters import characters
 
 _LONGEST = const(240)  # characters of text: three lines of an 80-column terminal
 
@@ -52,18 +53,18 @@ def harmless(text: str) -> str:
     """The text in at most 240 characters, its unprintable ones written as escapes."""
     if len(text) > _LONGEST:
         text = text[: _LONGEST - 1] + "…"
-    for character in text:
-        if not _printable(character):
-            return "".join([c if _printable(c) else _escaped(c) for c in text])
+    for character in characters(text):
+        if not _printable(ord(character)):
+            return "".join([c if _printable(ord(c)) else _escaped(c) for c in characters(text)])
     return text
 
 
-def _printable(character):
+def _printable(code):
     return (
-        " " <= character < "\x7f"
-        or "\xa0" <= character < "\u2028"
-        or "\u202f" <= character < "\u2066"  # between them: line ends and changes of direction
-        or (character >= "\u206a" and not 0xD800 <= ord(character) < 0xE000)  # no surrogates
+        0x20 <= code < 0x7F
+        or 0xA0 <= code < 0x2028
+        or 0x202F <= code < 0x2066  # between them: line ends and changes of direction
+        or (code >= 0x206A and not 0xD800 <= code < 0xE000)  # no surrogates
     )
 
 

@@ -1,5 +1,7 @@
 """Addresses as people write them: `mqtts://mqtt.csip.io:8883`, `https://api.csip.io/v3`."""
 
+from firmware.base.characters import characters
+
 _PORTS = {
     "mqtt": 1883,
     "mqtts": 8883,
@@ -38,7 +40,7 @@ def parse_url(url: str) -> tuple:
     path = (slash + path).rstrip("/")
     if path and scheme.startswith("mqtt"):
         raise ValueError("it takes no path")
-    if not all("!" <= c < "\x7f" and c not in "?#" for c in path):
+    if not all(0x21 <= c < 0x7F and c not in (0x23, 0x3F) for c in path.encode()):
         raise ValueError("its path has a character that it must not have")
     return scheme, host, port, path
 
@@ -56,7 +58,7 @@ def parse_host(address: str, default_port: int) -> tuple:
     host = host.rstrip(".")
     if not 0 < len(host) < 254:
         raise ValueError("it has no host")
-    if not all(c in _HOST for c in host.lower()):
+    if not all(c in _HOST for c in characters(host.lower())):
         raise ValueError("its host has a character that no host has")
     if not colon:
         return host, default_port

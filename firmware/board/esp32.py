@@ -10,6 +10,7 @@ import machine
 import network
 from micropython import const
 
+from firmware.base.characters import characters
 from firmware.base.log import Log
 from firmware.times.clock import UNIX_EPOCH_S
 
@@ -436,7 +437,7 @@ def _scan_aside(wlan, results):
 def _hostname(name, device_id: str) -> str:
     """The name that routers show: letters, digits and hyphens (RFC 952), else the id's end."""
     name = name or "csipio-" + device_id[-8:].strip("_")
-    valid = "".join([c if c.lower() in _LETTERS else "-" for c in name])
+    valid = "".join([c if c.lower() in _LETTERS else "-" for c in characters(name)])
     return valid[:_HOSTNAME].strip("-")
 
 

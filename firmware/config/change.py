@@ -38,7 +38,7 @@ def propose(trial, part: dict, worked: list) -> tuple:
             problem = problem or "%s: %s" % (path, error)
             continue
         changes = merge(given, part)
-        problems = check.check(given)[1]
+        problems = check.check(given, check.COMPARED)[1]
         if problems:
             problem = problem or problems[0]
             continue

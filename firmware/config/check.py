@@ -13,24 +13,30 @@ from micropython import const
 
 from firmware import sensors
 from firmware.base import kinds
+from firmware.base.passing import passing
 from firmware.config import schema
-from firmware.control import schedule
-from firmware.times import zone_rule
 
 _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
-def check(given: dict) -> tuple:
-    """(settings, problems) of what a file holds; the settings are None if there is a problem."""
+# The sections in which two keys must have something in common: enough to find problems.
+COMPARED = ("sensors", "thermostat")
+
+
+def check(given: dict, only=None) -> tuple:
+    """(settings, problems) of what a file holds; the settings are None if there is a problem.
+
+    only: the sections that are wanted, COMPARED among them; None: all. All are checked.
+    """
     problems = []
-    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given)
+    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given, only=only)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, table, depth, name, given, more=""):
+def _section(problems, table, depth, name, given, more="", only=None):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
     more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
@@ -50,12 +56,13 @@ def _section(problems, table, depth, name, given, more=""):
                     value = _value(problems, source, level, where, kind, limits, value)
                 elif value is not None or default != "null":
                     value = _section(problems, source, level + 1, where, value)
-                settings[key] = value
+                settings[key] = value if only is None or key in only else None
             elif default == "required":
                 wanted = kinds.expected(kind, *schema.limits(limits))
                 _add(problems, where, "missing; expected " + wanted)
             elif default == "{}":
-                settings[key] = _section(problems, source, level + 1, where, {})
+                value = _section(problems, source, level + 1, where, {})
+                settings[key] = value if only is None or key in only else None
             else:
                 settings[key] = schema.value(default)
     for key in given:
@@ -95,13 +102,22 @@ def _value(problems, table, depth, name, kind, limits, value):
 def _check_by_use(problems, name, kind, value):
     """A zone and a schedule have grammars of their own: their readers say what is wrong where."""
     try:
-        if kind == "zone":
-            zone_rule.read(value)
-        else:
-            schedule.compiled(value)
+        passing(_read_zone if kind == "zone" else _read_schedule, value)
     except ValueError as error:
         where, text = error.args
         _add(problems, name + where, text)
+
+
+def _read_zone(value):
+    from firmware.times import zone_rule
+
+    zone_rule.read(value)
+
+
+def _read_schedule(value):
+    from firmware.control import schedule
+
+    schedule.compiled(value)
 
 
 def _unexpected(problems, name, kind, limits, unit, value):

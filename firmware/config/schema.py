@@ -220,7 +220,7 @@ def rows(table: io.StringIO, depth: int = 0):
         if not line or not line.startswith(indent):
             table.seek(start)
             return
-        if line[2 * depth] != " ":
+        if not line.startswith(" ", 2 * depth):
             key, kind, limits, default, meaning = line.split("|", 4)
             yield key.strip(), kind.strip(), limits.strip(), default.strip(), meaning
 

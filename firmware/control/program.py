@@ -17,6 +17,7 @@ It owns commands (see firmware/commands/apply.py): set points, `preset`, `schedu
 
 from micropython import const
 
+from firmware.base.passing import passing
 from firmware.control.limits import MANUAL, PRESETS
 from firmware.times.calendar import from_iso, iso
 
@@ -68,18 +69,10 @@ class Program:
             return self.preset
         if name == "hold_until":
             return iso(1000 * self._hold_s) if self._hold_s else ""
-        if not self._numbers:
-            return {"entries": []}
-        from firmware.control.schedule import entries
-
-        return {"entries": entries(self._numbers)}
+        return {"entries": passing(_entries, self._numbers) if self._numbers else []}
 
     def short_schedule(self) -> str:
-        if not self._numbers:
-            return ""
-        from firmware.control.schedule import text
-
-        return text(self._numbers)
+        return passing(_text, self._numbers) if self._numbers else ""
 
     def is_schedule(self, value) -> bool:
         """Whether that is the schedule in force. Raises ValueError for what is none."""
@@ -297,15 +290,37 @@ class Program:
         """A schedule as numbers; None for an empty one."""
         if value == [] or value == "" or value == {"entries": []}:
             return None
-        # These are loaded only where there is a schedule.
-        from firmware.control.schedule import compiled
-
-        numbers = compiled(value)
+        numbers = passing(_compiled, value)
         if type(self._zone) is str:
-            from firmware.times.zone import Zone
-
-            self._zone = Zone(self._zone)
+            self._zone = passing(_zone, self._zone)
         return numbers
+
+
+# These are loaded only where there is a schedule.
+
+
+def _compiled(value):
+    from firmware.control.schedule import compiled
+
+    return compiled(value)
+
+
+def _entries(numbers):
+    from firmware.control.schedule import entries
+
+    return entries(numbers)
+
+
+def _text(numbers):
+    from firmware.control.schedule import text
+
+    return text(numbers)
+
+
+def _zone(text):
+    from firmware.times.zone import Zone
+
+    return Zone(text)
 
 
 def _last_and_next(numbers, minute):

@@ -17,11 +17,16 @@ def encode(value, decimals: int) -> bytes:
     _check(value, _DEEPEST)
     if type(value) is float:
         return ("%.*f" % (decimals, value)).encode()
-    text = json.dumps(value)
-    if any(0xD800 <= ord(character) < 0xE000 for character in text):
-        # MicroPython lets them be; but no UTF-8 has them, and the whole feed would be refused.
-        text = "".join([c if not 0xD800 <= ord(c) < 0xE000 else "\\u%04x" % ord(c) for c in text])
-    return text.encode()
+    text = json.dumps(value).encode()
+    at = text.find(b"\xed")
+    while at >= 0:
+        if text[at + 1] >= 0xA0:
+            # Half of a surrogate pair. MicroPython lets it be; but no UTF-8 has it, and the whole
+            # feed would be refused.
+            code = 0xD000 | (text[at + 1] & 0x3F) << 6 | text[at + 2] & 0x3F
+            text = text[:at] + b"\\u%04x" % code + text[at + 3 :]
+        at = text.find(b"\xed", at + 1)
+    return text
 
 
 def _check(value, depth: int):

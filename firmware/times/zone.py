@@ -3,7 +3,6 @@
 Whole seconds since 1970 all the way: a float of an ESP32 does not hold them.
 """
 
-from firmware.times import zone_rule
 from firmware.times.calendar import DAY_S, days, is_leap
 
 _NEVER = 1 << 60
@@ -14,6 +13,8 @@ class Zone:
 
     def __init__(self, text: str):
         """Raises ValueError("", words) for what is no such rule."""
+        from firmware.times import zone_rule  # it is not needed again
+
         self._std_s, self._dst_s, self._start, self._end = zone_rule.read(text)
         self.begin_s = 1
         self.until_s = 0

@@ -15,6 +15,7 @@ import pytest
 
 from tests.tools.terminal import CONFIG
 from tools import ROOT, ToolError, device, micropython
+from tools.build import build
 from tools.console import Translator
 
 
@@ -299,6 +300,19 @@ def test_a_folder_is_one_device_at_a_time(folder, root):
     process.wait(30)
     process = waiting(folder, root, "idle")
     process.kill()
+
+
+@pytest.mark.parametrize(("header", "block"), [(b"\x7fELF\x01", 16), (b"\x7fELF\x02", 32)])
+def test_an_image_and_its_blocks_are_apart_from_it(root, tmp_path, monkeypatch, header, block):
+    (root / "main.py").write_text(f"TEXT = {'x' * 30000!r}\n")
+    own = tmp_path / "micropython"
+    own.write_bytes(header)
+    own.chmod(0o755)
+    monkeypatch.setenv("MICROPYTHON", str(own))
+    command, _ = device.command("64K", root)
+    size = build(root).image.stat().st_size
+    assert size > 30000
+    assert f"heapsize={65536 + size + size * 3 // 8 // block}" in command
 
 
 def test_what_is_missing_is_named(folder, root, tmp_path):

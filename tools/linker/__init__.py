@@ -16,6 +16,7 @@ Left out of a unit is what only people need (see `names` and `texts`). Lines kee
 that `translated` can tell where those of a traceback come from.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,7 +56,10 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     home = {name: unit for unit, members in cut.items() for name in members}
     chosen = names.choose(modules, cut, home)
     flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
-    made = [_Joined(modules, unit, cut[unit], home, chosen, flat).unit() for unit in cut]
+    passing = units.passing(modules)
+    made = [
+        _Joined(modules, unit, cut[unit], home, chosen, flat).unit(unit in passing) for unit in cut
+    ]
     outermost = f"{PACKAGE}/__init__.py"
     if outermost in sources:
         made.append(Unit(PACKAGE, outermost, sources[outermost], [(1, outermost)]))
@@ -86,11 +90,12 @@ class _Joined:
         self._home = home
         self._names = chosen
         self._flat = flat  # {unit: its name}
-        self._taken = set(chosen.of[unit].values())
+        self._taken = names.taken_words(modules, members, chosen.keywords)
+        self._taken |= set(chosen.of[unit].values())
         self._borrowed: dict[str, dict[str, str]] = {}  # unit: {its name: ours}
         self._numbers: dict[int, str] = {}  # constants of other units, and their names
 
-    def unit(self) -> Unit:
+    def unit(self, passes: bool) -> Unit:
         foreign: dict[str, str] = {}
         messages = texts.Messages()
         lines = ["", ""]
@@ -101,7 +106,7 @@ class _Joined:
                 if foreign.setdefault(here, statement) != statement:
                     raise LinkError(f"{module.path}: {here} is something else in another module")
             starts.append((len(lines) + 1, module.path))
-            edits = [*self._edits(module), *messages.edits(module)]
+            edits = [*self._edits(module), *messages.edits(module, passes)]
             lines += texts.edited(module, edits)
         if self._numbers:
             foreign["const"] = "from micropython import const"
@@ -128,10 +133,11 @@ class _Joined:
                 yield from module.replaced(node, new)
             else:
                 yield module.in_line(node, symbol[1], new)
-        yield from names.short_attributes(module, self._names.public)
+        yield from names.short_attributes(module, self._names.attributes)
         yield from names.short_arguments(module, self._names.keywords)
         for meaning in texts.meanings(module):
             yield from module.replaced(meaning, '""')
+        yield from texts.bare_classes(module)
         yield from texts.bare_tables(module)
 
     def _name_of(self, symbol, module, node) -> str:
@@ -145,9 +151,9 @@ class _Joined:
             return self._numbers.setdefault(number, f"_{len(self._numbers) + 1}")
         known = self._borrowed.setdefault(there, {})
         if name not in known:
-            known[name] = name
-            while known[name] in self._taken:
-                known[name] += "_"
+            more = (f"{name}{n}" for n in itertools.count())
+            supply = itertools.chain([name], names.VALUES, more)
+            known[name] = next(word for word in supply if word not in self._taken)
             self._taken.add(known[name])
         return known[name]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tools import ToolError
 
 PACKAGE = "firmware"
+MAIN = f"{PACKAGE}.app"
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 # Names with an underscore that belong to MicroPython's own modules.
@@ -30,7 +31,7 @@ class Scope:
     own.
     """
 
-    def __init__(self, names: set[str], arguments: list[ast.arg]):
+    def __init__(self, names: set[str], arguments: list[str]):
         self.parent: Scope | None = None
         self.names = names
         self.arguments = arguments
@@ -58,7 +59,8 @@ class Module:
         # Of those, what the compiler writes into the code; its number, if it is one.
         self.constants: dict[str, int | None] = {}
         self.values: set[str] = set()  # of those, what is neither a function nor a class
-        self.classes: set[str] = set()  # of those, classes that are no exceptions
+        self.classes: set[str] = set()  # of those, classes
+        self.exceptions: set[str] = set()  # of those, exceptions
         self.fixed: set[str] = set()  # of those, what an import binds that may not happen
         self.modules: dict[str, str] = {}  # name here: the module that it stands for
         self.imported: dict[str, Symbol] = {}  # name here: what it is of another module
@@ -85,11 +87,12 @@ class Module:
                 self.fixed |= bound(inner)
         definitions = [n.name for n in self.tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef))]
         self.values = self.defined - set(definitions)
-        self.classes = {
+        classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]
+        self.classes = {node.name for node in classes}
+        self.exceptions = {
             node.name
-            for node in self.tree.body
-            if isinstance(node, ast.ClassDef)
-            and not any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
+            for node in classes
+            if any(ast.unparse(base).endswith(("Error", "Exception")) for base in node.bases)
         }
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import) and any(is_ours(a.name) for a in node.names):
@@ -315,8 +318,9 @@ def _every(arguments: ast.arguments) -> list[ast.arg]:
     return found + [a for a in (arguments.vararg, arguments.kwarg) if a]
 
 
-def _plain(arguments: ast.arguments) -> list[ast.arg]:
-    return arguments.posonlyargs + arguments.args
+def _plain(arguments: ast.arguments) -> list[str]:
+    found = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
+    return [argument.arg for argument in found]
 
 
 def _arguments(arguments: ast.arguments) -> set[str]:

@@ -4,10 +4,11 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from tools.linker.module import FUNCTIONS, Edit, LinkError, Module
+from tools.linker.names import MESSAGES, ROM
 
-_MESSAGES = "_0"  # the variable
 _INTERNED = 10  # characters: shorter strings are kept as names are
-_FORMAT = 4  # characters of a text with places for values, which is made when it is used
+_WORDS = 4  # characters of a text of several words, or with places for values
+_KEY = 2  # characters of a key of the settings
 _COLUMNS = 7  # of a row in a table of tuples
 _CELLS = 4  # of a row in a table that is a text, before its meaning
 
@@ -16,24 +17,36 @@ class Messages:
     """The messages of a unit as one text, of which functions take what they need.
 
     MicroPython makes an object of each string when a module is loaded, wherever its characters
-    lie. A message is a string of more than ten characters, or one with places for values, in
-    ASCII: of that a slice is what was cut out.
+    lie, and a name of each that is short. A message is a string of more than ten characters, one
+    of several words, or one with places for values, in ASCII: of that a slice is what was cut out.
+    So is, in functions and where an object is made, the key of a setting: it is needed once.
     """
 
     def __init__(self):
         self._text = ""
+        self._every = False
 
     def definition(self) -> list[str]:
         """The statement that defines it, if there is anything in it."""
-        return [f"{_MESSAGES} = {self._text!r}"] if self._text else []
+        return [f"{MESSAGES} = {self._text!r}"] if self._text else []
 
-    def edits(self, module: Module) -> Iterator[Edit]:
-        """Replace a module's messages by slices."""
+    def edits(self, module: Module, every: bool) -> Iterator[Edit]:
+        """Replace a module's messages by slices; every: all texts, as of a unit that passes."""
+        self._every = every
         gone = meanings(module)
         for function in ast.walk(module.tree):
             if isinstance(function, FUNCTIONS):
                 for statement in function.body:
                     yield from self._inside(module, statement, gone)
+                if function.name == "__init__" or function in module.tree.body:
+                    yield from self._keys(module, function)
+
+    def _keys(self, module, function):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+                key = node.slice.value
+                if isinstance(key, str) and _is_key(key) and not self._is_one(key):
+                    yield from self._cut(module, node.slice)
 
     def _inside(self, module, node, gone):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.JoinedStr)) or node in gone:
@@ -43,18 +56,27 @@ class Messages:
         if not isinstance(node, ast.Constant):
             for child in ast.iter_child_nodes(node):
                 yield from self._inside(module, child, gone)
-        elif isinstance(node.value, str) and _is_message(node.value):
-            start = self._text.find(node.value)
-            if start < 0:
-                start = len(self._text)
-                self._text += node.value
-            new = f"{_MESSAGES}[{start}:{start + len(node.value)}]"
-            yield from module.replaced(node, new)
+        elif isinstance(node.value, str) and self._is_one(node.value):
+            yield from self._cut(module, node)
+
+    def _is_one(self, text):
+        return _is_message(text) or (self._every and _is_key(text))
+
+    def _cut(self, module, node):
+        start = self._text.find(node.value)
+        if start < 0:
+            start = len(self._text)
+            self._text += node.value
+        yield from module.replaced(node, f"{MESSAGES}[{start}:{start + len(node.value)}]")
 
 
 def _is_message(text: str) -> bool:
-    long = len(text) > _INTERNED or ("%" in text and len(text) >= _FORMAT)
-    return text.isascii() and long
+    words = len(text) >= _WORDS and ("%" in text or " " in text)
+    return text.isascii() and (words or len(text) > _INTERNED)
+
+
+def _is_key(text: str) -> bool:
+    return text.isascii() and len(text) >= _KEY and text not in ROM
 
 
 def meanings(module: Module) -> list[ast.Constant]:
@@ -69,6 +91,16 @@ def meanings(module: Module) -> list[ast.Constant]:
         and isinstance(row.elts[-1], ast.Constant)
         and isinstance(row.elts[-1].value, str)
     ]
+
+
+def bare_classes(module: Module) -> Iterator[Edit]:
+    """In the place of a class's docstring: without two entries that nobody asks for.
+
+    The methods take their room.
+    """
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef) and ast.get_docstring(node, clean=False):
+            yield from module.replaced(node.body[0], "del __module__, __qualname__")
 
 
 def bare_tables(module: Module) -> Iterator[Edit]:

@@ -1,10 +1,11 @@
 """Which modules become one unit."""
 
+import ast
 import itertools
 
-from tools.linker.module import PACKAGE, LinkError
+from tools.linker.module import FUNCTIONS, MAIN, PACKAGE, LinkError
 
-MAIN = "firmware.app"
+_PASSING = ("firmware.base.passing", "passing")
 
 Cut = dict[str, list[str]]  # root: its modules, each after those that it imports
 
@@ -18,27 +19,81 @@ def apart(modules: dict) -> Cut:
 def cut(modules: dict) -> Cut:
     """As few units as can be. Raises LinkError where modules import each other."""
     needs = _needs(modules)
-    packages = _packages(modules)
     if MAIN not in modules:
         raise LinkError(f"there is no {MAIN}")
-    units: dict[str, dict[str, None]] = {}
-    roots = {MAIN}
-    while roots:
-        placed = {PACKAGE, *itertools.chain(*units.values())}
-        while True:
-            new = {root: _reached(root, needs, placed | roots - {root}) for root in roots}
-            reached = list(itertools.chain(*new.values()))
-            shared = {name for name in reached if reached.count(name) > 1}
-            if not shared:
-                break
-            roots |= shared  # what several need is a unit of its own
-        units |= new
-        placed |= set(reached)
-        lazy = [modules[name].lazy for name in placed - {PACKAGE}]
-        roots = set(itertools.chain(*lazy)) - placed
-        # What no import names is found by its name.
-        roots = roots or set(modules) - placed - packages
+    main = _reached(MAIN, needs, {PACKAGE})
+    lazy = {target for module in modules.values() for target in module.lazy}
+    # What no import names is found by its name.
+    named = lazy.union(*(module.eager for module in modules.values()))
+    roots = (lazy | set(modules) - named - _packages(modules)) - set(main) - {PACKAGE}
+    while True:
+        elsewhere = {PACKAGE, *main} | roots
+        units = {root: _reached(root, needs, elsewhere - {root}) for root in roots}
+        every = list(itertools.chain(*units.values()))
+        beside = _loaded_with(modules, units, needs)
+        alone = set()
+        for name in {name for name in every if every.count(name) > 1}:
+            users = [root for root in sorted(roots) if name in units[root]]
+            # What several need is in one that is loaded with them all, or a unit of its own.
+            for first in users:
+                if all(first in beside[root] for root in users):
+                    for root in set(users) - {first}:
+                        del units[root][name]
+                    break
+            else:
+                alone.add(name)
+        if not alone:
+            break
+        roots |= alone
+    units[MAIN] = main
     return {root: _ordered(units[root], needs) for root in sorted(units)}
+
+
+def _loaded_with(modules, units, needs) -> dict[str, set[str]]:
+    """{root: those that are loaded whenever it is, itself among them}."""
+    found = {root: set(units) for root in units}
+    importers = {
+        root: [unit for unit in units for name in units[unit] if root in modules[name].lazy]
+        for root in units
+    }
+    from_elsewhere = {
+        target
+        for name, module in modules.items()
+        for target in module.lazy
+        if not any(name in members for members in units.values())
+    }
+    changed = True
+    while changed:
+        changed = False
+        for root in units:
+            sure = {root} | set(_reached(root, needs, {PACKAGE})) & set(units)
+            if importers[root] and root not in from_elsewhere:
+                sure |= set.intersection(*(found[unit] for unit in importers[root]))
+            changed = changed or sure != found[root]
+            found[root] = sure
+    return found
+
+
+def passing(modules: dict) -> set[str]:
+    """The roots that are loaded for a moment: those that a function imports which is given to
+    `passing` of firmware/base/passing.py.
+    """
+    found: set[str] = set()
+    for module in modules.values():
+        given = {
+            node.args[0].id
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and module.imported.get(node.func.id) == _PASSING
+            and isinstance(node.args[0], ast.Name)
+        }
+        for function in module.tree.body:
+            if isinstance(function, FUNCTIONS) and function.name in given:
+                for node in ast.walk(function):
+                    if node in module.inner:
+                        found |= {target for target, _ in module.targets(node, modules)}
+    return found
 
 
 def flat_names(modules: dict, cut: Cut) -> dict[str, str]:

@@ -7,9 +7,14 @@ import os
 from example import EXAMPLE
 from firmware.config import change, check, load
 from firmware.config.trial import Trial
+from firmware.control import schedule
+from firmware.times import zone_rule
 from tried import read, write
 
 HEAP = "512K"
+
+# They stay: to compile them from their sources would take more than what is measured here.
+READERS = (schedule, zone_rule)
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -55,6 +60,25 @@ def test_a_check_needs_little_beside_the_settings():
     blocks = None
     assert settings and not problems
     assert size < 8192, size
+
+
+def test_a_check_for_problems_alone_keeps_what_is_compared():
+    sizes = []
+    for only in (None, check.COMPARED):
+        check.check(json.loads(EXAMPLE), only)
+        given = json.loads(EXAMPLE)
+        gc.collect()
+        before = gc.mem_alloc()
+        settings, problems = check.check(given, only)
+        gc.collect()
+        sizes.append(gc.mem_alloc() - before)
+        assert not problems and settings["thermostat"]["relay"]["pin"] == 26
+        given["mqtt"]["keepalive_s"] = 1
+        given["nobody"] = given["thermostat"]["sensor"] = "nobody"
+        settings, problems = check.check(given, only)
+        assert settings is None and len(problems) == 2, problems
+        settings = None
+    assert sizes[1] < 0.75 * sizes[0], sizes
 
 
 def test_no_block_is_larger_than_two_kib():
