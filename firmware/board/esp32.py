@@ -2,6 +2,7 @@
 
 import _thread
 import asyncio
+import os
 import struct
 import time
 
@@ -11,12 +12,16 @@ import network
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.board.pins import usable
 from firmware.times.clock import UNIX_EPOCH_S
 
 _log = Log("esp32")
 
 _SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
 _NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
+
+_PSRAM = const(1 << 20)  # bytes: more than any chip's own RAM, less than any PSRAM
+_OCTAL = const(3 << 20)  # the same of an ESP32-S3's PSRAM of 8 lines; one of 4 lines has 2 MiB
 
 _CAUSES = {
     machine.PWRON_RESET: "power-on",
@@ -113,6 +118,15 @@ def watchdog(timeout_ms: int) -> machine.WDT:
 def name_servers() -> list:
     server = network.WLAN(network.STA_IF).ifconfig()[3]  # from DHCP
     return [] if server == "0.0.0.0" else [server]
+
+
+def pins(output: bool) -> tuple:
+    chip = os.uname()[4].rsplit(" ", 1)[-1]  # "Generic ESP32 module with ESP32"
+    # PSRAM is a region of memory larger than any of the chip's own.
+    least = _OCTAL if chip == "ESP32S3" else _PSRAM
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    psram = any([region[0] >= least for region in regions])
+    return chip, usable(chip, psram, output)
 
 
 def onewire(pin: int):

@@ -12,6 +12,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.board.pins import usable
 
 _log = Log("unix")
 
@@ -184,6 +185,13 @@ def name_servers(path: "str | None" = None) -> list:
             continue
         break
     return servers
+
+
+def pins(output: bool) -> tuple:
+    """(chip, its pins as of pins.usable). output: those that can be one. Here it is an ESP32, so
+    that a configuration is checked as on a board.
+    """
+    return "ESP32", usable("ESP32", False, output)
 
 
 def onewire(pin: int):

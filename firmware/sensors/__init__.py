@@ -16,9 +16,22 @@ what to look at. A reading has two steps because they allocate nothing but the v
 coroutine would. A driver knows its bus and nothing else.
 """
 
+from firmware.board import board
+from firmware.board.pins import has
+
 DRIVERS = ("counter", "ds18x20", "room")
 
 
 def driver(name: str):
     """The module of one of DRIVERS."""
     return __import__("firmware.sensors." + name, None, None, ("Driver",))
+
+
+def unusable(pin: int, output: bool) -> "str | None":
+    """None where the board's chip has that pin, for an output if it is to be one; else words for
+    what is expected.
+    """
+    chip, pins = board.pins(output)
+    if has(pins, pin):
+        return None
+    return "%s of the %s, one of %s" % ("an output" if output else "a pin", chip, pins)

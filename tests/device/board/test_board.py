@@ -1,6 +1,7 @@
 """The board: the simulated one, and the ESP32's code on stand-ins for its hardware."""
 
 import asyncio
+import os
 import sys
 import time
 
@@ -205,6 +206,32 @@ def test_the_rtc_is_set_in_utc():
 def test_memory_is_the_sum_of_the_free_and_the_largest_block_of_all_regions():
     fake_esp32.Esp32.regions = [(10000, 4000, 3000, 100), (90000, 70000, 38912, 60000)]
     assert esp32.memory() == (74000, 38912)
+
+
+def test_the_pins_are_those_of_the_chip_and_leave_its_psram_alone():
+    class Os:
+        @staticmethod
+        def uname():
+            return ("esp32", "esp32", "1.24.0", "v1.24.0", machine)
+
+    own = (300000, 100000, 38912, 60000)
+    esp32.os = Os
+    try:
+        for machine, psram, output, expected in (
+            ("Generic ESP32 module with ESP32", 0, True, ("ESP32", "12-19, ")),
+            ("Generic ESP32 module with ESP32", 4 << 20, True, ("ESP32", "12-15, 18, ")),
+            ("Generic ESP32 module with ESP32", 0, False, ("ESP32", "34-39")),
+            ("Generic ESP32S3 module with ESP32S3", 2 << 20, True, ("ESP32S3", "33-48")),
+            ("Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", 8 << 20, True,
+             ("ESP32S3", "38-48")),
+            ("ESP32C3 module with ESP32C3", 0, True, ("ESP32C3", "0-10, ")),
+        ):
+            regions = [own, (psram, psram, psram, psram)]
+            fake_esp32.Esp32.regions = regions
+            chip, pins = esp32.pins(output)
+            assert chip == expected[0] and expected[1] in pins, (machine, pins)
+    finally:
+        esp32.os = os
 
 
 def test_the_radio_is_on_before_anything_else_needs_memory():
