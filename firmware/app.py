@@ -1,7 +1,8 @@
-"""Builds every part from the configuration, and runs the tasks under their supervisor.
+"""Builds the regulation from the configuration, first and alone; then whatever is made beside it;
+and runs the tasks under their supervisor.
 
-The regulation needs nothing from the network: it shares the event loop with the link, no step of
-which blocks, and nothing else.
+The regulation needs nothing of the others. It shares the event loop with them, no step of which
+blocks, and nothing else.
 """
 
 import asyncio
@@ -15,27 +16,19 @@ from firmware import VERSION, sensors
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.board import board
-from firmware.commands import door
-from firmware.commands.device import Device
-from firmware.commands.store import Store
-from firmware.config import change, load
+from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
-from firmware.link import timekeeper
-from firmware.link.dns import Resolver
-from firmware.link.stream import Network
-from firmware.link.uplink import Uplink
-from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import Sampler
-from firmware.supervision.health import Health
+from firmware.services import Services
 from firmware.supervision.loop_meter import LoopMeter
+from firmware.supervision.parts import Parts
 from firmware.supervision.supervisor import Supervisor
 from firmware.times.clock import Clock
 
-# Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
+# Without progress for this time a task stands still.
 _REGULATION_SILENCE_MS = const(10000)
-_LINK_SILENCE_MS = const(180000)
 _SENSOR_SILENCE_MS = const(60000)  # and two of its periods
 _AGAIN_S = const(10)  # from a start that failed to the next one
 
@@ -48,7 +41,7 @@ def run():
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
-        app = App(load.wait_for_good(trial), trial)
+        app = load.wait_for_good(trial, lambda settings: App(settings, trial))
         why = asyncio.run(app.main())
         app.stop()
         _log.info("restarting: %s", why)
@@ -58,7 +51,7 @@ def run():
             app.stop()
         _log.info("interrupted; the relay is off")
     except Exception as error:
-        # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
+        # Not even the regulation can be made, or the supervisor does not go on.
         if app:
             app.safe()
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
@@ -72,94 +65,61 @@ def run():
 
 
 class App:
-    """One thermostat: its parts, none of which keeps the settings, and their tasks."""
+    """One thermostat: its parts, none of which keeps the settings, and their tasks.
+
+    What keeps the regulation from being made is raised. What keeps another part from it is logged,
+    and that part is tried again beside the regulation.
+    """
 
     def __init__(self, settings: dict, trial: Trial):
-        self._trial = trial
         specs = settings["sensors"]
+        self._regulation = program = self._supervisor = None
+        self._wifi: board.Wifi | None = None
         # First of all, so that the relays' pins have a defined level.
         regulated = settings["thermostat"]
-        self._regulation = thermostat = program = None
         if regulated:
             (spec,) = [spec for spec in specs if spec["prop"] == regulated["sensor"]]
             range_c = sensors.driver(spec["driver"]).RANGE
             self._regulation = Regulation(regulated, board.Output, range_c, uptime.ms())
-            thermostat = self._regulation.thermostat
-        # Then the radio, which needs large blocks of memory.
-        wifi = board.Wifi(settings["wifi"])
-        if regulated:
             from firmware.control.program import Program
 
-            program = Program(regulated, settings["time"]["zone"], thermostat)
-
-        columns = [(spec["prop"], spec["decimals"]) for spec in specs]
-        if regulated:
-            columns += [(name, 0) for name, _ in self._regulation.state()]
-        settable = ("device", "thermostat", "program") if regulated else ("device",)
-        columns += door.properties(settable)
-        health_s = settings["health"]["every_s"]
-        if health_s:
-            columns += [(name, 0) for name in settings["health"]["properties"]]
+            zone = settings["time"]["zone"]
+            program = Program(regulated, zone, self._regulation.thermostat)
+        # Then the radio, which needs large blocks of memory.
+        parts = Parts(self._failed)
+        parts.add("the radio", lambda: self._make_radio(settings["wifi"]))
         clock = Clock(counter_ms=board.counter_ms)
-        survived = board.reset_cause() in board.COUNTER_SURVIVES
-        retained = board.Retained()
-        feed, buffer = settings["feed"], settings["buffer"]
-        queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
-        self._queue = queue
-        self._intake = intake = Intake(queue, retained, self._in_flight)
-
-        self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
-        self._store = Store()
-        led = settings["device"]["led"]
-        light = None if led is None else board.Output(led, "high")
-        device = Device(queue, light, supervisor.restart, self._propose)
-        owners: dict = {"device": device}
-        if regulated:
-            owners.update({"thermostat": thermostat, "program": program})
-        commands = door.Commands(owners, intake.tell, self._store, clock)
-        tls = settings["tls"]
-        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
-        calls = commands.handle, commands.recover, commands.recovered
-        self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
-        commands.restore(trial.named(), trial.note())
-
         self._meter = meter = LoopMeter()
-        also = (device.blink, commands.tick)
+        self._supervisor = supervisor = Supervisor(
+            board.watchdog, self._spill, self.safe, self._rests
+        )
+        self._services = services = Services(
+            settings, trial, clock, self._regulation, program, supervisor, meter
+        )
         loop = Loop(
-            self._regulation, program, clock, intake.tell, commands.changed, also, meter.late
+            self._regulation,
+            program,
+            clock,
+            services.tell,
+            services.changed,
+            (services.blink, services.tick),
+            meter.late,
+            supervisor.failed,
+            services.proven,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
         for index, spec in enumerate(specs):
             regulates = regulated and spec["prop"] == regulated["sensor"]
-            listeners = (thermostat.reading,) if regulates else ()
-            offer = None if spec["send"] == "feed" else uplink.offer
-            sampler = Sampler(spec, index, listeners, intake, supervisor.failed, offer)
+            listeners = (self._regulation.thermostat.reading,) if regulates else ()
+            offer = None if spec["send"] == "feed" else services.offer
+            sampler = Sampler(spec, index, listeners, services, supervisor.failed, offer)
             silence_ms = _SENSOR_SILENCE_MS + int(2000 * spec["every_s"])
             supervisor.add(spec["prop"], sampler.run, silence_ms, sampler)
-        supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
-        asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time
-        supervisor.add("time", lambda: timekeeper.keep(*asked))
-        supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
-        parts = {
-            "queue": queue,
-            "uplink": uplink,
-            "failover": uplink.failover,
-            "wifi": wifi,
-            "supervisor": supervisor,
-            "loop_meter": meter,
-            "heater": self._regulation and self._regulation.heater,
-            "board": board,
-        }
-        health = Health(parts, intake.has, intake.tell, health_s)
-        if health_s:
-            supervisor.add("health", health.run)
-        if trial.pending():
-            confirm_ms = 1000 * settings["config"]["confirm_s"]
-            kept, failed = commands.configured, lambda: supervisor.restart("config")
-            supervisor.add("trial", lambda: trial.run(uplink.reached, confirm_ms, kept, failed))
-        schemes = [settings[way]["url"].split(":")[0] for way in ("mqtt", "https")]
-        health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
+        parts.add("the buffer", services.make_buffer)
+        parts.add("the commands", services.make_commands)
+        parts.add("the link", lambda: services.make_link(self._wifi))
+        if not parts.complete():
+            supervisor.add("parts", parts.run)
 
     async def main(self) -> str:
         """Returns, with the reason, when the device is to be restarted."""
@@ -175,21 +135,22 @@ class App:
         """The relays off; and what is not delivered, and what was set, on flash."""
         self.safe()
         try:
-            self._uplink.release()
+            self._services.release()
             gc.collect()
-            self._queue.flush()
+            self._services.spill()
         except MemoryError:
             _log.error("out of memory: what was only in RAM is lost")
-        self._store.flush()
-        self._intake.retain()
+        self._services.keep()
 
-    def _in_flight(self) -> int:
-        return self._uplink.in_flight
+    def _make_radio(self, networks: list):
+        self._wifi = board.Wifi(networks)
 
-    def _propose(self, part: dict) -> tuple:
-        return change.propose(self._trial, part, self._uplink.reached())
+    def _failed(self, name: str, error):
+        if self._supervisor:
+            self._supervisor.failed(name, error)
 
-    def _set_time(self, utc_ms: int):
-        # What is on flash is dated before the board's counter may jump.
-        self._queue.tick()
-        board.set_time(utc_ms)
+    def _spill(self):
+        self._services.spill()
+
+    def _rests(self) -> bool:
+        return self._regulation is None or not self._regulation.heater.on

@@ -17,18 +17,9 @@ from tools import ROOT
 ROOMS = {
     "main": {"app"},
     "boot": set(),
-    "app": {
-        "base",
-        "times",
-        "board",
-        "control",
-        "points",
-        "sensors",
-        "commands",
-        "link",
-        "supervision",
-        "config",
-    },
+    # It builds the regulation, which needs nothing of points, link and commands.
+    "app": {"base", "times", "board", "control", "sensors", "supervision", "config", "services"},
+    "services": {"base", "board", "points", "commands", "link", "supervision", "config"},
     "config": {"base", "times", "control", "sensors", "commands.table", "supervision.health"},
     "supervision": {"base", "board"},
     "link": {"base", "times", "points"},

@@ -3,7 +3,7 @@
     reset_cause() -> str   restart(why)           Output(pin, active)   onewire(pin)
     COUNTER_SURVIVES       counter_ms() -> int    outputs               Wifi(networks)
     Retained()             set_time(utc_ms)       memory()              name_servers() -> list
-    watchdog(timeout_ms)   pins(output) -> tuple
+    watchdog(timeout_ms)   chip() -> tuple
 
 `unix.py` says what each of them promises; `esp32.py` keeps the promise on a board.
 """

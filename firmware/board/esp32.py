@@ -12,12 +12,12 @@ import network
 from micropython import const
 
 from firmware.base.log import Log
-from firmware.board.pins import usable
 from firmware.times.clock import UNIX_EPOCH_S
 
 _log = Log("esp32")
 
 _SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
+_FAILURES = (OSError, RuntimeError)  # of the driver's
 _NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
 
 _PSRAM = const(1 << 20)  # bytes: more than any chip's own RAM, less than any PSRAM
@@ -120,13 +120,12 @@ def name_servers() -> list:
     return [] if server == "0.0.0.0" else [server]
 
 
-def pins(output: bool) -> tuple:
-    chip = os.uname()[4].rsplit(" ", 1)[-1]  # "Generic ESP32 module with ESP32"
+def chip() -> tuple:
+    name = os.uname()[4].rsplit(" ", 1)[-1]  # "Generic ESP32 module with ESP32"
     # PSRAM is a region of memory larger than any of the chip's own.
-    least = _OCTAL if chip == "ESP32S3" else _PSRAM
+    least = _OCTAL if name == "ESP32S3" else _PSRAM
     regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-    psram = any([region[0] >= least for region in regions])
-    return chip, usable(chip, psram, output)
+    return name, any(region[0] >= least for region in regions)
 
 
 def onewire(pin: int):
@@ -153,7 +152,12 @@ class Output:
 class Wifi:
     """The station interface. Only switching the radio holds the loop; a scan, which takes the
     driver seconds, has a thread of its own.
+
+    The driver raises OSError, and RuntimeError for all that it has no name for, such as 0x0101: no
+    memory. After a WLAN() that failed a second one may panic, in this run or after a soft reset.
     """
+
+    broken = False
 
     def __init__(
         self,
@@ -171,33 +175,37 @@ class Wifi:
             self._wlan = network.WLAN(network.STA_IF)
             if networks:
                 self._wlan.active(True)
-        except (OSError, RuntimeError) as error:
-            # RuntimeError is the driver's for all that it has no name for, such as 0x0101: no
-            # memory. A second WLAN() in the same run may panic.
+        except Exception as error:
             _log.error("%s: %s", _NO_RADIO, error)
+        self.broken = self._wlan is None
 
     def connected(self) -> bool:
         return self._wlan is not None and self._wlan.isconnected()
 
     def disconnect(self) -> None:
-        self._wlan.active(False)
+        try:
+            self._wlan.active(False)
+        except _FAILURES as error:
+            _log.warning("the radio cannot be switched off: %s", error)
 
     def rssi(self) -> "int | None":
         try:
             return self._wlan.status("rssi") if self._wlan else None
-        except OSError:  # not associated
+        except _FAILURES:  # not associated
             return None
 
     async def connect(self) -> None:
         if self._wlan is None:
-            # No OSError: trying again is no remedy, but the supervisor's restart may be one.
             raise RuntimeError(_NO_RADIO)
         if self.connected():
             return
         if not self._networks:
             raise OSError("no Wi-Fi network is known: name one under `wifi` in config.json")
         began = time.ticks_ms()
-        self._radio_anew()
+        try:
+            self._radio_anew()
+        except _FAILURES as error:
+            raise RuntimeError("the radio cannot be switched on: %s" % error)
         failures = []
         for ssid, password in await self._strongest_first():
             left_ms = self._connect_ms - time.ticks_diff(time.ticks_ms(), began)
@@ -249,16 +257,19 @@ class Wifi:
         try:
             try:
                 wlan.connect(ssid, password)
-            except OSError:
+            except _FAILURES:
                 self._radio_anew()
                 wlan.connect(ssid, password)
-        except OSError as error:
+        except _FAILURES as error:
             return str(error)
         while not wlan.isconnected():
             if time.ticks_diff(time.ticks_ms(), began) >= within_ms:
                 failure = _in_words(wlan.status())
                 # Otherwise the driver would go on trying this one while the next is asked for.
-                self._radio_anew()
+                try:
+                    self._radio_anew()
+                except _FAILURES as error:
+                    failure += "; then the radio failed: %s" % error
                 return failure
             await asyncio.sleep_ms(self._poll_ms)
         return None
@@ -268,7 +279,7 @@ def _scan_aside(wlan, results):
     """Runs in a thread: the driver releases the interpreter while it listens."""
     try:
         results.append(wlan.scan())
-    except OSError as error:
+    except Exception as error:  # or nobody would ever hear of it
         _log.warning("cannot scan for Wi-Fi networks: %s", error)
         results.append(())
 

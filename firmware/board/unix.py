@@ -12,7 +12,6 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
-from firmware.board.pins import usable
 
 _log = Log("unix")
 
@@ -144,6 +143,8 @@ class Output:
 
 
 class Wifi:
+    broken = False  # whether there is no radio, and none before the device is restarted
+
     def __init__(self, networks: list):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 
@@ -152,7 +153,9 @@ class Wifi:
         """
 
     async def connect(self) -> None:
-        """Joins one of the networks; returns at once when joined. Raises OSError, with words."""
+        """Joins one of the networks; returns at once when joined. Raises OSError, with words; or
+        RuntimeError where the radio is broken.
+        """
 
     def connected(self) -> bool:
         """Whether the board has an address; may stay True for minutes after a network died."""
@@ -187,11 +190,11 @@ def name_servers(path: "str | None" = None) -> list:
     return servers
 
 
-def pins(output: bool) -> tuple:
-    """(chip, its pins as of pins.usable). output: those that can be one. Here it is an ESP32, so
-    that a configuration is checked as on a board.
+def chip() -> tuple:
+    """(its name, whether PSRAM takes pins of it); see pins.py. Here it is an ESP32, so that a
+    configuration is checked as on a board.
     """
-    return "ESP32", usable("ESP32", False, output)
+    return "ESP32", False
 
 
 def onewire(pin: int):

@@ -33,7 +33,8 @@ def check(given: dict) -> tuple:
 def _section(problems, pins, table, depth, name, given, more=""):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
-    pins: who has which so far; see `_pin`. more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
+    pins: who has which so far; see `_pin`. more: that text, a driver's KEYS; None: the driver is
+    not known, so any key may be its own.
     """
     if type(given) is not dict:
         _unexpected(problems, name, "section", (), "", given)

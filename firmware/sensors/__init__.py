@@ -16,9 +16,6 @@ what to look at. A reading has two steps because they allocate nothing but the v
 coroutine would. A driver knows its bus and nothing else.
 """
 
-from firmware.board import board
-from firmware.board.pins import has
-
 DRIVERS = ("counter", "ds18x20", "room")
 
 
@@ -31,7 +28,11 @@ def unusable(pin: int, output: bool) -> "str | None":
     """None where the board's chip has that pin, for an output if it is to be one; else words for
     what is expected.
     """
-    chip, pins = board.pins(output)
+    from firmware.board import board
+    from firmware.board.pins import has, usable
+
+    chip, psram = board.chip()
+    pins = usable(chip, psram, output)
     if has(pins, pin):
         return None
     return "%s of the %s, one of %s" % ("an output" if output else "a pin", chip, pins)

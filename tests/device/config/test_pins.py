@@ -94,7 +94,7 @@ def test_a_bus_is_shared_by_its_own_kind_alone():
 
 
 def test_each_chip_has_its_own_pins():
-    assert board.pins(True) == ("ESP32", OUTPUTS)
+    assert board.chip() == ("ESP32", False)
     for chip, psram, outputs, inputs in (
         ("ESP32", False, OUTPUTS, "34-39"),
         ("ESP32", True, "0, 2, 4, 5, 12-15, 18, 19, 21-23, 25-27, 32, 33", "34-39"),
