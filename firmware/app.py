@@ -105,7 +105,6 @@ class App:
             (services.blink, services.tick),
             meter.late,
             supervisor.failed,
-            services.proven,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
         for index, spec in enumerate(specs):

@@ -25,6 +25,7 @@ from firmware.supervision.health import Health
 
 _LINK_SILENCE_MS = const(180000)  # without progress it stands still; it may wait for a Wi-Fi
 _BUFFER_SILENCE_MS = const(60000)
+_PROVEN = const(5)  # steps of the regulation after which its configuration is a good one
 
 
 class Services:
@@ -51,7 +52,7 @@ class Services:
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
         self._waiting = {}
         self._lost = 0
-        self._ran = False
+        self._ticks = 0
 
     # The parts, each made as a whole or not at all
 
@@ -163,18 +164,16 @@ class Services:
             self._device.blink(now_ms)
 
     def tick(self, now_ms: int) -> None:
-        """Once a second."""
+        """After each step of the regulation, once a second."""
+        self._ticks += 1
+        if self._ticks == _PROVEN:
+            self._trial.proven()
         if self._intake:
             for name in list(self._waiting):
                 self._intake.tell(name, *self._waiting[name])
                 del self._waiting[name]
         if self._commands:
             self._commands.tick(now_ms)
-
-    def proven(self) -> None:
-        """The regulation has run for some seconds."""
-        self._ran = True
-        self._trial.proven()
 
     # What others ask of them
 
@@ -199,7 +198,11 @@ class Services:
             self._uplink.release()
 
     def keep(self) -> None:
-        """What was set goes to flash; and the next run is told what only RAM had."""
+        """What was set goes to flash, and that the configuration is good, if the regulation ended
+        well; and the next run is told what only RAM had.
+        """
+        if self._ticks:
+            self._trial.proven()
         if self._store:
             self._store.flush()
         self.retain()
@@ -209,7 +212,7 @@ class Services:
 
     def _reached(self) -> list:
         # A configuration is not kept before the regulation has run with it.
-        return self._uplink.reached() if self._uplink and self._ran else []
+        return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
 
     def _propose(self, part: dict) -> tuple:
         return change.propose(self._trial, part, self._uplink.reached() if self._uplink else [])

@@ -12,20 +12,16 @@ from firmware.base import uptime
 from firmware.base.log import Log
 
 _EVERY_MS = const(1000)
-_PROVEN = const(5)  # steps in a row
 
 
 class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
-    def __init__(
-        self, regulation, program, clock, tell, changed, also, late, failed=None, proven=None
-    ):
+    def __init__(self, regulation, program, clock, tell, changed, also, late, failed=None):
         """`regulation`, `program`: None on a device that regulates nothing. `tell(name, value)`:
         told of each change of the regulation; `changed(names)`: of the program. `also`: functions
         to call with the uptime in ms after that. `late(ms)`: told how late each step is.
-        `failed(name, error)`: told of what any of those raises. `proven()`: called once, when the
-        regulation has run for some seconds.
+        `failed(name, error)`: told of what any of those raises.
         """
         self._regulation = regulation
         self._program = program
@@ -35,20 +31,15 @@ class Loop:
         self._also = also
         self._late = late
         self._failed = failed
-        self._proven = proven
         self._told = ""
         self.alive_ms = 0
 
     async def run(self):
         due = uptime.ms()
-        steps = 0
         while True:
             now = self.alive_ms = uptime.ms()
             self._late(now - due)
             self.step(now)
-            steps += 1
-            if steps == _PROVEN and self._proven:
-                self._guarded(self._proven)
             due += _EVERY_MS
             await asyncio.sleep_ms(max(0, due - uptime.ms()))
 

@@ -1,11 +1,14 @@
 """What fails beside the regulation: it heats all the same, and that part is made later."""
 
 import asyncio
+import json
+import os
 import sys
 
 from firmware import app, services
 from firmware.board import board
 from firmware.commands.store import Store
+from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.supervision import parts
 from settings import DEVICE
@@ -82,7 +85,7 @@ def settings(**changes):
     return checked_settings(**given)
 
 
-def lives(seconds=2.5, **changes):
+def lives(seconds=2.5, trial=None, **changes):
     """A start, and so many seconds after it: the App, and what it logged."""
     lines = []
     log = sys.modules["firmware.base.log"]
@@ -92,7 +95,7 @@ def lives(seconds=2.5, **changes):
     found = []
 
     async def main():
-        found.append(app.App(settings(**changes), Trial()))
+        found.append(app.App(settings(**changes), trial or Trial()))
         running = asyncio.create_task(found[0].main())
         await asyncio.sleep(seconds)
         running.cancel()
@@ -217,3 +220,50 @@ def test_what_can_never_be_made_restarts_nothing():
     assert built._supervisor.restarts == 0
     built.stop()
     assert not board.outputs[26].on
+
+
+def started(seconds, regulated=True, stops=False):
+    """A start; whether config.json is the last good one after it, and once it was stopped."""
+    with open("config.json", "w") as file:
+        json.dump({"device": DEVICE, "sensors": [{"prop": "t", "driver": "room"}]}, file)
+    trial = Trial()
+    load.load_good(trial)
+    sections = {} if regulated else {"thermostat": None}
+    built, _ = lives(seconds, trial, **sections)
+    before = "config.good.json" in os.listdir()
+    if stops:
+        built.stop()
+    return before, "config.good.json" in os.listdir()
+
+
+def test_a_configuration_is_good_once_the_regulation_has_run_for_some_seconds():
+    assert started(2.5) == (False, False)
+    assert started(5) == (True, True)
+
+
+def test_a_regulation_that_was_stopped_has_run_as_well():
+    assert started(1, stops=True) == (False, True)
+
+
+def test_one_with_which_the_regulation_dies_is_not_good():
+    from firmware.control.heating import Regulation
+
+    with Fails(Regulation, "step", 99, ValueError("no")):
+        assert started(5, stops=True) == (False, False)
+
+
+def test_a_device_that_regulates_nothing_has_a_good_configuration_too():
+    assert started(5, regulated=False) == (True, True)
+
+
+def test_a_trial_is_not_kept_before_the_regulation_has_run_with_it():
+    class Reached:
+        def reached(self):
+            return ["mqtt"]
+
+    built, _ = lives(2)
+    built._services._uplink = Reached()
+    assert built._services._reached() == []
+    for _ in range(5):
+        built._services.tick(0)
+    assert built._services._reached() == ["mqtt"]

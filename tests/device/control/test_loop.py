@@ -148,33 +148,6 @@ def test_memory_that_runs_out_there_is_told_without_words():
     assert len(failures) == 1 and isinstance(failures[0][1], MemoryError)
 
 
-async def test_it_has_proven_itself_after_five_steps_in_a_row():
-    bench = Bench(regulated=False)
-    real = uptime.ms, asyncio.sleep_ms
-    slept, proven = [], []
-
-    async def sleep_ms(ms):
-        slept.append(ms)
-        bench.now_ms += ms
-        if len(slept) in (4, 12):
-            raise asyncio.CancelledError
-
-    loop = Loop(
-        None, None, bench.clock, None, None, (), print, None, lambda: proven.append(len(slept))
-    )
-    loop._late = lambda ms: None
-    uptime.ms, asyncio.sleep_ms = lambda: bench.now_ms, sleep_ms
-    try:
-        for _ in range(2):
-            try:
-                await loop.run()
-            except asyncio.CancelledError:
-                pass
-    finally:
-        uptime.ms, asyncio.sleep_ms = real
-    assert proven == [8], proven
-
-
 async def test_it_runs_once_a_second_and_says_how_late_it_was():
     bench = Bench(regulated=False)
     real = uptime.ms, asyncio.sleep_ms
