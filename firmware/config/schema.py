@@ -149,7 +149,8 @@ thermostat | section  |    | null     | what is regulated; nothing without it
   jump          | number         | 1 to 100 K           | 10           | \
       a reading that differs by more from one of the minute before is no room's
   stuck_after_s | number         | 0 to 604800 seconds  | 0            | \
-      a reading that stays the same to the last digit for this is no room's; 0: it may
+      a reading that stays the same to the last digit for this is no room's; 0: it may, but not \
+      through hours of full heat
   failsafe      | section        |                      | null         | \
       heating without a sensor, to keep pipes from freezing; without this section it is off
     on_s    | number | 1 to 86400 seconds  | 600  | without a sensor, it heats for so long
