@@ -95,12 +95,8 @@ class Services:
         commands, queue, intake = self._commands, self._queue, self._intake
         if None in (commands, queue, wifi):
             return False
-        settings, clock, supervisor, trial = (
-            self._settings,
-            self._clock,
-            self._supervisor,
-            self._trial,
-        )
+        settings, clock = self._settings, self._clock
+        supervisor, trial = self._supervisor, self._trial
         tls = settings["tls"]
         network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
         calls = commands.handle, commands.recover, commands.recovered
@@ -121,17 +117,20 @@ class Services:
         asked = clock, ntp, network, wifi, url, uplink.alone, self._set_time
         confirm_ms = 1000 * settings["config"]["confirm_s"]
         kept, failed = commands.configured, lambda: supervisor.restart("config")
-        supervisor.add("time", lambda: timekeeper.keep(*asked))
-        supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
+        tasks = [
+            ("time", lambda: timekeeper.keep(*asked)),
+            ("link", uplink.run, _LINK_SILENCE_MS, uplink),
+        ]
         if health_s:
-            supervisor.add("health", health.run)
+            tasks.append(("health", health.run))
         if trial.pending():
-            supervisor.add("trial", lambda: trial.run(self._reached, confirm_ms, kept, failed))
-        self._uplink = uplink
-        if wifi.broken:
-            supervisor.restart_at_rest("failure")
+            tasks.append(("trial", lambda: trial.run(self._reached, confirm_ms, kept, failed)))
         schemes = [settings[way]["url"].split(":")[0] for way in ("mqtt", "https")]
         health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
+        if wifi.broken:
+            supervisor.restart_at_rest("failure")
+        supervisor.add_all(tasks)
+        self._uplink = uplink
         return True
 
     # What the samplers and the loop tell

@@ -38,10 +38,11 @@ class Parts:
         pause_s = _FIRST_S
         while self._missing:
             await asyncio.sleep(pause_s)
-            left = [part for part in self._missing if not self._makes(part)]
-            fewer = len(left) < len(self._missing)
-            pause_s = _FIRST_S if fewer else min(2 * pause_s, _LONGEST_S)
-            self._missing = left
+            pause_s = min(2 * pause_s, _LONGEST_S)
+            for part in list(self._missing):
+                if self._makes(part):
+                    self._missing.remove(part)
+                    pause_s = _FIRST_S
         await asyncio.Event().wait()
 
     def _makes(self, part):
@@ -50,9 +51,12 @@ class Parts:
             return make() is not False
         except Exception as error:
             self._failed(name, error)
-            text = "%s: %s" % (type(error).__name__, error)
-            if text != told:
-                part[2] = text
-                Log("parts").error("%s failed; it is tried again: %s", name, text)
-                sys.print_exception(error)
+            try:
+                text = "%s: %s" % (type(error).__name__, error)
+                if text != told:
+                    part[2] = text
+                    Log("parts").error("%s failed; it is tried again: %s", name, text)
+                    sys.print_exception(error)
+            except MemoryError:
+                pass  # there is not even enough for words
             return False

@@ -40,7 +40,7 @@ _log = Log("supervisor")
 class _Task:
     """One task, and how it fares."""
 
-    def __init__(self, name: str, run, silence_ms: int, source):
+    def __init__(self, name: str, run, silence_ms: int = 0, source=None):
         self.name = name
         self.run = run
         self.silence_ms = silence_ms
@@ -64,7 +64,6 @@ class Supervisor:
         self._safe = safe
         self._rests = rests
         self._tasks = []
-        self._runs = False
         self._short = 0  # how often memory was short, each time after something was done about it
         self._short_ms = 0
         self._why = None
@@ -78,18 +77,20 @@ class Supervisor:
         """Run the coroutine `run()` for ever. It stands still if `source.alive_ms`, the uptime at
         which it last got on, is older than `silence_ms`; 0 for a task of which that says nothing.
         """
-        self._tasks.append(_Task(name, run, silence_ms, source))
-        if self._runs:
-            self._launch(self._tasks[-1], 0)
+        self.add_all(((name, run, silence_ms, source),))
+
+    def add_all(self, tasks) -> None:
+        """Add tasks, each a tuple of what `add` takes: all of them, or none where memory is short.
+        While this runs they start within a second.
+        """
+        self._tasks.extend([_Task(*task) for task in tasks])
 
     async def run(self) -> str:
         """Run all tasks; returns, with the reason, when the device is to be restarted: they have
         ended then, and closed what they had open.
         """
         watchdog = self._watchdog(_WATCHDOG_MS)
-        self._runs = True
-        for task in self._tasks:
-            self._launch(task, 0)
+        self._begin()
         looked = uptime.ms()
         try:
             while True:
@@ -103,13 +104,15 @@ class Supervisor:
                     for task in self._tasks:
                         task.source.alive_ms += now - looked
                 looked = now
+                self._begin()
                 if self._look(now):
                     watchdog.feed()
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
             self._safe()
             for task in self._tasks:
-                task.running.cancel()
+                if task.running:
+                    task.running.cancel()
             await asyncio.sleep_ms(_END_MS)
         return self._why
 
@@ -138,6 +141,12 @@ class Supervisor:
         """The task of that name met an error. Only a lack of memory concerns the others."""
         if isinstance(error, MemoryError):
             self._out_of_memory(uptime.ms(), name)
+
+    def _begin(self):
+        """Start the tasks that are not started yet."""
+        for task in self._tasks:
+            if task.running is None:
+                self._launch(task, 0)
 
     def _look(self, now: int) -> bool:
         """Whether every task gets on; one that does not is started anew."""

@@ -16,6 +16,8 @@ from settings import settings as checked_settings
 
 HEAP = "1M"
 
+TASKS = ["health", "journal", "link", "parts", "regulation", "temperature", "time"]
+
 
 class Soon:
     """asyncio, for those who wait before they try again; the last second is long enough."""
@@ -141,9 +143,6 @@ def test_without_a_radio_it_heats_and_tries_it_again():
 
 
 def test_what_cannot_be_made_costs_no_heat_and_is_made_later():
-    from firmware.link.uplink import Uplink
-    from firmware.supervision.health import Health
-
     for owner, name, error in (
         (services, "make_queue", OSError(5)),
         (services, "make_queue", MemoryError("memory allocation failed")),
@@ -158,13 +157,36 @@ def test_what_cannot_be_made_costs_no_heat_and_is_made_later():
         (services, "Health", KeyError("x")),
     ):
         with Fails(owner, name, 2, error) as part:
-            _, lines = lives()
+            built, lines = lives()
         assert told(lines, "I loop: relay on"), (name, lines)
         assert part.calls >= 3 and whole(lines), (name, lines)
         assert not told(lines, "died"), (name, lines)
-        # Each of its tasks runs once.
-        assert len([line for line in lines if "I uplink: state: time" in line]) <= 1, name
-    assert Uplink and Health
+        tasks = sorted([task.name for task in built._supervisor._tasks])
+        assert tasks == TASKS, (name, tasks)
+
+
+def test_memory_that_is_short_anywhere_leaves_no_half_of_a_part():
+    from firmware.supervision import supervisor
+
+    for failing in ("journal", "time", "link", "health"):
+
+        class Task(supervisor._Task):
+            failures = 0
+
+            def __init__(self, name, *more, failing=failing):
+                if name == failing and Task.failures < 2:
+                    Task.failures += 1
+                    raise MemoryError("memory allocation failed")
+                super().__init__(name, *more)
+
+        real = supervisor._Task
+        supervisor._Task = Task
+        try:
+            built, lines = lives()
+        finally:
+            supervisor._Task = real
+        assert Task.failures == 2 and told(lines, "I loop: relay on") and whole(lines), lines
+        assert sorted([task.name for task in built._supervisor._tasks]) == TASKS
 
 
 def test_a_light_that_cannot_be_made_costs_no_heat():
