@@ -142,6 +142,27 @@ def test_without_a_radio_it_heats_and_tries_it_again():
     assert Soon.waited[:3] == [10, 20, 40], Soon.waited
 
 
+def test_a_radio_that_only_a_restart_can_mend_waits_for_one():
+    class Dead(Radio):
+        def Wifi(self, networks):  # noqa: N802 the board's name
+            made = board.Wifi(networks)
+            made.broken = True
+            return made
+
+    for dead in (True, False):
+        app.board = Dead(0) if dead else board
+        try:
+            built, lines = lives(1.5)
+        finally:
+            app.board = board
+        assert told(lines, "I loop: relay on") and whole(lines)
+        words = "the device restarts as soon as that costs no heat: failure"
+        assert told(lines, words) == dead, lines
+        assert not built._rests(), "the relay is on"
+        built.safe()
+        assert built._rests()
+
+
 def test_what_cannot_be_made_costs_no_heat_and_is_made_later():
     for owner, name, error in (
         (services, "make_queue", OSError(5)),
