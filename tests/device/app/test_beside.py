@@ -158,9 +158,9 @@ def test_a_radio_that_only_a_restart_can_mend_waits_for_one():
         assert told(lines, "I loop: relay on") and whole(lines)
         words = "the device restarts as soon as that costs no heat: failure"
         assert told(lines, words) == dead, lines
-        assert not built._rests(), "the relay is on"
-        built.safe()
         assert built._rests()
+        built._regulation.heater.on = True
+        assert not built._rests()
 
 
 def test_what_cannot_be_made_costs_no_heat_and_is_made_later():
