@@ -9,7 +9,7 @@ disagree:
     "whole number"   (lowest, highest)
     "output pin"     the same: the number of a pin that nobody else has
     "input pin"      the same
-    "bus pin"        the same, but that those of one driver may share it
+    "bus pin"        the same, but that the chips of one bus share it
     "text"           (fewest, most) characters
     "secret"         the same; it is never shown
     "id"             the same; no character means something in an MQTT topic

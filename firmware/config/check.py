@@ -50,7 +50,9 @@ def _section(problems, pins, table, depth, name, given, more=""):
                 if kind != "section":
                     value = _value(problems, pins, source, level, where, kind, limits, value)
                     if value is not None and " pin" in kind:
-                        _pin(problems, pins, where, kind, value, given.get("driver"))
+                        # A bus goes by the driver, or, as I²C's, by what its wire is called.
+                        bus = given.get("driver") if key == "pin" else key
+                        _pin(problems, pins, where, kind, value, bus)
                 elif value is not None or default != "null":
                     value = _section(problems, pins, source, level + 1, where, value)
                 settings[key] = value
@@ -95,15 +97,15 @@ def _value(problems, pins, table, depth, name, kind, limits, value):
     return value
 
 
-def _pin(problems, pins, where, kind, pin, driver):
+def _pin(problems, pins, where, kind, pin, bus):
     """Whether the chip has that pin for such a use, and nobody else has it.
 
-    pins: {pin: (its user, the driver whose bus it is or None)}.
+    pins: {pin: (its user, the bus that it is of or None)}. bus: what it is of, if it is one.
     """
     if type(pin) is not int:
         return  # that has been said
     expected = sensors.unusable(pin, not kind.startswith("input"))
-    bus = driver if kind.startswith("bus") else None
+    bus = bus if kind.startswith("bus") else None
     user, other = pins.get(pin, (None, bus))
     if expected:
         _add(problems, where, "expected %s, got %d" % (expected, pin))

@@ -72,10 +72,15 @@ def test_a_bus_is_shared_by_its_own_kind_alone():
         RANGE = None
         KEYS = "pin | input pin | 0 to 48 | required | a pin of its own\n"
 
+    class I2C:
+        MEASURES = "anything"
+        RANGE = None
+        KEYS = "sda | bus pin | 0 to 48 | required | d\nscl | bus pin | 0 to 48 | required | c\n"
+
     real = sensors.driver, sensors.DRIVERS
-    made = {"other": Other, "alone": Alone}
+    made = {"other": Other, "alone": Alone, "bme": I2C, "sht": I2C}
     sensors.driver = lambda name: made.get(name) or real[0](name)
-    sensors.DRIVERS = real[1] + ("other", "alone")
+    sensors.DRIVERS = real[1] + ("other", "alone", "bme", "sht")
     from firmware.config import schema
 
     schema.DRIVERS = sensors.DRIVERS
@@ -88,6 +93,17 @@ def test_a_bus_is_shared_by_its_own_kind_alone():
         twice = [{"prop": prop, "driver": "alone", "pin": 35} for prop in ("a", "b")]
         wrong = "sensors[1].pin: expected a pin of its own, got 35, which is sensors[0]'s"
         assert problems(twice) == [wrong]
+
+        def chip(prop, driver, sda, scl):
+            return {"prop": prop, "driver": driver, "sda": sda, "scl": scl}
+
+        # Chips of any kind share an I²C bus, but its wires are two.
+        assert problems([chip("a", "bme", 21, 22), chip("b", "sht", 21, 22)]) == []
+        wrong = "expected a pin of its own, got 21, which is sensors[0].sda's"
+        assert problems([chip("a", "bme", 21, 21)]) == ["sensors[0].scl: " + wrong]
+        assert problems([chip("a", "bme", 21, 22), chip("b", "sht", 22, 19)])[0].startswith(
+            "sensors[1].sda: expected a pin of its own, got 22"
+        )
     finally:
         sensors.driver, sensors.DRIVERS = real
         schema.DRIVERS = real[1]
