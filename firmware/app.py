@@ -1,7 +1,8 @@
-"""Builds every part from the configuration, and runs the tasks under their supervisor.
+"""Builds the regulation from the configuration, first and alone; then whatever is made beside it;
+and runs the tasks under their supervisor.
 
-The regulation needs nothing from the network: it shares the event loop with the link, no step of
-which blocks, and nothing else.
+The regulation needs nothing of the others. It shares the event loop with them, no step of which
+blocks, and nothing else.
 """
 
 import asyncio
@@ -14,28 +15,19 @@ from micropython import const
 from firmware import VERSION, config, sensors
 from firmware.base import uptime
 from firmware.base.log import Log
-from firmware.base.url import parse_url
 from firmware.board import board
-from firmware.commands import door
-from firmware.commands.device import Device
-from firmware.commands.store import Store
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
-from firmware.link.dns import Resolver
-from firmware.link.stream import Network
-from firmware.link.timekeeper import Timekeeper
-from firmware.link.uplink import Uplink
-from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import samplers
-from firmware.supervision.health import Health
+from firmware.services import Services
 from firmware.supervision.loop_meter import LoopMeter
+from firmware.supervision.parts import Parts
 from firmware.supervision.supervisor import Supervisor
 from firmware.times.clock import Clock
 
-# Without progress for this time a task stands still; the link's may wait for a Wi-Fi to answer.
+# Without progress for this time a task stands still.
 _REGULATION_SILENCE_MS = const(10000)
-_LINK_SILENCE_MS = const(180000)
 _SENSOR_SILENCE_MS = const(60000)  # and two of its periods
 _AGAIN_S = const(10)  # from a start that failed to the next one
 
@@ -57,7 +49,7 @@ def _run():
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
-        app = App(config.wait_for_good(trial), trial)
+        app = config.wait_for_good(trial, lambda settings: App(settings, trial))
         why = asyncio.run(app.main())
         app.stop()
         _log.info("restarting: %s", why)
@@ -69,7 +61,7 @@ def _run():
             app.stop()
         raise
     except Exception as error:
-        # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
+        # Not even the regulation can be made, or the supervisor does not go on.
         if app:
             app.safe()
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
@@ -83,93 +75,59 @@ def _run():
 
 
 class App:
-    """One thermostat: its parts, none of which keeps the settings, and their tasks."""
+    """One thermostat: its parts, none of which keeps the settings, and their tasks.
+
+    What keeps the regulation from being made is raised. What keeps another part from it is logged,
+    and that part is tried again beside the regulation.
+    """
 
     def __init__(self, settings: dict, trial: Trial):
-        self._trial = trial
         specs = settings["sensors"]
+        self._regulation = program = self._supervisor = None
+        self._wifi: board.Wifi | None = None
         # First of all, so that the relays' pins have a defined level.
         regulated = settings["thermostat"]
-        self._regulation = thermostat = program = None
         if regulated:
             (spec,) = [spec for spec in specs if spec["prop"] == regulated["sensor"]]
             range_c = sensors.limits(spec)
             self._regulation = Regulation(regulated, board.Output, range_c, uptime.ms())
-            thermostat = self._regulation.thermostat
-        # Then the radio, which needs large blocks of memory.
-        in_network = settings["network"]
-        wifi = board.Wifi(settings["wifi"], radio=in_network, device_id=settings["device"]["id"])
-        if regulated:
             from firmware.control.program import Program
 
-            program = Program(regulated, settings["time"]["zone"], thermostat)
-
-        columns = [(spec["prop"], spec["decimals"]) for spec in specs]
-        if regulated:
-            columns += [(name, 0) for name, _ in self._regulation.state()]
-        settable = ("device", "thermostat", "program") if regulated else ("device",)
-        columns += door.properties(settable)
-        health_s = settings["health"]["every_s"]
-        if health_s:
-            columns += [(name, 0) for name in settings["health"]["properties"]]
+            zone = settings["time"]["zone"]
+            program = Program(regulated, zone, self._regulation.thermostat)
+        # Then the radio, which needs large blocks of memory.
+        parts = Parts(self._failed)
+        parts.add("the radio", lambda: self._make_radio(settings))
         clock = Clock(counter_ms=board.counter_ms)
-        survived = board.reset_cause() in board.COUNTER_SURVIVES
-        retained = board.Retained()
-        feed, buffer = settings["feed"], settings["buffer"]
-        self._queue = queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
-        self._intake = intake = Intake(queue, retained, lambda: self._uplink.in_flight)
-
-        self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
-        self._store = Store()
-        led = settings["device"]["led"]
-        light = None if led is None else board.Output(led, "high")
-        device = Device(queue, light, supervisor.restart, self._propose)
-        owners: dict = {"device": device}
-        if regulated:
-            owners.update({"thermostat": thermostat, "program": program})
-        commands = door.Commands(owners, intake.tell, self._store, clock)
-        tls = settings["tls"]
-        network = Network(
-            Resolver(board.name_servers, more=in_network["dns"]), tls["ca"], tls["verify"]
-        )
-        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
-        keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
-        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
-        self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
-        commands.restore(trial.named(), trial.note())
-
         self._meter = meter = LoopMeter()
-        also = (device.blink, commands.tick)
+        self._supervisor = supervisor = Supervisor(
+            board.watchdog, self._spill, self.safe, self._rests
+        )
+        self._services = services = Services(
+            settings, trial, clock, self._regulation, program, supervisor, meter
+        )
         loop = Loop(
-            self._regulation, program, clock, intake.tell, commands.changed, also, meter.late
+            self._regulation,
+            program,
+            clock,
+            services.tell,
+            services.changed,
+            (services.blink, services.tick),
+            meter.late,
+            supervisor.failed,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
-        heard = {regulated["sensor"]: (thermostat.reading,)} if regulated else {}
-        for sampler in samplers(specs, heard, intake, supervisor.failed, uplink.offer):
+        heard = {}
+        if regulated:
+            heard[regulated["sensor"]] = (self._regulation.thermostat.reading,)
+        for sampler in samplers(specs, heard, services, supervisor.failed, services.offer):
             silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
             supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
-        supervisor.add("journal", intake.run, _SENSOR_SILENCE_MS, intake)
-        supervisor.add("time", lambda: keeper.run(uplink.alone))
-        supervisor.add("link", uplink.run, _LINK_SILENCE_MS, uplink)
-        parts = {
-            "queue": queue,
-            "uplink": uplink,
-            "failover": uplink.failover,
-            "wifi": wifi,
-            "supervisor": supervisor,
-            "loop_meter": meter,
-            "heater": self._regulation and self._regulation.heater,
-            "board": board,
-        }
-        health = Health(parts, intake.has, intake.tell, health_s)
-        if health_s:
-            supervisor.add("health", health.run)
-        if trial.pending():
-            confirm_ms = 1000 * settings["config"]["confirm_s"]
-            kept, failed = commands.configured, lambda: supervisor.restart("config")
-            supervisor.add("trial", lambda: trial.run(uplink.reached, confirm_ms, kept, failed))
-        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
-        health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
+        parts.add("the buffer", services.make_buffer)
+        parts.add("the commands", services.make_commands)
+        parts.add("the link", lambda: services.make_link(self._wifi))
+        if not parts.complete():
+            supervisor.add("parts", parts.run)
 
     async def main(self) -> str:
         """Returns, with the reason, when the device is to be restarted."""
@@ -185,18 +143,23 @@ class App:
         """The relays off; and what is not delivered, and what was set, on flash."""
         self.safe()
         try:
-            self._uplink.stop()
+            self._services.leave()
             gc.collect()
-            self._queue.flush()
+            self._services.spill()
         except MemoryError:
             _log.error("out of memory: what was only in RAM is lost")
-        self._store.flush()
-        self._intake.retain()
+        self._services.keep()
 
-    def _propose(self, part: dict) -> tuple:
-        return config.propose(self._trial, part, self._uplink.reached())
+    def _make_radio(self, settings: dict):
+        radio, device_id = settings["network"], settings["device"]["id"]
+        self._wifi = board.Wifi(settings["wifi"], radio=radio, device_id=device_id)
 
-    def _set_time(self, utc_ms: int):
-        # What is on flash is dated before the board's counter may jump.
-        self._queue.tick()
-        board.set_time(utc_ms)
+    def _failed(self, name: str, error):
+        if self._supervisor:
+            self._supervisor.failed(name, error)
+
+    def _spill(self):
+        self._services.spill()
+
+    def _rests(self) -> bool:
+        return self._regulation is None or not self._regulation.heater.on

@@ -18,19 +18,12 @@ from tools.build import SETUP
 ROOMS = {
     "main": {"app"},
     "boot": set(),
+    # It builds the regulation, which needs nothing of points, link and commands.
     "app": {
-        "base",
-        "times",
-        "board",
-        "control",
-        "points",
-        "sensors",
-        "commands",
-        "link",
-        "supervision",
-        "config",
+        *("base", "times", "board", "control", "sensors", "supervision", "config", "services"),
         "setup",
     },
+    "services": {"base", "board", "points", "commands", "link", "supervision", "config"},
     "setup": {"base", "times", "board", "control", "sensors", "commands.table", "link", "config"},
     "config": {"base", "times", "control", "sensors", "commands.table", "supervision.health"},
     "supervision": {"base", "board"},

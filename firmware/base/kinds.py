@@ -7,6 +7,9 @@ disagree:
     kind             limits
     "number"         (lowest, highest)
     "whole number"   (lowest, highest)
+    "output pin"     the same: the number of a pin that nobody else has
+    "input pin"      the same
+    "bus pin"        the same, but that the chips of one bus share it
     "text"           (fewest, most) characters
     "secret"         the same; it is never shown
     "id"             the same; no character means something in an MQTT topic
@@ -50,7 +53,7 @@ def fits(kind: str, limits, value) -> bool:
     # Types are compared, not tested with isinstance: true is not a number here, nor is 1.0 whole.
     if kind == "number":
         return type(value) in (int, float) and limits[0] <= value <= limits[1]
-    if kind == "whole number":
+    if kind == "whole number" or kind.endswith(" pin"):
         return type(value) is int and limits[0] <= value <= limits[1]
     if kind == "true or false":
         return type(value) is bool
@@ -123,7 +126,7 @@ def expected(kind: str, limits, unit: str) -> str:
         size = "%d" % highest if lowest == highest else "%d to %d" % limits
         return "text of %s characters" % size
     words = "%s to %s" % limits
-    if kind == "whole number":
+    if kind == "whole number" or kind.endswith(" pin"):
         words = "a whole number " + words
     return words + " " + unit if unit else words
 

@@ -6,6 +6,8 @@ comes from afar, and keep nothing.
 
 import sys
 
+_lasting: list = []  # the names of modules that came within a passing call, and stay
+
 
 def passing(use, *given):
     """What a function returns; the modules of the firmware that it imported are forgotten.
@@ -17,9 +19,18 @@ def passing(use, *given):
         return use(*given)
     finally:
         for name in list(sys.modules):
-            if name not in before and name.startswith("firmware."):
+            if name not in before and name not in _lasting and name.startswith("firmware."):
                 del sys.modules[name]
                 above, _, last = name.rpartition(".")
                 package = sys.modules.get(above)  # None: it is forgotten, too
                 if hasattr(package, last):
                     delattr(package, last)
+
+
+def lasting(use, *given):
+    """What a function returns; the modules that it imported stay, also within a passing call."""
+    before = list(sys.modules)
+    try:
+        return use(*given)
+    finally:
+        _lasting.extend([name for name in sys.modules if name not in before])

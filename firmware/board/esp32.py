@@ -1,7 +1,7 @@
 """An ESP32: what unix.py promises of a board, kept by MicroPython's `machine` and `network`."""
 
 import _thread
-import asyncio
+import os
 import struct
 import time
 
@@ -10,27 +10,17 @@ import machine
 import network
 from micropython import const
 
-from firmware.base.characters import characters
-from firmware.base.log import Log
+from firmware.board import wifi
 from firmware.times.clock import UNIX_EPOCH_S
-
-_log = Log("esp32")
 
 _I2C_HZ = const(100000)
 _I2C_STRETCH_US = const(2000)  # how long a chip may hold the clock; none here does
 _NO_SENSOR_F = const(128)
 _FEED_MS = const(5000)  # between two feedings of the watchdog at the prompt
 _WATCHDOG_MS = const(30000)  # of one that ran before a soft reset
-_SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
-# Below the first, in dBm, it looks now and then for an access point that is heard better by the
-# second, in dB: less may be the air's own going up and down.
-_WEAK_DBM = const(-70)
-_FAR_DB = const(12)
-_LOOK_MS = const(300000)
-_POINTS = const(2)  # of one name that are tried: the time is for the other networks, too
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
-_HOSTNAME = const(32)  # characters: MicroPython's own limit
-_NO_RADIO = "the radio did not start; if it lacks memory, use an image that runs from flash"
+
+_PSRAM = const(1 << 20)  # bytes: more than any chip's own RAM, less than any PSRAM
+_OCTAL = const(3 << 20)  # the same of an ESP32-S3's PSRAM of 8 lines; one of 4 lines has 2 MiB
 
 _CAUSES = {
     machine.PWRON_RESET: "power-on",
@@ -155,8 +145,8 @@ def _feed(timer):
 
 
 def networks() -> "list | None":
-    if _radio and _radio._wlan is None:
-        raise OSError(_NO_RADIO)  # a second WLAN() may panic
+    if _radio and _radio.broken:
+        raise OSError(wifi.NO_RADIO)  # a second WLAN() may panic
     try:
         wlan = network.WLAN(network.STA_IF)
         wlan.active(True)
@@ -179,6 +169,14 @@ def name_servers() -> list:
     _, _, router, server = network.WLAN(network.STA_IF).ifconfig()
     servers = [] if server == "0.0.0.0" else [server]
     return servers if router in (server, "0.0.0.0") else servers + [router]
+
+
+def chip() -> tuple:
+    name = os.uname()[4].rsplit(" ", 1)[-1]  # "Generic ESP32 module with ESP32"
+    # PSRAM is a region of memory larger than any of the chip's own.
+    least = _OCTAL if name == "ESP32S3" else _PSRAM
+    regions = esp32.idf_heap_info(esp32.HEAP_DATA)
+    return name, any(region[0] >= least for region in regions)
 
 
 def onewire(pin: int):
@@ -248,173 +246,11 @@ class Output:
         self.on = on
 
 
-class Wifi:
-    """The station interface. Only switching the radio holds the loop; a scan, which takes the
-    driver seconds, has a thread of its own.
-    """
-
-    def __init__(
-        self,
-        networks: list,
-        join_ms: int = 15000,  # for one network: association, keys and DHCP take up to 10 s
-        connect_ms: int = 60000,  # for all of them
-        poll_ms: int = 100,
-        radio: "dict | None" = None,
-        device_id: str = "",
-    ):
+class Wifi(wifi.Station):
+    def __init__(self, networks: list, *times, **more):
         global _radio
         _radio = self
-        self._networks = networks
-        radio = radio or {}
-        self._saves_power = radio.get("power_save")
-        self._looked_ms = time.ticks_ms()
-        self._looking = None  # what a scan that is under way will find
-        self._better = False  # than what is joined
-        self._join_ms = join_ms
-        self._connect_ms = connect_ms
-        self._poll_ms = poll_ms
-        self._wlan = None
-        self.ssid = None
-        try:
-            # Both count from when the radio is on.
-            network.hostname(_hostname(radio.get("hostname"), device_id))
-            if radio.get("country"):
-                network.country(radio["country"].upper())
-        except (OSError, ValueError) as error:
-            _log.warning("the radio refuses its host name or country: %s", error)
-        try:
-            self._wlan = network.WLAN(network.STA_IF)
-            if networks:
-                self._switch_on()
-        except (OSError, RuntimeError) as error:
-            # RuntimeError is the driver's for all that it has no name for, such as 0x0101: no
-            # memory. A second WLAN() in the same run may panic.
-            _log.error("%s: %s", _NO_RADIO, error)
-
-    def connected(self) -> bool:
-        return self._wlan is not None and self._wlan.isconnected()
-
-    def better(self) -> bool:
-        if self._looking is None:
-            now = time.ticks_ms()
-            if self._better or time.ticks_diff(now, self._looked_ms) < _LOOK_MS:
-                return self._better
-            self._looked_ms = now
-            dbm = self.rssi()
-            if dbm is not None and dbm < _WEAK_DBM:
-                try:
-                    self._looking = self._listen()
-                except (OSError, RuntimeError) as error:  # no memory for a thread
-                    _log.warning("cannot scan for Wi-Fi networks: %s", error)
-        elif self._looking:
-            best_dbm = -self._order(self._looking[0])[0][0]
-            self._looking = None
-            dbm = self.rssi()
-            if dbm is not None and best_dbm - dbm >= _FAR_DB:
-                self._better = True
-                _log.info("another access point has %d dBm, this one %d", best_dbm, dbm)
-        return self._better
-
-    def disconnect(self) -> None:
-        self._wlan.active(False)
-
-    def rssi(self) -> "int | None":
-        try:
-            return self._wlan.status("rssi") if self._wlan else None
-        except OSError:  # not associated
-            return None
-
-    async def connect(self) -> None:
-        if self._wlan is None:
-            # No OSError: trying again is no remedy, but the supervisor's restart may be one.
-            raise RuntimeError(_NO_RADIO)
-        if self.connected() and not self._better:
-            return
-        if not self._networks:
-            raise OSError("no Wi-Fi network is known: name one under `wifi` in config.json")
-        began = time.ticks_ms()
-        self._radio_anew()
-        failures = []
-        for _, i, bssid in self._order(await self._scan()):
-            ssid, password = self._networks[i]["ssid"], self._networks[i]["password"]
-            left_ms = self._connect_ms - time.ticks_diff(time.ticks_ms(), began)
-            if left_ms <= 0:
-                break
-            failure = await self._join(ssid, password, bssid, min(left_ms, self._join_ms))
-            if failure is None:
-                self.ssid = ssid
-                _log.info("joined %s, %s dBm", ssid, self.rssi())
-                return
-            failure = "%s: %s" % (ssid, failure)
-            if failure not in failures:
-                failures.append(failure)
-        raise OSError("no Wi-Fi: " + "; ".join(failures))
-
-    def _radio_anew(self):
-        """Ends whatever the driver is doing, its own attempts to reconnect included. It is the
-        remedy for a connection that only looks alive, and for "Wifi Internal State Error".
-        """
-        self._better = False
-        self._looking = None
-        self._wlan.active(False)
-        self._switch_on()
-
-    def _switch_on(self):
-        self._wlan.active(True)
-        if not self._saves_power:
-            try:
-                # Else the radio sleeps between two beacons: a command waits for 100 ms and more.
-                self._wlan.config(pm=network.WLAN.PM_NONE)
-            except (OSError, RuntimeError, ValueError) as error:
-                _log.warning("the radio's power saving stays on: %s", error)
-
-    def _order(self, scan):
-        """[(-dBm, index, bssid)]: the access points in sight of the networks, the strongest first;
-        then, without a bssid, the networks that may be hidden, or the scan may have missed them.
-        """
-        order = []
-        for i, known in enumerate(self._networks):
-            ssid = known["ssid"].encode()
-            heard = sorted([(-point[3], i, point[1]) for point in scan if point[0] == ssid])
-            order.extend(heard[:_POINTS] or [(1000, i, None)])
-        order.sort()
-        return order
-
-    def _listen(self):
-        """A list that will have one member: what a scan found."""
-        results = []
-        self._looked_ms = time.ticks_ms()
-        _thread.start_new_thread(_scan_aside, (self._wlan, results))
-        return results
-
-    async def _scan(self):
-        """(ssid, bssid, channel, dBm, …) of each access point in sight."""
-        results = self._listen()
-        began = time.ticks_ms()
-        while not results and time.ticks_diff(time.ticks_ms(), began) < _SCAN_MS:
-            await asyncio.sleep_ms(self._poll_ms)
-        return results[0] if results else ()
-
-    async def _join(self, ssid, password, bssid, within_ms):
-        """None when joined, or words for what went wrong."""
-        wlan = self._wlan
-        began = time.ticks_ms()
-        try:
-            try:
-                wlan.connect(ssid, password, bssid=bssid)
-            except OSError:
-                self._radio_anew()
-                wlan.connect(ssid, password, bssid=bssid)
-        except OSError as error:
-            return str(error)
-        while not wlan.isconnected():
-            if time.ticks_diff(time.ticks_ms(), began) >= within_ms:
-                failure = _in_words(wlan.status())
-                # Otherwise the driver would go on trying this one while the next is asked for.
-                self._radio_anew()
-                return failure
-            await asyncio.sleep_ms(self._poll_ms)
-        return None
+        super().__init__(network, _thread.start_new_thread, networks, *times, **more)
 
 
 def _signals(seen) -> dict:
@@ -423,27 +259,3 @@ def _signals(seen) -> dict:
     for ssid, _, _, dbm, *_ in seen:
         signals[ssid] = max(dbm, signals.get(ssid, dbm))
     return signals
-
-
-def _scan_aside(wlan, results):
-    """Runs in a thread: the driver releases the interpreter while it listens."""
-    try:
-        results.append(wlan.scan())
-    except OSError as error:
-        _log.warning("cannot scan for Wi-Fi networks: %s", error)
-        results.append(())
-
-
-def _hostname(name, device_id: str) -> str:
-    """The name that routers show: letters, digits and hyphens (RFC 952), else the id's end."""
-    name = name or "csipio-" + device_id[-8:].strip("_")
-    valid = "".join([c if c.lower() in _LETTERS else "-" for c in characters(name)])
-    return valid[:_HOSTNAME].strip("-")
-
-
-def _in_words(status):
-    if status == network.STAT_NO_AP_FOUND:
-        return "not found"
-    if status == network.STAT_WRONG_PASSWORD:
-        return "refused; is the password right?"
-    return "no answer; is the password right?"

@@ -164,6 +164,8 @@ def networks() -> "list | None":
 class Wifi:
     """ssid: the name of the network that it joined last; None for none."""
 
+    broken = False  # whether there is no radio, and none before the device is restarted
+
     def __init__(self, networks: list, radio: "dict | None" = None, device_id: str = ""):
         """Makes the radio, which needs much memory in large blocks: to be done early.
 
@@ -173,7 +175,9 @@ class Wifi:
         self.ssid = None
 
     async def connect(self) -> None:
-        """Joins one of the networks; returns at once when joined. Raises OSError, with words."""
+        """Joins one of the networks; returns at once when joined. Raises OSError, with words; or
+        RuntimeError where the radio is broken.
+        """
 
     def connected(self) -> bool:
         """Whether the board has an address; may stay True for minutes after a network died."""
@@ -212,6 +216,13 @@ def name_servers(path: "str | None" = None) -> list:
             continue
         break
     return servers
+
+
+def chip() -> tuple:
+    """(its name, whether PSRAM takes pins of it); see pins.py. Here it is an ESP32, so that a
+    configuration is checked as on a board.
+    """
+    return "ESP32", False
 
 
 def onewire(pin: int):

@@ -5,9 +5,9 @@ moment only: they, and the table of keys, are a tenth of all code.
 from firmware.base.passing import passing
 
 
-def wait_for_good(trial) -> dict:
-    """The settings in force, as of firmware/config/load.py."""
-    return passing(_wait_for_good, trial)
+def wait_for_good(trial, make):
+    """What `make` makes of the settings in force, as of firmware/config/load.py."""
+    return passing(_wait_for_good, trial, make)
 
 
 def propose(trial, part: dict, worked: list) -> tuple:
@@ -15,10 +15,10 @@ def propose(trial, part: dict, worked: list) -> tuple:
     return passing(_propose, trial, part, worked)
 
 
-def _wait_for_good(trial):
+def _wait_for_good(trial, make):
     from firmware.config import load
 
-    return load.wait_for_good(trial)
+    return load.wait_for_good(trial, make)
 
 
 def _propose(trial, part, worked):

@@ -30,16 +30,17 @@ def check(given: dict, only=None) -> tuple:
     only: the sections that are wanted, COMPARED among them; None: all. All are checked.
     """
     problems = []
-    settings = _section(problems, io.StringIO(schema.TABLE), 0, "", given, only=only)
+    settings = _section(problems, {}, io.StringIO(schema.TABLE), 0, "", given, only=only)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, table, depth, name, given, more="", only=None):
+def _section(problems, pins, table, depth, name, given, more="", only=None):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
-    more: that text, a driver's KEYS; None: the driver is not known, so any key may be its own.
+    pins: who has which so far; see `_pin`. more: that text, a driver's KEYS; None: the driver is
+    not known, so any key may be its own.
     """
     if type(given) is not dict:
         _unexpected(problems, name, "section", (), "", given)
@@ -53,15 +54,19 @@ def _section(problems, table, depth, name, given, more="", only=None):
             if key in given:
                 value = given[key]
                 if kind != "section":
-                    value = _value(problems, source, level, where, kind, limits, value)
+                    value = _value(problems, pins, source, level, where, kind, limits, value)
+                    if value is not None and " pin" in kind:
+                        # A bus goes by the driver, or, as I²C's, by what its wire is called.
+                        bus = given.get("driver") if key == "pin" else key
+                        _pin(problems, pins, where, kind, value, bus)
                 elif value is not None or default != "null":
-                    value = _section(problems, source, level + 1, where, value)
+                    value = _section(problems, pins, source, level + 1, where, value)
                 settings[key] = value if only is None or key in only else None
             elif default == "required":
                 wanted = kinds.expected(kind, *schema.limits(limits))
                 _add(problems, where, "missing; expected " + wanted)
             elif default == "{}":
-                value = _section(problems, source, level + 1, where, {})
+                value = _section(problems, pins, source, level + 1, where, {})
                 settings[key] = value if only is None or key in only else None
             else:
                 settings[key] = schema.value(default)
@@ -76,7 +81,7 @@ def _section(problems, table, depth, name, given, more="", only=None):
     return settings
 
 
-def _value(problems, table, depth, name, kind, limits, value):
+def _value(problems, pins, table, depth, name, kind, limits, value):
     """The settings of a key of another kind than a section, from the value that it has."""
     if kind in ("zone", "schedule"):
         _check_by_use(problems, name, kind, value)
@@ -94,9 +99,29 @@ def _value(problems, table, depth, name, kind, limits, value):
                 more = sensors.driver(driver).KEYS if driver in sensors.DRIVERS else None
             table.seek(start)
             where = "%s[%d]" % (name, len(entries))
-            entries.append(_section(problems, table, depth + 1, where, entry, more))
+            entries.append(_section(problems, pins, table, depth + 1, where, entry, more))
         return entries
     return value
+
+
+def _pin(problems, pins, where, kind, pin, bus):
+    """Whether the chip has that pin for such a use, and nobody else has it.
+
+    pins: {pin: (its user, the bus that it is of or None)}. bus: what it is of, if it is one.
+    """
+    if type(pin) is not int:
+        return  # that has been said
+    expected = sensors.unusable(pin, not kind.startswith("input"))
+    bus = bus if kind.startswith("bus") else None
+    user, other = pins.get(pin, (None, bus))
+    if expected:
+        _add(problems, where, "expected %s, got %d" % (expected, pin))
+    elif user and (bus is None or other != bus):
+        text = "expected a pin of its own, got %d, which is %s's" % (pin, user)
+        _add(problems, where, text)
+    else:
+        # A key that is called `pin` is its section's; others, as `led`, go by their own name.
+        pins[pin] = (where[:-4] if where.endswith(".pin") else where, bus)
 
 
 def _check_by_use(problems, name, kind, value):
@@ -200,7 +225,7 @@ def _measured(spec):
 
 
 def _check_thermostat(problems, thermostat, sensors_):
-    """Times, temperatures and pins that contradict each other."""
+    """Times and temperatures that contradict each other."""
 
     def wrong(key, wanted, got):
         text = "expected %s, got %s" % (wanted, kinds.shown(got))
@@ -210,19 +235,10 @@ def _check_thermostat(problems, thermostat, sensors_):
         if value <= least:
             wrong(key, "more than " + what, value)
 
-    pins = {}
-    for i, sensor in enumerate(sensors_):
-        pins[sensor.get("pin")] = "sensors[%d]" % i
+    for sensor in sensors_:
         if sensor["prop"] == thermostat["sensor"]:
             stale_s = thermostat["stale_after_s"]
             more("stale_after_s", stale_s, sensor["every_s"], "the sensor's every_s")
-    for name in ("relay", "stage2", "cooler"):
-        if thermostat[name]:
-            pin = thermostat[name]["pin"]
-            if pin in pins:
-                text = "expected a pin of its own, got %d, which is %s's" % (pin, pins[pin])
-                _add(problems, "thermostat.%s.pin" % name, text)
-            pins[pin] = "thermostat." + name
     mode = thermostat["mode"]
     if thermostat["cooler"]:
         more("dead_band", thermostat["dead_band"], thermostat["hysteresis"], "the hysteresis")

@@ -9,6 +9,7 @@ from micropython import const
 
 from firmware.base import files, json_check
 from firmware.base.log import Log
+from firmware.base.passing import lasting
 from firmware.config import check
 from firmware.config.trial import CONFIG, GOOD
 
@@ -31,47 +32,66 @@ def load(path: str) -> tuple:
     return check.check(given)
 
 
-def load_good(trial) -> tuple:
-    """(settings, problems) of config.json or, where it has problems, of the last good one.
+def load_good(trial, make=None) -> tuple:
+    """(settings, problems) of config.json or, where it has problems, of the last good one; what
+    `make(settings)` makes of them in place of the settings, if it is given.
 
-    The settings are None if there never was one. A file without problems is copied, so that a
-    mistake in the next one costs neither the heat nor the way to mend it. One that is on trial is
-    not copied; if it has problems, it is given up.
+    (None, problems) if there never was a good one. A configuration that is on trial is given up
+    if it has problems, or nothing can be made of it. Raises what `make` raises of the last one.
     """
-    settings, problems = load(CONFIG)
-    if settings is None and trial.pending():
+    problems = []
+    errors = []
+    made = _made(CONFIG, make, problems, errors)
+    if made is None and trial.pending():
         trial.roll_back(problems[0])
-        settings, problems = load(CONFIG)
-    if settings is None:
-        if files.exists(GOOD):
-            settings, older = load(GOOD)
-            problems.extend(older)
-        return settings, problems
+        made = _made(CONFIG, make, problems, errors)
+    trial.in_force(made is not None)
+    if made is None and files.exists(GOOD):
+        made = _made(GOOD, make, problems, errors)
+    if made is None and errors:
+        _log_all(problems)
+        raise errors[-1]
+    return made, problems
+
+
+def _made(path, make, problems, errors):
+    """What is made of a file; None, and further problems, where it cannot be."""
+    settings, found = load(path)
+    problems.extend(found)
+    if settings is None or make is None:
+        return settings
     try:
-        if not trial.pending() and not files.same(CONFIG, GOOD):
-            files.copy(CONFIG, GOOD)
-    except OSError as error:
-        text = "%s: cannot be written, for the day it is needed: %s"
-        Log("load").error(text, GOOD, error)
-    return settings, problems
+        return lasting(make, settings)
+    except Exception as error:
+        text = "%s: cannot be put in force: %s: %s"
+        problems.append(text % (path, type(error).__name__, error))
+        errors.append(error)
+        return None
 
 
-def wait_for_good(trial) -> dict:
-    """The settings in force; where there are none, it waits until there are. Logs problems."""
+def _log_all(problems):
+    log = Log("load")
+    for problem in problems:
+        log.error("%s", problem)
+
+
+def wait_for_good(trial, make=None):
+    """What is made of the settings in force, as of `load_good`; where there are none, it waits
+    until there are. Logs problems.
+    """
     log = Log("load")
     told = None
     while True:
-        settings, problems = load_good(trial)
+        made, problems = load_good(trial, make)
         if problems != told:
-            for problem in problems:
-                log.error("%s", problem)
+            _log_all(problems)
             told = problems
-            if not settings:
+            if not made:
                 log.warning("%s", _HOW)
-        if settings:
-            if problems:
+        if made:
+            if trial.crc is None:
                 log.warning("running on the last good configuration, config.good.json")
-            return settings
+            return made
         time.sleep_ms(_LOOK_MS)
 
 

@@ -31,7 +31,7 @@ device     | section  |    | required | who the device is on the platform
       the device's id, `_dev_…`; also its MQTT client id
   key_id     | key id               | 1 to 64  | required | the id of its device key, `_key_…`
   key_secret | secret               | 1 to 128 | required | the secret of its device key
-  led        | whole number or null | 0 to 48  | null     | \
+  led        | output pin or null   | 0 to 48  | null     | \
       the pin of a light, which blinks when the command `identify` asks for it
 
 wifi       | sections | 8  | []       | the networks to join, on a board
@@ -120,7 +120,7 @@ thermostat | section  |    | null     | what is regulated; nothing without it
   sensor        | property       | 1 to 64              | required     | \
       the `prop` of the sensor that it regulates by
   relay         | section        |                      | required     | the relay of the heating
-    pin    | whole number | 0 to 48         | required | the pin that switches the relay
+    pin    | output pin   | 0 to 48         | required | the pin that switches the relay
     active | choice       | ["high", "low"] | "high"   | the pin's level that switches it on
   mode          | choice         | =MODES               | "heat"       | \
       the mode after a start; a command changes it
@@ -141,7 +141,7 @@ thermostat | section  |    | null     | what is regulated; nothing without it
     cycle_s | number | 60 to 7200 seconds  | 1200 | the relay switches on at most once in this time
   stage2        | section        |                      | null         | \
       a second relay that helps the first one; none without it
-    pin     | whole number | 0 to 48            | required | the pin that switches the relay
+    pin     | output pin   | 0 to 48            | required | the pin that switches the relay
     active  | choice       | ["high", "low"]    | "high"   | the pin's level that switches it on
     after_s | number       | 0 to 86400 seconds | 1800     | \
         it joins when the first stage was wanted for so long without reaching the set point
@@ -149,7 +149,7 @@ thermostat | section  |    | null     | what is regulated; nothing without it
         or at once when so much is missing to it
   cooler        | section        |                      | null         | \
       the relay of the cooling; none without it
-    pin    | whole number | 0 to 48         | required | the pin that switches the relay
+    pin    | output pin   | 0 to 48         | required | the pin that switches the relay
     active | choice       | ["high", "low"] | "high"   | the pin's level that switches it on
   min_on_s      | number         | 0 to 3600 seconds    | 180          | \
       once on, the relay stays on for this
@@ -166,7 +166,8 @@ thermostat | section  |    | null     | what is regulated; nothing without it
   jump          | number         | 1 to 100 K           | 10           | \
       a reading that differs by more from one of the minute before is no room's
   stuck_after_s | number         | 0 to 604800 seconds  | 0            | \
-      a reading that stays the same to the last digit for this is no room's; 0: it may
+      a reading that stays the same to the last digit for this is no room's; 0: it may, but not \
+      through hours of full heat
   failsafe      | section        |                      | null         | \
       heating without a sensor, to keep pipes from freezing; without this section it is off
     on_s    | number | 1 to 86400 seconds  | 600  | without a sensor, it heats for so long

@@ -32,11 +32,13 @@ class Trial:
     """The trial that this start of the device finds, or the next one, which `begin` begins. To be
     made once, before the configuration is read: such a start counts, and may end the trial.
 
+    crc: the sum of config.json, if that is in force in this run; else None.
     mark: what trial.json says. `crc`, `boots`, `names` and `needs` of a configuration on trial, or
     `failed` until that is told; None where there is neither.
     """
 
     def __init__(self):
+        self.crc: int | None = None
         self.mark = _read()
         if not self.pending():
             return
@@ -53,6 +55,23 @@ class Trial:
     def pending(self) -> bool:
         """Whether a configuration is on trial."""
         return self.mark is not None and "crc" in self.mark
+
+    def in_force(self, is_first: bool) -> None:
+        """config.json is in force, or, if not `is_first`, what is in its place."""
+        self.crc = files.crc32(CONFIG) if is_first else None
+
+    def proven(self) -> None:
+        """The regulation has run with what is in force: config.json becomes the last good one, so
+        that a mistake in the next one costs neither the heat nor the way to mend it. One that is
+        on trial does not yet.
+        """
+        try:
+            unchanged = self.crc == files.crc32(CONFIG) and not self.pending()
+            if unchanged and not files.same(CONFIG, GOOD):
+                files.copy(CONFIG, GOOD)
+        except OSError as error:
+            text = "%s: cannot be written, for the day it is needed: %s"
+            Log("trial").error(text, GOOD, error)
 
     def begin(self, crc: int, part: dict, needs: list) -> None:
         """Put the configuration of that sum, changed by that part, on trial from the next start.

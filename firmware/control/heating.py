@@ -25,10 +25,11 @@ class Regulation:
     def step(self, now_ms: int) -> None:
         """Decide, and switch what the relays' own times allow."""
         thermostat = self.thermostat
-        heat, heat2, cool = thermostat.decide(now_ms)
+        heater, stage2, cooler = self.heater, self._stage2, self._cooler
+        driven = heater.on or (cooler is not None and cooler.on)
+        heat, heat2, cool = thermostat.decide(now_ms, driven)
         # Nothing may wait for its minimum time where there is no reading to trust.
         at_once = thermostat.fault is not None
-        heater, stage2, cooler = self.heater, self._stage2, self._cooler
         _drive(heater, heat and not (cooler and cooler.on), at_once, now_ms)
         if stage2:
             # Once on, it stays on for its minimum; the first stage's maximum has to allow that.

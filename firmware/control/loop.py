@@ -1,6 +1,10 @@
-"""Once a second: the program, the thermostat and the relays; then whoever else is to be called."""
+"""Once a second: the program, the thermostat and the relays; then whoever else is to be called.
+
+Nothing that those raise reaches the regulation.
+"""
 
 import asyncio
+import sys
 
 from micropython import const
 
@@ -13,10 +17,11 @@ _EVERY_MS = const(1000)
 class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
-    def __init__(self, regulation, program, clock, tell, changed, also, late):
+    def __init__(self, regulation, program, clock, tell, changed, also, late, failed=None):
         """`regulation`, `program`: None on a device that regulates nothing. `tell(name, value)`:
         told of each change of the regulation; `changed(names)`: of the program. `also`: functions
         to call with the uptime in ms after that. `late(ms)`: told how late each step is.
+        `failed(name, error)`: told of what any of those raises.
         """
         self._regulation = regulation
         self._program = program
@@ -25,6 +30,8 @@ class Loop:
         self._changed = changed
         self._also = also
         self._late = late
+        self._failed = failed
+        self._told = ""
         self.alive_ms = 0
 
     async def run(self):
@@ -38,16 +45,33 @@ class Loop:
 
     def step(self, now_ms: int):
         if self._regulation:
-            utc_s = self._clock.now() // 1000 if self._clock.known else None
-            names = self._program.step(utc_s, now_ms)
-            if names:
-                self._changed(names)
+            self._guarded(self._follow, now_ms)
             self._regulation.step(now_ms)
             for name, value in self._regulation.changes():
-                self._tell(name, value)
-                self._log(name, value)
+                self._guarded(self._log, name, value)
+                self._guarded(self._tell, name, value)
         for also in self._also:
-            also(now_ms)
+            self._guarded(also, now_ms)
+
+    def _follow(self, now_ms):
+        utc_s = self._clock.now() // 1000 if self._clock.known else None
+        names = self._program.step(utc_s, now_ms)
+        if names:
+            self._changed(names)
+
+    def _guarded(self, call, *arguments):
+        try:
+            call(*arguments)
+        except Exception as error:
+            if self._failed:
+                self._failed("regulation", error)
+            if isinstance(error, MemoryError):
+                return  # words would need some
+            text = "%s: %s" % (type(error).__name__, error)
+            if text != self._told:
+                self._told = text
+                Log("loop").error("the regulation goes on all the same: %s", text)
+                sys.print_exception(error)
 
     def _log(self, name, value):
         log = Log("loop")

@@ -72,9 +72,12 @@ class Thermostat:
     def reading(self, temp_c: "int | float", now_ms: int) -> None:
         self._plausible.reading(temp_c, now_ms)
 
-    def decide(self, now_ms: int) -> tuple:
-        """(heat, heat2, cool): which of them are to be on. Called every second or so."""
-        self._plausible.look(now_ms)
+    def decide(self, now_ms: int, driven: bool = False) -> tuple:
+        """(heat, heat2, cool): which of them are to be on. Called every second or so.
+
+        driven: one of them has been on since the last call.
+        """
+        self._plausible.look(now_ms, driven)
         self.fault = self._plausible.fault
         temp_c = self.temp_c = self._plausible.temp_c
         if temp_c is None:

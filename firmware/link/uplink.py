@@ -19,6 +19,7 @@ from firmware.link.pacing import Pace
 from firmware.link.reasons import entry
 
 _JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
+_RADIO_MS = const(10000)  # the same, where the driver fails
 _TICK_MS = const(50)
 
 _STATES = const(
@@ -139,6 +140,9 @@ class Uplink:
                     except OSError as error:
                         self._log.warning("%s", error)
                         await asyncio.sleep_ms(_JOIN_MS)
+                    except RuntimeError as error:  # the radio itself, which is in no hurry
+                        self._log.warning("%s", error)
+                        await asyncio.sleep_ms(_RADIO_MS)
                 elif state in ("asking", "mqtt"):
                     async with self._turn:
                         if state == "asking":

@@ -68,3 +68,17 @@ def chips(specs: list) -> list:
         groups.setdefault(tuple(chip), []).append(place)
     # A dict keeps no order here.
     return sorted(groups.values())
+
+
+def unusable(pin: int, output: bool) -> "str | None":
+    """None where the board's chip has that pin, for an output if it is to be one; else words for
+    what is expected.
+    """
+    from firmware.board import board
+    from firmware.board.pins import has, usable
+
+    chip, psram = board.chip()
+    pins = usable(chip, psram, output)
+    if has(pins, pin):
+        return None
+    return "%s of the %s, one of %s" % ("an output" if output else "a pin", chip, pins)

@@ -17,8 +17,8 @@ MEASURES = (
 )
 SHARED = ("sda", "scl", "address")
 KEYS = """\
-sda     | whole number | 0 to 48          | 21     | the bus's data pin
-scl     | whole number | 0 to 48          | 22     | the bus's clock pin
+sda     | bus pin      | 0 to 48          | 21     | the bus's data pin
+scl     | bus pin      | 0 to 48          | 22     | the bus's clock pin
 address | choice       | ["0x76", "0x77"] | "0x76" | 0x77 where its pin SDO is high
 """
 

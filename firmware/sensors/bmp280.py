@@ -13,8 +13,8 @@ from firmware.sensors.i2c import Chip
 MEASURES = (("temperature", "°C", -40, 85), ("pressure", "hPa", 300, 1100))
 SHARED = ("sda", "scl", "address")
 KEYS = """\
-sda     | whole number | 0 to 48          | 21     | the bus's data pin
-scl     | whole number | 0 to 48          | 22     | the bus's clock pin
+sda     | bus pin      | 0 to 48          | 21     | the bus's data pin
+scl     | bus pin      | 0 to 48          | 22     | the bus's clock pin
 address | choice       | ["0x76", "0x77"] | "0x76" | 0x77 where its pin SDO is high
 """
 

@@ -11,7 +11,7 @@ from firmware.board import board
 MEASURES = (("state", "true or false", None, None),)
 SHARED = ()
 KEYS = """\
-pin    | whole number | 0 to 48                | required | the pin that it switches
+pin    | input pin    | 0 to 48                | required | the pin that it switches
 pull   | choice       | ["up", "down", "none"] | "up"     | \
     the pin's own resistor; 34 to 39 have none
 active | choice       | ["high", "low"]        | "high"   | \

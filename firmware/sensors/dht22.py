@@ -12,7 +12,7 @@ from firmware.board import board
 MEASURES = (("temperature", "°C", -40, 80), ("humidity", "%", 0, 100))
 SHARED = ("pin",)
 KEYS = """\
-pin | whole number | 0 to 48 | required | the data pin, pulled up with 10 kΩ
+pin | bus pin | 0 to 48 | required | the data pin, pulled up with 10 kΩ
 """
 LEAST_S = 2
 

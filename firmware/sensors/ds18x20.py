@@ -15,7 +15,7 @@ from firmware.board import board
 MEASURES = (("temperature", "°C", -55, 125),)  # data sheet, "Features"
 SHARED = ("pin",)
 KEYS = """\
-pin        | whole number         | 0 to 48      | required | \
+pin        | bus pin              | 0 to 48      | required | \
     the bus's data pin, pulled up with 4.7 kΩ
 rom        | text or null         | 16 to 16     | null     | \
     the sensor's address in hexadecimal; null for the only one on its pin

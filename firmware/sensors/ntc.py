@@ -15,7 +15,7 @@ from firmware.board import board
 MEASURES = (("temperature", "°C", -40, 125),)
 SHARED = ()
 KEYS = """\
-pin    | whole number   | 0 to 48               | required | an analog pin: 32 to 39 on an ESP32
+pin    | input pin      | 0 to 48               | required | an analog pin: 32 to 39 on an ESP32
 side   | choice         | ["ground", "supply"]  | "ground" | where the thermistor is
 series | number         | 100 to 1000000 Ω      | 10000    | the other resistor
 supply | number         | 1 to 5 V              | 3.3      | the divider's voltage

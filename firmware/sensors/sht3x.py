@@ -11,8 +11,8 @@ from firmware.sensors.sensirion import Sht
 MEASURES = (("temperature", "°C", -40, 125), ("humidity", "%", 0, 100))
 SHARED = ("sda", "scl", "address")
 KEYS = """\
-sda     | whole number | 0 to 48          | 21     | the bus's data pin
-scl     | whole number | 0 to 48          | 22     | the bus's clock pin
+sda     | bus pin      | 0 to 48          | 21     | the bus's data pin
+scl     | bus pin      | 0 to 48          | 22     | the bus's clock pin
 address | choice       | ["0x44", "0x45"] | "0x44" | 0x45 where its pin ADDR is high
 """
 

@@ -2,7 +2,9 @@
 asks for a restart of the device.
 
 The remedy never costs more heat than the failure: a restart keeps the relay off for its minimum
-off time, so the device is not restarted before ten minutes of running.
+off time. So the device is restarted for a failure after ten minutes of running at the earliest,
+and when the relay is off, if that comes within half an hour. A restart that did not help is no
+remedy: the next one is six hours after it.
 
 When memory runs out, the readings go from RAM to flash first. The next time the link is taken down
 and built anew, which frees the most. Only then is the device restarted.
@@ -16,15 +18,19 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.board import board
 
 _WATCH_MS = const(1000)
 _LATE_MS = const(5000)
 _END_MS = const(200)  # for the tasks to close what they have open
-_RESTART_MS = const(5000)  # before a task that died is started again
+_RESTART_MS = const(5000)  # before a task that died is started again, twice that the next time
+_DOUBLINGS = const(4)
 _WATCHDOG_MS = const(30000)
 _IN_A_ROW_MS = const(600000)  # deaths that are closer than this have one cause
 _MOST_DEATHS = const(5)
-_NOT_BEFORE_MS = const(600000)  # of uptime: no restart of the device
+_NOT_BEFORE_MS = const(600000)  # of uptime: no restart of the device for a failure
+_NOT_AGAIN_MS = const(21600000)  # the same, where this run began with one
+_PATIENCE_MS = const(1800000)  # from then on, for the relay to be off
 _HELP_MS = const(10000)  # for what was done about a lack of memory to help
 _FORGET_MS = const(600000)  # then it does not count any more
 
@@ -34,7 +40,7 @@ _log = Log("supervisor")
 class _Task:
     """One task, and how it fares."""
 
-    def __init__(self, name: str, run, silence_ms: int, source):
+    def __init__(self, name: str, run, silence_ms: int = 0, source=None):
         self.name = name
         self.run = run
         self.silence_ms = silence_ms
@@ -48,37 +54,49 @@ class _Task:
 class Supervisor:
     """restarts: how often a task had to be started again."""
 
-    def __init__(self, watchdog, spill, safe):
+    def __init__(self, watchdog, spill, safe, rests=None):
         """`watchdog(timeout_ms)`: starts the board's. `spill()`: the readings in RAM go to flash.
         `safe()`: called when the regulation died, and first of all when everything ends.
+        `rests()`: whether the relay is off; None where there is none.
         """
         self._watchdog = watchdog
         self._spill = spill
         self._safe = safe
+        self._rests = rests
         self._tasks = []
         self._short = 0  # how often memory was short, each time after something was done about it
         self._short_ms = 0
         self._why = None
         self._restart_ms = 0
+        self._wish = None  # the reason for a restart that would help, once it costs no heat
+        again = board.reset_cause() in ("failure", "memory")
+        self._not_before_ms = _NOT_AGAIN_MS if again else _NOT_BEFORE_MS
         self.restarts = 0
 
     def add(self, name: str, run, silence_ms: int = 0, source=None) -> None:
         """Run the coroutine `run()` for ever. It stands still if `source.alive_ms`, the uptime at
         which it last got on, is older than `silence_ms`; 0 for a task of which that says nothing.
         """
-        self._tasks.append(_Task(name, run, silence_ms, source))
+        self.add_all(((name, run, silence_ms, source),))
+
+    def add_all(self, tasks) -> None:
+        """Add tasks, each a tuple of what `add` takes: all of them, or none where memory is short.
+        While this runs they start within a second.
+        """
+        self._tasks.extend([_Task(*task) for task in tasks])
 
     async def run(self) -> str:
         """Run all tasks; returns, with the reason, when the device is to be restarted: they have
         ended then, and closed what they had open.
         """
         watchdog = self._watchdog(_WATCHDOG_MS)
-        for task in self._tasks:
-            self._launch(task, 0)
+        self._begin()
         looked = uptime.ms()
         try:
             while True:
                 now = uptime.ms()
+                if self._may_help(now):
+                    self.restart(self._wish)
                 if self._why and now >= self._restart_ms:
                     break
                 if now - looked > _LATE_MS:
@@ -86,13 +104,15 @@ class Supervisor:
                     for task in self._tasks:
                         task.source.alive_ms += now - looked
                 looked = now
+                self._begin()
                 if self._look(now):
                     watchdog.feed()
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
             self._safe()
             for task in self._tasks:
-                task.running.cancel()
+                if task.running:
+                    task.running.cancel()
             await asyncio.sleep_ms(_END_MS)
         return self._why
 
@@ -103,10 +123,30 @@ class Supervisor:
         self._restart_ms = min(self._restart_ms, at_ms) if self._why else at_ms
         self._why = self._why or why
 
+    def restart_at_rest(self, why: str) -> None:
+        """Ask for a restart that may help, as soon as it costs no more heat than it is worth. The
+        first reason counts.
+        """
+        if self._wish is None:
+            self._wish = why
+            _log.warning("the device restarts as soon as that costs no heat: %s", why)
+
+    def _may_help(self, now: int) -> bool:
+        if self._wish is None or now < self._not_before_ms:
+            return False
+        late = now - self._not_before_ms >= _PATIENCE_MS
+        return late or self._rests is None or self._rests()
+
     def failed(self, name: str, error) -> None:
         """The task of that name met an error. Only a lack of memory concerns the others."""
         if isinstance(error, MemoryError):
             self._out_of_memory(uptime.ms(), name)
+
+    def _begin(self):
+        """Start the tasks that are not started yet."""
+        for task in self._tasks:
+            if task.running is None:
+                self._launch(task, 0)
 
     def _look(self, now: int) -> bool:
         """Whether every task gets on; one that does not is started anew."""
@@ -130,7 +170,6 @@ class Supervisor:
         while True:
             await asyncio.sleep_ms(delay_ms)
             task.source.alive_ms = uptime.ms()
-            delay_ms = _RESTART_MS
             try:
                 await task.run()
                 _log.error("%s ended", task.name)
@@ -144,6 +183,9 @@ class Supervisor:
                     sys.print_exception(error)
             gc.collect()
             self._died(task, uptime.ms())
+            delay_ms = _RESTART_MS
+            if task.name != "regulation":
+                delay_ms <<= min(task.deaths - 1, _DOUBLINGS)
             task.source.alive_ms = uptime.ms() + delay_ms
 
     def _died(self, task: _Task, now: int):
@@ -152,9 +194,8 @@ class Supervisor:
             task.deaths = 0
         task.died_ms = now
         task.deaths += 1
-        if task.deaths >= _MOST_DEATHS and now >= _NOT_BEFORE_MS:
-            _log.error("%s died %d times: restarting", task.name, task.deaths)
-            self.restart("failure")
+        if task.deaths >= _MOST_DEATHS and now >= self._not_before_ms:
+            self.restart_at_rest("failure")
 
     def _out_of_memory(self, now: int, name: str):
         """Take the next measure. Allocates next to nothing before something is freed."""
@@ -175,8 +216,8 @@ class Supervisor:
                         task.running.cancel()
                         self._launch(task, _RESTART_MS)
                 _log.error("%s: out of memory; the link is built anew", name)
-            elif now >= _NOT_BEFORE_MS:
-                self.restart("memory")
-                _log.error("%s: out of memory again: restarting", name)
+            elif now >= self._not_before_ms:
+                _log.error("%s: out of memory again", name)
+                self.restart_at_rest("memory")
         except Exception as error:  # that it could not even do this is no reason to stop
             sys.print_exception(error)

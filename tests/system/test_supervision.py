@@ -1,5 +1,7 @@
 """Parts of the firmware that fail from inside, each broken by a few lines that run before it."""
 
+import json
+
 from tests.system.device import wait
 from tests.system.test_commands import latest
 
@@ -72,3 +74,74 @@ def test_the_loop_is_never_held_for_long(device, platform):
     device.log.clear()
     wait(lambda: len(platform.points("looppause")) > 5, "further pauses")
     assert all(0 <= value < 1000 for _, _, value in platform.points("looppause"))
+
+
+def test_a_radio_that_does_not_start_costs_no_heat_and_is_tried_again(device, platform):
+    device.start_broken("""
+from firmware.board import board
+from firmware.supervision import parts
+real = board.Wifi.__init__
+attempts = []
+def fail(self, networks):
+    attempts.append(networks)
+    if len(attempts) < 3:
+        raise RuntimeError("Wifi Unknown Error 0x0101")
+    real(self, networks)
+board.Wifi.__init__ = fail
+""")
+    device.wait_log("E parts: the radio failed.*Wifi Unknown Error 0x0101")
+    device.wait_log("relay on")
+    assert not any("state:" in line for line in device.log), "there is no link yet"
+    device.wait_log("listening for commands", 60)
+    wait(lambda: platform.points("temperature"), "the readings of the whole run")
+    assert not any("restarting" in line or "died" in line for line in device.log)
+
+
+def test_a_radio_that_always_fails_to_connect_costs_no_heat(device):
+    device.start_broken("""
+from firmware.board import board
+board.Wifi.connected = lambda self: False
+async def connect(self):
+    raise RuntimeError("Wifi Unknown Error 0x3001")
+board.Wifi.connect = connect
+""")
+    device.wait_log("relay on")
+    wait(lambda: sum("0x3001" in line for line in device.log) > 2, "further attempts", 60)
+    assert not any("restarting" in line or "died" in line for line in device.log)
+
+
+def test_one_that_cannot_be_put_in_force_leaves_the_last_good_one(device, platform):
+    device.start()
+    device.wait_log("relay on")
+    assert device.interrupt() == 0
+    good = (device.folder / "config.good.json").read_bytes()
+    device.config["thermostat"]["relay"]["pin"] = 27
+    device.log.clear()
+    device.start_broken("""
+from firmware.board import board
+real = board.Output.__init__
+def fail(self, pin, active):
+    if pin == 27:
+        raise ValueError("pin can only be input")
+    real(self, pin, active)
+board.Output.__init__ = fail
+""")
+    device.wait_log("config.json: cannot be put in force: ValueError: pin can only be input")
+    device.wait_log("running on the last good configuration")
+    device.wait_log("relay on")
+    device.wait_log("listening for commands")
+    assert device.interrupt() == 0
+    assert (device.folder / "config.good.json").read_bytes() == good
+
+
+def test_a_pin_that_is_no_output_leaves_the_last_good_one_in_force(device):
+    device.start()
+    device.wait_log("relay on")
+    assert device.interrupt() == 0
+    device.config["thermostat"]["relay"]["pin"] = 34
+    device.log.clear()
+    device.start()
+    device.wait_log("thermostat.relay.pin: expected an output of the ESP32, one of .*, got 34")
+    device.wait_log("relay on")
+    good = json.loads((device.folder / "config.good.json").read_text())
+    assert good["thermostat"]["relay"]["pin"] == 26

@@ -1,6 +1,7 @@
 """The board: the simulated one, and the ESP32's code on stand-ins for its hardware."""
 
 import asyncio
+import os
 import sys
 import time
 
@@ -196,6 +197,29 @@ def test_memory_is_the_sum_of_the_free_and_the_largest_block_of_all_regions():
     assert esp32.memory() == (74000, 38912)
 
 
+def test_the_chip_is_told_and_whether_its_psram_takes_pins():
+    class Os:
+        @staticmethod
+        def uname():
+            return ("esp32", "esp32", "1.24.0", "v1.24.0", machine)
+
+    own = (300000, 100000, 38912, 60000)
+    esp32.os = Os
+    try:
+        for machine, psram, expected in (
+            ("Generic ESP32 module with ESP32", 0, ("ESP32", False)),
+            ("Generic ESP32 module with ESP32", 4 << 20, ("ESP32", True)),
+            ("Generic ESP32S3 module with ESP32S3", 0, ("ESP32S3", False)),
+            ("Generic ESP32S3 module with ESP32S3", 2 << 20, ("ESP32S3", False)),
+            ("ESP32S3 with Octal-SPIRAM with ESP32S3", 8 << 20, ("ESP32S3", True)),
+            ("ESP32C3 module with ESP32C3", 0, ("ESP32C3", False)),
+        ):
+            fake_esp32.Esp32.regions = [own, (psram, psram, psram, psram)]
+            assert esp32.chip() == expected, machine
+    finally:
+        esp32.os = os
+
+
 def test_the_radio_is_on_before_anything_else_needs_memory():
     WLAN.error = None
     esp32.Wifi([HOME])
@@ -209,8 +233,9 @@ async def test_a_radio_without_memory_costs_neither_the_start_nor_a_second_try()
     made = []
     try:
         (line,) = logged(lambda: made.append(esp32.Wifi([HOME])))
-        assert "E esp32: the radio did not start" in line and "0x0101" in line, line
+        assert "E wifi: the radio did not start" in line and "0x0101" in line, line
         assert made[0].connected() is False and made[0].rssi() is None
+        assert made[0].broken, "only a restart of the device makes another one"
         WLAN.error = None
         for _ in range(2):
             last = WLAN.last
@@ -223,6 +248,47 @@ async def test_a_radio_without_memory_costs_neither_the_start_nor_a_second_try()
             assert WLAN.last is last, "a second WLAN() may panic"
     finally:
         WLAN.error = None
+
+
+async def test_a_driver_that_raises_without_a_name_costs_no_more_than_a_network():
+    """RuntimeError at each step, the same each time: it is told, and the next attempt is clean."""
+
+    class Broken:
+        def __init__(self, wlan, *broken):
+            self.wlan = wlan
+            self.broken = broken
+
+        def __getattr__(self, name):
+            if name in self.broken:
+                return self.fail
+            return getattr(self.wlan, name)
+
+        def fail(self, *arguments, **more):
+            raise RuntimeError("Wifi Unknown Error 0x3001")
+
+    for broken, air in (
+        (("connect",), {"home": ("p1", -50, 0)}),
+        (("scan",), {"home": ("p1", -50, 0)}),
+        (("active",), {}),
+        (("scan", "connect", "status"), {}),
+    ):
+        made = wifi([HOME, SHED], air, join_ms=6)
+        assert made.broken is False
+        made._wlan = Broken(made._wlan, *broken)
+        if broken == ("scan",):
+            await made.connect()
+            assert made.connected()
+            continue
+        for _ in range(2):
+            try:
+                await made.connect()
+                raise AssertionError("it connected")
+            except RuntimeError as error:
+                assert broken == ("active",) and "0x3001" in str(error)
+            except OSError as error:
+                assert "home: " in str(error), error
+        assert made.rssi() is None
+        made.disconnect()
 
 
 async def test_it_joins_its_network():

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import sys
 
 from example import EXAMPLE, load_text
 from firmware.base.log import Log
@@ -114,9 +113,19 @@ def test_no_mutation_of_the_example_breaks_it():
         assert (settings is None) == bool(problems), text
 
 
-def test_good_settings_are_kept_for_later():
+def ran():
+    """A start with which the regulation has run: what was in force, and the problems."""
+    trial = Trial()
+    found = load.load_good(trial)
+    trial.proven()
+    return found
+
+
+def test_good_settings_are_kept_for_later_once_the_regulation_has_run_with_them():
     load_text(EXAMPLE)
-    settings, problems = load.load_good(Trial())
+    load.load_good(Trial())
+    assert os.listdir() == ["config.json"]
+    settings, problems = ran()
     assert problems == [] and settings["mqtt"]["grace_s"] == 10
     with open("config.good.json") as file:
         assert file.read() == EXAMPLE
@@ -125,7 +134,7 @@ def test_good_settings_are_kept_for_later():
 
 def test_bad_settings_yield_the_last_good_ones_and_the_problems():
     load_text(EXAMPLE)
-    load.load_good(Trial())
+    ran()
     for text in (EXAMPLE.replace('"grace_s": 10', '"grace_s": -1'), "{", "[]"):
         load_text(text)
         settings, problems = load.load_good(Trial())
@@ -138,9 +147,9 @@ def test_bad_settings_yield_the_last_good_ones_and_the_problems():
 
 def test_newer_good_settings_replace_the_older():
     load_text(EXAMPLE)
-    load.load_good(Trial())
+    ran()
     load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
-    load.load_good(Trial())
+    ran()
     load_text("{")
     assert load.load_good(Trial())[0]["mqtt"]["grace_s"] == 20
 
@@ -163,21 +172,15 @@ def test_a_damaged_last_good_file_is_told_as_well():
 def test_settings_that_cannot_be_kept_are_used_all_the_same():
     load_text(EXAMPLE)
     os.mkdir("config.good.json.new")
-    lines = []
-    module = sys.modules["firmware.base.log"]
-    module.print = lines.append
-    try:
-        settings = load.wait_for_good(Trial())
-    finally:
-        del module.print
-    assert settings is not None
-    (line,) = lines
-    assert "E load: config.good.json: cannot be written" in line, line
+    errors = Log.errors
+    settings, problems = ran()
+    assert settings is not None and problems == []
+    assert Log.errors == errors + 1, "that it cannot be kept is told"
 
 
 def test_that_the_last_good_configuration_is_in_force_is_said_only_then():
     load_text(EXAMPLE)
-    load.load_good(Trial())
+    ran()
     load_text("{")
     warnings = Log.warnings
     assert load.wait_for_good(Trial())["mqtt"]["grace_s"] == 10
@@ -186,9 +189,56 @@ def test_that_the_last_good_configuration_is_in_force_is_said_only_then():
 
 def test_settings_are_not_written_again_when_they_are_the_same():
     load_text(EXAMPLE)
-    load.load_good(Trial())
+    ran()
+    errors = Log.errors
     os.mkdir("config.good.json.new")  # a second write would fail at this
-    assert load.load_good(Trial())[1] == []
+    assert ran()[1] == [] and Log.errors == errors
+
+
+def made(settings):
+    """As the App is made, which one of these settings is not."""
+    if settings["mqtt"]["grace_s"] == 20:
+        raise ValueError("invalid pin")
+    return settings["mqtt"]["grace_s"]
+
+
+def test_settings_of_which_nothing_can_be_made_yield_the_last_good_ones():
+    load_text(EXAMPLE)
+    ran()
+    load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
+    trial = Trial()
+    found, problems = load.load_good(trial, made)
+    assert found == 10
+    assert problems == ["config.json: cannot be put in force: ValueError: invalid pin"]
+    trial.proven()
+    with open("config.good.json") as file:
+        assert file.read() == EXAMPLE
+    errors = Log.errors
+    assert load.wait_for_good(Trial(), made) == 10
+    assert Log.errors == errors + 1
+
+
+def test_where_there_are_no_others_their_error_is_raised():
+    load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
+    errors = Log.errors
+    try:
+        load.wait_for_good(Trial(), made)
+        raise AssertionError("it waits")
+    except ValueError as error:
+        assert str(error) == "invalid pin"
+    assert Log.errors == errors + 1
+
+
+def test_what_was_changed_since_the_start_is_not_what_has_run():
+    load_text(EXAMPLE)
+    trial = Trial()
+    load.load_good(trial)
+    load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
+    trial.proven()
+    assert os.listdir() == ["config.json"]
+    load_text("{")
+    trial.proven()
+    assert os.listdir() == ["config.json"]
 
 
 def test_without_good_settings_it_waits_for_them_and_tells_the_problems_once():

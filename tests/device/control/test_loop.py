@@ -95,6 +95,59 @@ def test_without_a_thermostat_the_others_are_called_all_the_same():
     assert bench.lines == []
 
 
+def test_what_the_others_raise_costs_no_heat():
+    """The program, whoever is told of changes, and what else is called each second."""
+
+    class Broken:
+        def step(self, utc_s, now_ms):
+            raise ValueError("no such zone")
+
+    def fails(*arguments):
+        calls.append(arguments)
+        raise OSError(5)
+
+    calls, failures, alive = [], [], []
+    bench = Bench()
+    regulation = bench.regulation
+    bench.loop = Loop(
+        regulation,
+        Broken(),
+        bench.clock,
+        tell=fails,
+        changed=fails,
+        also=(fails, alive.append),
+        late=fails,
+        failed=lambda *failure: failures.append(failure),
+    )
+    bench.step()
+    bench.step(20.0)
+    assert regulation.heater.on
+    words = "E loop: the regulation goes on all the same: ValueError: no such zone"
+    assert bench.lines[0] == words
+    bench.step(22.0)
+    assert not regulation.heater.on
+    assert alive == [2000, 3000, 4000], "one that fails keeps no other from being called"
+    assert {name for name, _ in failures} == {"regulation"} and len(failures) > 6
+    bench.step()
+    bench.step()
+    before = len(calls)
+    assert bench.step() == [] and len(calls) == before + 1
+
+
+def test_memory_that_runs_out_there_is_told_without_words():
+    failures = []
+
+    def fails(*arguments):
+        raise MemoryError("memory allocation failed")
+
+    bench = Bench(regulated=False)
+    bench.loop = Loop(
+        None, None, bench.clock, fails, fails, (fails,), fails, lambda *told: failures.append(told)
+    )
+    assert bench.step() == [] and bench.lines == []
+    assert len(failures) == 1 and isinstance(failures[0][1], MemoryError)
+
+
 async def test_it_runs_once_a_second_and_says_how_late_it_was():
     bench = Bench(regulated=False)
     real = uptime.ms, asyncio.sleep_ms

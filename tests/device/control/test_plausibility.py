@@ -1,5 +1,7 @@
 """Which readings are believed, and when a sensor that failed is believed again."""
 
+import random
+
 from firmware.control.plausibility import Plausible
 from house import settings
 
@@ -161,3 +163,90 @@ def test_a_fault_begins_once_whatever_it_turns_into():
     assert sensor.reads(60.0) == (None, "jump")
     assert sensor.reads(*[None] * 25) == (None, "no reading")
     assert sensor.plausible.since_ms == begun_ms
+
+
+def driven(sensor, hours, temp_c, share=1):
+    """Whether a fault came in these hours, while a relay is on for a share of every ten minutes
+    and the reading does not move.
+    """
+    faults = set()
+    for i in range(int(hours * 720)):
+        sensor.now_ms += EVERY_MS
+        sensor.plausible.reading(temp_c, sensor.now_ms)
+        sensor.plausible.look(sensor.now_ms, i % 120 < 120 * share)
+        faults.add(sensor.plausible.fault)
+    return faults
+
+
+def test_hours_of_full_heat_that_move_no_digit_are_a_fault_by_default():
+    for share in (1, 0.9):
+        sensor = Sensor()
+        assert driven(sensor, 3, 20.0, share) == {None}
+        assert driven(sensor, 9, 20.0, share) == {None, "stuck"}
+        # Without the heat it is not believed any more than before.
+        assert driven(sensor, 24, 20.0, 0) == {"stuck"}
+        assert sensor.reads(19.9375, 19.9375) == (None, "stuck")
+        assert sensor.reads(19.9375) == (19.9375, None)
+        assert driven(sensor, 3, 19.9375) == {None}
+
+
+def test_a_steady_room_is_no_fault():
+    assert driven(Sensor(), 72, 20.0, 0) == {None}
+    assert driven(Sensor(), 72, 20.0, 0.6) == {None}, "the regulator holds it"
+    sensor = Sensor()
+    for _ in range(12):
+        assert driven(sensor, 2, 20.0) == {None}
+        assert driven(sensor, 0.1, 20.0625) == {None}
+
+
+def test_one_reading_in_twelve_that_is_off_is_ignored():
+    for off in (4, -4, 9, -9):
+        sensor = Sensor()
+        sensor.reads(20.0, 20.0, 20.0)
+        for i in range(2000):
+            temp_c = 20.0 + i / 500
+            believed, fault = sensor.reads(temp_c + off if i % 12 == 7 else temp_c)
+            assert fault is None and abs(believed - temp_c) < 0.1, (i, off, believed)
+
+
+def test_a_few_in_a_row_that_are_off_are_ignored_as_well():
+    for off in ((4, 4), (4, 4, 4), (-4, -4, -4), (4, -4, 4, 4, -4), (-3, -5, 4, -3)):
+        sensor = Sensor()
+        sensor.reads(20.0, 20.0, 20.0)
+        for i in range(240):
+            temp_c = 20.0 + off[i % 12] if i % 12 < len(off) else 20.0
+            assert sensor.reads(temp_c) == (20.0, None), off
+
+
+def test_a_noisy_sensor_is_followed():
+    random.seed(3)
+    sensor = Sensor()
+    for i in range(4000):
+        true_c = 20.0 + i / 1000
+        believed_c, fault = sensor.reads(true_c + random.uniform(-1, 1))
+        assert fault is None and abs(believed_c - true_c) <= 1.3, (i, believed_c)
+
+
+def test_what_changes_as_rooms_do_is_believed_at_once():
+    sensor = Sensor(hysteresis=0.5)
+    sensor.reads(20.0, 20.0, 20.0)
+    for step in (0.0625, -0.0625, 0.25, -0.25):
+        assert sensor.reads(20.0, 20.0 + step) == (20.0 + step, None), step
+    # After a minute as far as a room gets in it, as well.
+    assert sensor.reads(20.0, *[None] * 11, 20.34) == (20.34, None)
+
+
+def test_a_sudden_change_is_believed_after_four_readings():
+    for now_c in (23.0, 17.0):
+        sensor = Sensor()
+        sensor.reads(20.0, 20.0, 20.0, 20.0, 20.0)
+        assert sensor.reads(now_c, now_c, now_c) == (20.0, None)
+        assert sensor.reads(now_c) == (now_c, None)
+        assert sensor.reads(now_c + 0.2) == (now_c + 0.2, None)
+
+
+def test_after_a_fault_nothing_of_before_is_left():
+    sensor = Sensor()
+    sensor.reads(20.0, 20.0, 20.0, 850.0)
+    assert sensor.reads(29.0, 29.0, 29.0) == (29.0, None)
+    assert sensor.reads(29.1) == (29.1, None)

@@ -43,12 +43,15 @@ class Device:
         self.trial = Trial()
 
     def start(self):
-        """The broker that is in force from this start on; None without a configuration."""
+        """The broker that is in force from this start on; None without a configuration. The
+        regulation runs with it.
+        """
         self.boot()
         return self.broker()
 
     def broker(self):
         settings, _ = load.load_good(self.trial)
+        self.trial.proven()
         return settings and settings["mqtt"]["url"][8:11]
 
     def propose(self, part, worked=()):

@@ -16,7 +16,7 @@ from world import Api, Broker, Shorter
 
 fake_esp32.install()
 
-from firmware.board import board, esp32  # noqa: E402 needs the stand-ins
+from firmware.board import esp32  # noqa: E402 needs the stand-ins
 from firmware.setup import probes  # noqa: E402
 from firmware.setup import prompt as setup  # noqa: E402
 from typed import Board, Person, quick_wifi  # noqa: E402

@@ -1,6 +1,7 @@
 """Tasks that die, stand still or run out of memory, and when the device is restarted for it."""
 
 import asyncio
+import sys
 import time
 
 from firmware.base import uptime
@@ -22,16 +23,25 @@ class Alive:
     alive_ms = 0
 
 
+class Board:
+    def __init__(self, cause):
+        self.reset_cause = lambda: cause
+
+
 class Bench:
     """A supervisor whose time passes a thousand times as fast, but for waits below a second."""
 
     SPEED = 1000
 
-    def __init__(self):
+    def __init__(self, rests=None, cause="power-on"):
+        """`rests`: as the supervisor's; `cause`: of this start."""
         self.dog = Dog()
         self.spills = 0
         self.safes = 0
-        self.supervisor = Supervisor(watchdog=self._watchdog, spill=self._spill, safe=self._safe)
+        self._module = sys.modules["firmware.supervision.supervisor"]
+        self._board = self._module.board
+        self._module.board = Board(cause)
+        self.supervisor = Supervisor(self._watchdog, self._spill, self._safe, rests)
         self._real = uptime.ms, asyncio.sleep_ms
         self._began = time.ticks_ms()
         uptime.ms = lambda: self.SPEED * time.ticks_diff(time.ticks_ms(), self._began)
@@ -42,6 +52,7 @@ class Bench:
 
     def __exit__(self, *exception):
         uptime.ms, asyncio.sleep_ms = self._real
+        self._module.board = self._board
 
     def _watchdog(self, timeout_ms):
         self.dog.timeout_ms = timeout_ms
@@ -186,6 +197,77 @@ async def test_a_task_that_keeps_dying_restarts_the_device_but_not_in_its_first_
         bench.add("mortal", mortal)
         assert await bench.run(5000) == "failure"
         assert len(deaths) > 5 and deaths[-1] >= 590000, deaths
+
+
+async def mortal(alive):
+    raise OSError("it broke")
+
+
+async def test_a_restart_for_a_failure_waits_for_the_relay_to_be_off():
+    for off_from_s, expected_s in ((0, 600), (1500, 1500), (9000, 2400)):
+        with Bench(rests=lambda off_from_s=off_from_s: uptime.ms() >= 1000 * off_from_s) as bench:
+            bench.add("mortal", mortal)
+            assert await bench.run(20000) == "failure"
+            ended_s = uptime.ms() / 1000
+            assert expected_s - 10 <= ended_s < expected_s + 400, (off_from_s, ended_s)
+
+
+async def test_a_restart_that_did_not_help_is_not_repeated_for_six_hours():
+    for cause in ("failure", "memory"):
+        with Bench(cause=cause) as bench:
+            bench.add("mortal", mortal)
+            assert await bench.run(30000) == "failure"
+            assert uptime.ms() >= 21500000, uptime.ms()
+
+
+async def test_what_only_a_restart_can_mend_waits_for_one_as_a_failure_does():
+    with Bench(rests=lambda: True) as bench:
+        bench.add("steady", steady, 10000)
+        bench.supervisor.restart_at_rest("failure")
+        assert await bench.run(2000) == "failure"
+        assert 590000 <= uptime.ms() < 1200000, uptime.ms()
+
+
+async def test_a_command_restarts_at_once_whatever_else_is_waited_for():
+    with Bench(rests=lambda: False) as bench:
+        bench.add("steady", steady, 10000)
+        bench.supervisor.restart_at_rest("failure")
+        bench.supervisor.restart("command")
+        assert await bench.run(2000) == "command"
+        assert uptime.ms() < 500000
+
+
+async def test_a_task_that_keeps_dying_is_started_less_and_less_often_but_for_the_regulation():
+    for name, most in (("link", 16), ("regulation", 121)):
+        with Bench() as bench:
+            starts = []
+
+            async def dies(alive, starts=starts):
+                starts.append(uptime.ms())
+                raise OSError("it broke")
+
+            bench.add(name, dies)
+            assert await bench.run(600) is None
+            assert most // 2 <= len(starts) <= most, (name, len(starts))
+
+
+async def test_a_task_may_come_later():
+    with Bench() as bench:
+        began = []
+
+        async def later(alive):
+            began.append(uptime.ms())
+            await steady(alive)
+
+        async def adds(alive):
+            await asyncio.sleep_ms(100000)
+            bench.add("later", later, 10000)
+            await asyncio.Event().wait()
+
+        bench.add("adds", adds)
+        assert await bench.run(500) is None
+        assert len(began) == 1 and began[0] >= 100000
+        assert bench.supervisor.restarts == 0
 
 
 async def test_deaths_that_are_far_apart_restart_nothing():

@@ -1,0 +1,224 @@
+"""Builds everything beside the regulation: the buffer, the commands, the link and what they need.
+
+Each part is made as soon as that works (supervision/parts.py). Those that tell it something, the
+sensors' tasks and the regulation's, need not know what is there yet.
+"""
+
+from micropython import const
+
+try:
+    from typing import Any
+except ImportError:  # the board has no typing, and asks for no types
+    Any = None
+
+from firmware import config
+from firmware.base.url import parse_url
+from firmware.board import board
+from firmware.commands import door
+from firmware.commands.device import Device
+from firmware.commands.store import Store
+from firmware.link.dns import Resolver
+from firmware.link.stream import Network
+from firmware.link.timekeeper import Timekeeper
+from firmware.link.uplink import Uplink
+from firmware.points.intake import Intake, make_queue
+from firmware.supervision.health import Health
+
+_LINK_SILENCE_MS = const(180000)  # without progress it stands still; it may wait for a Wi-Fi
+_BUFFER_SILENCE_MS = const(60000)
+_PROVEN = const(5)  # steps of the regulation after which its configuration is a good one
+
+
+class Services:
+    """To the samplers it is an Intake, to the loop and the commands whoever they tell, and to the
+    command `report_every` a queue. Without a buffer, each reading is counted as lost, and of each
+    state the last one waits.
+    """
+
+    def __init__(self, settings: dict, trial, clock, regulation, program, supervisor, meter):
+        """`regulation`, `program`: None on a device that regulates nothing."""
+        self._settings = settings
+        self._trial = trial
+        self._clock = clock
+        self._regulation = regulation
+        self._program = program
+        self._supervisor = supervisor
+        self._meter = meter
+        self._queue: Any = None
+        self._intake: Any = None
+        self._store: Any = None
+        self._device: Any = None
+        self._commands: Any = None
+        self._uplink: Any = None
+        self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
+        self._waiting = {}
+        self._lost = 0
+        self._ticks = 0
+
+    # The parts, each made as a whole or not at all
+
+    def make_buffer(self) -> None:
+        settings = self._settings
+        columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
+        if self._regulation:
+            columns += [(name, 0) for name, _ in self._regulation.state()]
+        settable = ("device", "thermostat", "program") if self._regulation else ("device",)
+        columns += door.properties(settable)
+        if settings["health"]["every_s"]:
+            columns += [(name, 0) for name in settings["health"]["properties"]]
+        survived = board.reset_cause() in board.COUNTER_SURVIVES
+        retained = board.Retained()
+        feed, buffer = settings["feed"], settings["buffer"]
+        lost = retained.get() + self._lost
+        queue = make_queue(columns, self._clock, feed, buffer, survived, lost)
+        intake = Intake(queue, retained, self._in_flight)
+        self._supervisor.add("journal", intake.run, _BUFFER_SILENCE_MS, intake)
+        queue.max_age_ms = self._max_age_ms
+        self._queue = queue
+        self._intake = intake
+
+    def make_commands(self) -> None:
+        store = Store()
+        led = self._settings["device"]["led"]
+        light = None if led is None else board.Output(led, "high")
+        device = Device(self, light, self._supervisor.restart, self._propose)
+        owners: dict = {"device": device}
+        if self._regulation:
+            owners.update({"thermostat": self._regulation.thermostat, "program": self._program})
+        commands = door.Commands(owners, self.tell, store, self._clock)
+        commands.restore(self._trial.named(), self._trial.note())
+        self._store = store
+        self._device = device
+        self._commands = commands
+
+    def make_link(self, wifi) -> bool:
+        """False: it lacks another part. `wifi`: the board's, or None."""
+        commands, queue, intake = self._commands, self._queue, self._intake
+        if None in (commands, queue, wifi):
+            return False
+        settings, clock = self._settings, self._clock
+        supervisor, trial = self._supervisor, self._trial
+        tls = settings["tls"]
+        names = Resolver(board.name_servers, more=settings["network"]["dns"])
+        network = Network(names, tls["ca"], tls["verify"])
+        ntp, url = settings["time"]["ntp"], settings["https"]["url"]
+        keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
+        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
+        uplink = Uplink(settings, network, queue, clock, wifi, *calls)
+        parts = {
+            "queue": queue,
+            "uplink": uplink,
+            "failover": uplink.failover,
+            "wifi": wifi,
+            "supervisor": supervisor,
+            "loop_meter": self._meter,
+            "heater": self._regulation and self._regulation.heater,
+            "board": board,
+        }
+        health_s = settings["health"]["every_s"]
+        health = Health(parts, intake.has, intake.tell, health_s)
+        confirm_ms = 1000 * settings["config"]["confirm_s"]
+        kept, failed = commands.configured, lambda: supervisor.restart("config")
+        tasks = [
+            ("time", lambda: keeper.run(uplink.alone)),
+            ("link", uplink.run, _LINK_SILENCE_MS, uplink),
+        ]
+        if health_s:
+            tasks.append(("health", health.run))
+        if trial.pending():
+            tasks.append(("trial", lambda: trial.run(self._reached, confirm_ms, kept, failed)))
+        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
+        health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
+        if wifi.broken:
+            supervisor.restart_at_rest("failure")
+        supervisor.add_all(tasks)
+        self._uplink = uplink
+        return True
+
+    # What the samplers and the loop tell
+
+    def put(self, index: int, value) -> None:
+        if self._intake:
+            self._intake.put(index, value)
+        else:
+            self._lost += 1
+
+    def retain(self) -> None:
+        if self._intake:
+            self._intake.retain()
+
+    def offer(self, index: int, name: str, value) -> bool:
+        return self._uplink is not None and self._uplink.offer(index, name, value)
+
+    def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
+        if self._intake:
+            self._intake.tell(name, value, t_ms)
+        else:
+            self._waiting[name] = (value, t_ms)
+
+    def changed(self, names: tuple) -> None:
+        if self._commands:
+            self._commands.changed(names)
+
+    def blink(self, now_ms: int) -> None:
+        if self._device:
+            self._device.blink(now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """After each step of the regulation, once a second."""
+        self._ticks += 1
+        if self._ticks == _PROVEN:
+            self._trial.proven()
+        if self._intake:
+            for name in list(self._waiting):
+                self._intake.tell(name, *self._waiting[name])
+                del self._waiting[name]
+        if self._commands:
+            self._commands.tick(now_ms)
+
+    # What others ask of them
+
+    @property
+    def max_age_ms(self) -> int:
+        return self._queue.max_age_ms if self._queue else self._max_age_ms
+
+    @max_age_ms.setter
+    def max_age_ms(self, ms: int):
+        self._max_age_ms = ms
+        if self._queue:
+            self._queue.max_age_ms = ms
+
+    def spill(self) -> None:
+        """What is only in RAM goes to flash."""
+        if self._queue:
+            self._queue.flush()
+
+    def leave(self) -> None:
+        """The session ends, and what is in flight goes back into the buffer."""
+        if self._uplink:
+            self._uplink.stop()
+
+    def keep(self) -> None:
+        """What was set goes to flash, and that the configuration is good, if the regulation ended
+        well; and the next run is told what only RAM had.
+        """
+        if self._ticks:
+            self._trial.proven()
+        if self._store:
+            self._store.flush()
+        self.retain()
+
+    def _in_flight(self) -> int:
+        return self._uplink.in_flight if self._uplink else 0
+
+    def _reached(self) -> list:
+        # A configuration is not kept before the regulation has run with it.
+        return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
+
+    def _propose(self, part: dict) -> tuple:
+        return config.propose(self._trial, part, self._uplink.reached() if self._uplink else [])
+
+    def _set_time(self, utc_ms: int):
+        # What is on flash is dated before the board's counter may jump.
+        self._queue.tick()
+        board.set_time(utc_ms)
