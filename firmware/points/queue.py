@@ -113,6 +113,8 @@ class Queue:
         elif not self._dated:
             self._date()
         t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
+        # First of all: where memory is short in what follows, the reading is not in the buffer.
+        self._taken(prop, t)
         kind = type(value)
         decimals = self.properties.decimals[prop]
         limit = exact(decimals)
@@ -122,7 +124,6 @@ class Queue:
             self._ring.append_int(prop, t, cycle, value)
         else:
             self._ring.append_text(prop, t, cycle, encode(value, decimals))
-        self._taken(prop, t)
 
     def _taken(self, prop: int, t: int):
         """A reading of the property has this millisecond: the next one gets another."""
@@ -283,7 +284,6 @@ class Queue:
         """The clock has become known: readings so far are dated with its first offset, unless this
         would put them before what is on flash, which was read before them.
         """
-        self._dated = True
         offset = self._clock.first_offset
         first = self._first_undated
         before = -1
@@ -297,9 +297,15 @@ class Queue:
             if journal.era_first >= 0:
                 journal.date(offset)
         self._offset_ms = offset
-        for i in range(len(self._free_low)):
-            free = self._free_high[i] << 32 | self._free_low[i]
-            self._taken(i, max(before, free - 1 + offset if free else -1))
+        # Anew, as this is done again where memory was short in it.
+        low, high = array("I", self._free_low), array("H", self._free_high)
+        for i in range(len(low)):
+            free = high[i] << 32 | low[i]
+            free = max(before + 1, free + offset if free else 0)
+            low[i] = free & _WORD
+            high[i] = free >> 32
+        self._free_low, self._free_high = low, high
+        self._dated = True
 
     def _thin(self) -> bool:
         """Make room in the full ring; points in flight are released."""

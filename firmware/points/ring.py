@@ -107,12 +107,13 @@ class Ring:
         i = self.claim(TEXT | prop, t, cycle, 1 + more)
         if i < 0:
             return
+        # From here on nothing is allocated: what was begun has to be finished.
         self.values[i] = size
-        for k in range(more):
-            i = (i + 1) % self.slots
-            self.kinds[i] = MORE
-            chunk = text[4 * k : 4 * k + 4]
-            self.raw[4 * i : 4 * i + len(chunk)] = chunk
+        for k in range(size):
+            if not k & 3:
+                i = (i + 1) % self.slots
+                self.kinds[i] = MORE
+            self.raw[4 * i + (k & 3)] = text[k]
 
     def text(self, pos: int) -> bytes:
         """The value of the text whose first slot is at `pos`."""
