@@ -28,7 +28,7 @@ from firmware.link.stream import Network
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
 from firmware.sensors.sampler import Sampler
-from firmware.supervision.health import Health
+from firmware.supervision.health import Health, tight
 from firmware.supervision.loop_meter import LoopMeter
 from firmware.supervision.supervisor import Supervisor
 from firmware.times.clock import Clock
@@ -118,7 +118,7 @@ class App:
             owners.update({"thermostat": thermostat, "program": program})
         commands = door.Commands(owners, intake.tell, self._store, clock)
         tls = settings["tls"]
-        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"])
+        network = Network(Resolver(board.name_servers), tls["ca"], tls["verify"], tight)
         calls = commands.handle, commands.recover, commands.recovered
         self._uplink = uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         commands.restore(trial.named(), trial.note())

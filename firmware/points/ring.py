@@ -197,6 +197,7 @@ class Ring:
     def squeeze(self, end_pos: int, keeps) -> int:
         """Leave out points before the position for which `keeps(property, ms)` is False. Returns
         how many. The others move up: no cursor into the ring but head and tail is valid after it.
+        A MemoryError of `keeps` is raised when what was left out until then is gone.
         """
         self.changes += 1
         kinds = self.kinds
@@ -204,13 +205,19 @@ class Ring:
         cursor = Cursor()
         cursor.go(self.head)
         left_out = 0
+        short = None
         while True:
             i = self.next_point(cursor)
             if i < 0 or cursor.pos >= end_pos:
                 break
+            try:
+                kept = keeps(kinds[i] & PROPERTY, cursor.base + self.times[i])
+            except MemoryError as error:
+                short = error
+                break
             pos = cursor.pos
             self.skip_point(cursor, i)
-            if not keeps(kinds[i] & PROPERTY, cursor.base + self.times[i]):
+            if not kept:
                 left_out += 1
                 kinds[i] = HOLE
                 for p in range(pos + 1, cursor.pos):
@@ -228,4 +235,6 @@ class Ring:
                 self.times[k] = self.times[i]
                 self.values[k] = self.values[i]
         self.head.pos = to
+        if short:
+            raise short
         return left_out

@@ -106,7 +106,7 @@ class Supervisor:
     def failed(self, name: str, error) -> None:
         """The task of that name met an error. Only a lack of memory concerns the others."""
         if isinstance(error, MemoryError):
-            self._out_of_memory(uptime.ms(), name)
+            self._out_of_memory(uptime.ms(), name, error)
 
     def _look(self, now: int) -> bool:
         """Whether every task gets on; one that does not is started anew."""
@@ -138,7 +138,7 @@ class Supervisor:
                 if task.name == "regulation":
                     self._safe()
                 if isinstance(error, MemoryError):
-                    self._out_of_memory(uptime.ms(), task.name)
+                    self._out_of_memory(uptime.ms(), task.name, error)
                 else:
                     _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
                     sys.print_exception(error)
@@ -156,7 +156,7 @@ class Supervisor:
             _log.error("%s died %d times: restarting", task.name, task.deaths)
             self.restart("failure")
 
-    def _out_of_memory(self, now: int, name: str):
+    def _out_of_memory(self, now: int, name: str, error):
         """Take the next measure. Allocates next to nothing before something is freed."""
         gc.collect()
         if self._short and now - self._short_ms < _HELP_MS:
@@ -166,17 +166,20 @@ class Supervisor:
         self._short_ms = now
         self._short += 1
         try:
+            what = str(error)
+            if "allocat" in what or not what:
+                what = "out of memory"  # and not how many bytes of which heap
             if self._short == 1:
                 self._spill()
-                _log.error("%s: out of memory; the readings in RAM went to flash", name)
+                _log.error("%s: %s; the readings in RAM went to flash", name, what)
             elif self._short == 2:
                 for task in self._tasks:
                     if task.name == "link" and name != "link":
                         task.running.cancel()
                         self._launch(task, _RESTART_MS)
-                _log.error("%s: out of memory; the link is built anew", name)
+                _log.error("%s: %s; the link is built anew", name, what)
             elif now >= _NOT_BEFORE_MS:
                 self.restart("memory")
-                _log.error("%s: out of memory again: restarting", name)
+                _log.error("%s: %s, again: restarting", name, what)
         except Exception as error:  # that it could not even do this is no reason to stop
             sys.print_exception(error)

@@ -1,6 +1,7 @@
 """Tasks that die, stand still or run out of memory, and when the device is restarted for it."""
 
 import asyncio
+import sys
 import time
 
 from firmware.base import uptime
@@ -224,6 +225,24 @@ async def test_out_of_memory_spills_then_builds_the_link_anew_and_then_restarts(
         bench.add("hungry", hungry)
         assert await bench.run(2000) == "memory"
         assert told == ["link", 0, 1, "closed", "link", 1, "closed"], told
+
+
+async def test_what_lacked_memory_is_told():
+    lines = []
+    log = sys.modules["firmware.base.log"]
+    log.print = lambda line: lines.append(line[13:])
+    try:
+        with Bench() as bench:
+            bench.supervisor.failed("link", MemoryError("not enough memory for TLS"))
+        with Bench() as bench:
+            bench.supervisor.failed("a", MemoryError("memory allocation failed, allocating 9 bytes"))
+            bench.supervisor.failed("a", MemoryError())
+    finally:
+        del log.print
+    assert lines == [
+        "E supervisor: link: not enough memory for TLS; the readings in RAM went to flash",
+        "E supervisor: a: out of memory; the readings in RAM went to flash",
+    ], lines
 
 
 async def test_a_burst_of_memory_errors_is_one():
