@@ -45,30 +45,43 @@ _log = Log("app")
 def run():
     """Run the firmware until it is interrupted. Whatever ends it, the relay goes off first."""
     app = None
+    why: "str | None" = "failure"
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
         app = App(load.wait_for_good(trial), trial)
         why = asyncio.run(app.main())
-        app.stop()
-        _log.info("restarting: %s", why)
-        board.restart(why)
     except KeyboardInterrupt:
-        if app:
-            app.stop()
-        _log.info("interrupted; the relay is off")
+        why = None
     except Exception as error:
-        # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
+        # Not even the start succeeds: a wrong pin, or too little memory for what is configured. Or
+        # asyncio itself had too little.
         if app:
             app.safe()
-        _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
         sys.print_exception(error)
-        time.sleep(_AGAIN_S)
-        board.restart("failure")
+        _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
     finally:
-        if app:
-            app.safe()
-        asyncio.new_event_loop()
+        # Each of these steps is made, whatever the one before it ends with.
+        try:
+            if app:
+                app.safe()
+            asyncio.new_event_loop()
+        finally:
+            try:
+                if app:
+                    app.stop()
+            finally:
+                _end(why)
+
+
+def _end(why):
+    if not why:
+        _log.info("interrupted; the relay is off")
+        return
+    if why == "failure":
+        time.sleep(_AGAIN_S)
+    _log.info("restarting: %s", why)
+    board.restart(why)
 
 
 class App:
@@ -172,16 +185,21 @@ class App:
             self._regulation.off()
 
     def stop(self):
-        """The relays off; and what is not delivered, and what was set, on flash."""
-        self.safe()
-        try:
-            self._uplink.release()
-            gc.collect()
-            self._queue.flush()
-        except MemoryError:
-            _log.error("out of memory: what was only in RAM is lost")
-        self._store.flush()
-        self._intake.retain()
+        """The relays off; and what is not delivered, and what was set, on flash. Raises nothing:
+        what fails is tried once more, for it may be the memory that was short.
+        """
+        for _ in range(2):
+            try:
+                self.safe()
+                gc.collect()
+                self._store.flush()
+                self._uplink.release()
+                self._queue.flush()
+                self._intake.retain()
+                return
+            except Exception as error:
+                sys.print_exception(error)
+        _log.error("what was only in RAM is lost")
 
     def _in_flight(self) -> int:
         return self._uplink.in_flight
