@@ -86,8 +86,11 @@ class Supervisor:
                     for task in self._tasks:
                         task.source.alive_ms += now - looked
                 looked = now
-                if self._look(now):
-                    watchdog.feed()
+                try:
+                    if self._look(now):
+                        watchdog.feed()
+                except MemoryError as error:  # the next look does what this one could not
+                    self._out_of_memory(now, "supervisor", error)
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
             self._safe()
@@ -137,14 +140,21 @@ class Supervisor:
             except Exception as error:
                 if task.name == "regulation":
                     self._safe()
-                if isinstance(error, MemoryError):
-                    self._out_of_memory(uptime.ms(), task.name, error)
-                else:
-                    _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
-                    sys.print_exception(error)
+                self._tell(task, error)
             gc.collect()
             self._died(task, uptime.ms())
             task.source.alive_ms = uptime.ms() + delay_ms
+
+    def _tell(self, task: _Task, error):
+        """Why a task died. Raises nothing, or that task would stay dead."""
+        if isinstance(error, MemoryError):
+            self._out_of_memory(uptime.ms(), task.name, error)
+            return
+        try:
+            sys.print_exception(error)
+            _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
+        except MemoryError:
+            pass
 
     def _died(self, task: _Task, now: int):
         self.restarts += 1
@@ -153,8 +163,8 @@ class Supervisor:
         task.died_ms = now
         task.deaths += 1
         if task.deaths >= _MOST_DEATHS and now >= _NOT_BEFORE_MS:
-            _log.error("%s died %d times: restarting", task.name, task.deaths)
             self.restart("failure")
+            _log.error("%s died too often: restarting", task.name)
 
     def _out_of_memory(self, now: int, name: str, error):
         """Take the next measure. Allocates next to nothing before something is freed."""
