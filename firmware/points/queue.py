@@ -261,8 +261,8 @@ class Queue:
             t = first.base + ring.times[i] + (0 if first.cycle == _DATED else self._offset_ms)
             name = self.properties.names[ring.kinds[i] & PROPERTY]
             self._log.warning("a point is refused by the platform: %s at %s", name, iso(t))
-        self.rejected += 1
         feed.window.set_aside(feed)
+        self.rejected += 1
         if self._backlog:
             self._backlog.replay.settle()
 

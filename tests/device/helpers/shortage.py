@@ -6,11 +6,12 @@ follows a failure, as an `except` does, finds no more memory than that either.
 """
 
 import gc
+import sys
 
 _WORDS = 4  # of a block, on every port
+_BLOCK = 32 if sys.maxsize > 1 << 32 else 16  # its bytes
 _SIZES = (16384, 1024, 128)  # of the blocks that hold the memory, bytes
 _PLACES = 1000  # for them
-_MOST = 4000  # blocks
 
 
 def short(blocks, operation, *arguments):
@@ -52,20 +53,34 @@ def _fill(places):
     return chain
 
 
-def shortages(begin, operation, check, step=1):
-    """Call `operation(thing)` with more and more room, until it does not want for memory; each time
-    with what `begin()` made, and before `check(thing, n)`, both of which have memory. `n` is the
-    room in blocks that was too little; None in the end. Returns how often it was too little.
+def needed(operation, *arguments):
+    """The blocks that it allocates, all in all."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = gc.mem_alloc()
+        operation(*arguments)
+        return (gc.mem_alloc() - before) // _BLOCK
+    finally:
+        gc.enable()
+        gc.collect()
+
+
+def shortages(begin, operation, check, step=1, most=3000):
+    """Call `operation(thing)` with enough memory, and then with room for 0, 1, 2, … blocks, up to
+    those that it needs, but for `most`; each time with what `begin()` made, and before
+    `check(thing, n)`, both of which have memory. `n` is the room; None: there was enough. Returns
+    how often it raised MemoryError.
     """
+    thing = begin()
+    enough = needed(operation, thing)
+    check(thing, None)
     failures = 0
-    for n in range(0, _MOST, step):
+    for n in range(0, min(enough + 1, most), step):
         thing = begin()
         try:
             short(n, operation, thing)
         except MemoryError:
             failures += 1
-            check(thing, n)
-            continue
-        check(thing, None)
-        return failures
-    raise AssertionError("%d blocks are too few" % _MOST)
+        check(thing, n)
+    return failures
