@@ -21,7 +21,7 @@ _MOST_VERDICTS = const(8)  # that wait
 
 
 class Answers:
-    """told: the properties that the platform has as they are, or will have.
+    """told: the properties that the platform has as they are, or will have, as keys.
 
     answered: by name, when a property was last answered before the program changed it.
     """
@@ -34,7 +34,7 @@ class Answers:
         self._store = store
         self._clock = clock
         self._log = log
-        self.told = set()
+        self.told = {}  # a set that lacks memory to grow is broken for good
         self.answered = {}
         self._undated = {}  # name: what the clock said, before it was known
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which answers are used up
@@ -66,9 +66,14 @@ class Answers:
                 reason = "there is not enough memory"
             self._log.warning("command %s refused: %s", name[:_EXCERPT], reason)
             if row is not None:
-                self.tell(name, at_ms, False, True)
+                try:
+                    self.tell(name, at_ms, False, True)
+                except MemoryError:
+                    pass
             self.say(harmless(name[:_EXCERPT]), reason, utc_ms)
-        except Exception as error:  # not even that much memory
+        except MemoryError:
+            pass  # not even that much: its state comes with the next connection
+        except Exception as error:
             self._log.error("%s is not answered: %s", name, type(error).__name__)
 
     def changed(self, names: tuple, at_ms: int, tells: bool) -> None:
@@ -91,7 +96,7 @@ class Answers:
                 self._late.append(name)
         else:
             self._try_to_send(name, value, told_ms)
-        self.told.add(name)
+        self.told[name] = True
         self.keep(name, at_ms, decided)
 
     def say(self, name: str, reason: str, utc_ms: int) -> None:
@@ -106,14 +111,16 @@ class Answers:
     def tick(self) -> None:
         """As many of the answers that wait as may go now."""
         while self._late and self._may_send():
-            self.tell(self._late.pop(0), self.now())
+            self.tell(self._late[0], self.now())
+            self._late.pop(0)
         while self._verdicts and not self._late and self._clock.known and self._may_send():
-            name, reason, at_ms, dated, left_out = self._verdicts.pop(0)
+            name, reason, at_ms, dated, left_out = self._verdicts[0]
             verdict = {"property": name, "ok": not reason, "reason": reason}
             verdict["time"] = iso(at_ms if dated else at_ms + self._clock.first_offset)
             if left_out:
                 verdict["left_out"] = left_out
             self._try_to_send("lastcommand", verdict, 0)
+            self._verdicts.pop(0)
 
     def hurry(self) -> None:
         """The device restarts: what waits goes now, as far as sixteen answers reach."""
@@ -142,6 +149,8 @@ class Answers:
                 self._store.put("config", since[0] + [name], since[1])
             if name == "preset" and self._program.preset == "boost":
                 self._store.put("before", self._program.before, at_ms)
+        except MemoryError:
+            raise
         except Exception as error:
             self._log.error("%s is not kept: %s", name, type(error).__name__)
 
@@ -158,14 +167,16 @@ class Answers:
         for name in names:
             if name not in told:
                 self.keep(name, at_ms, True)
-                self.told.discard(name)
+                self.told.pop(name, None)
 
     def _try_to_send(self, name, value, at_ms):
         try:
             if value is None:
                 value = self._settable.get(self._settable.row(name))
             self._send(name, value, at_ms or None)
-        except Exception as error:  # a full buffer, or no memory
+        except MemoryError:
+            raise  # it is to be told again
+        except Exception as error:  # a full buffer
             self._log.error("%s is not told: %s: %s", name, type(error).__name__, error)
 
     def _may_send(self):

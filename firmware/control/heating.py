@@ -53,8 +53,8 @@ class Regulation:
         """Yield (property, value) of what has changed since this was last called."""
         for name, value in self.state():
             if self._told.get(name) != value:
-                self._told[name] = value
                 yield name, value
+                self._told[name] = value  # unless whoever was to tell it could not
 
 
 def _relay(settings, name, output, max_on_s=0):

@@ -39,8 +39,7 @@ def test_a_command_and_its_answer():
                 # What is said of it is true, also after a restart.
                 assert verdicts == [now == value], where
                 assert (door.store.get(own) or (before,))[0] == now, where
-            elif now == value:
-                raise AssertionError(where)
+            assert now != value or shown or verdicts, where
             if now != value:
                 # Its state comes when the device connects again.
                 door.recover(own, value, T0 + 5000)
@@ -56,6 +55,7 @@ def test_a_command_and_its_answer():
 
 def test_a_restart():
     def check(door, n):
+        door.pass_s(1)
         if not door.restarts:
             assert door.handle("restart", b"true")
         assert door.restarts == 1, n
