@@ -105,12 +105,14 @@ class MqttClient:
                 await asyncio.sleep_ms(_TICK_MS)
             raise self._failure
         finally:
-            if reader:
-                reader.cancel()
-            stream.close()
             self._queue.release()
-            if self._values:
-                self._values.release()
+            try:
+                if reader:
+                    reader.cancel()
+                if self._values:
+                    self._values.release()
+            finally:
+                stream.close()
 
     async def _open(self):
         stream = await self._network.connect(self._host, self._port, self._tls)

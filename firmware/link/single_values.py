@@ -125,12 +125,13 @@ class SingleValues:
 
     def release(self):
         """None of them will be acknowledged any more: they go into the queue."""
-        entries, self._entries = self._entries, []
-        for entry in entries:
+        while self._entries:
+            entry = self._entries[0]
             try:
                 self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
             except ValueError as error:
                 Log("single_values").error("a value of %s is lost: %s", entry[_NAME], error)
+            self._entries.pop(0)
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""

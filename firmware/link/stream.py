@@ -45,8 +45,10 @@ def writable(sock) -> Any:
 
 def close(sock):
     """Close a socket that somebody may have been waiting for."""
-    core._io_queue.remove(sock)
-    sock.close()
+    try:
+        core._io_queue.remove(sock)
+    finally:
+        sock.close()
 
 
 def _certificates(path: str):
@@ -160,10 +162,12 @@ class Stream:
         return bool(poll.poll(0))
 
     def close(self):
-        close(self._sock)
-        if self._below:
-            # A handshake that failed has let go of it, and left it open.
-            self._below.close()
+        try:
+            close(self._sock)
+        finally:
+            if self._below:
+                # A handshake that failed has let go of it, and left it open.
+                self._below.close()
 
 
 class Network:

@@ -60,6 +60,7 @@ class Supervisor:
         self._short_ms = 0
         self._why = None
         self._restart_ms = 0
+        self._ended = False
         self.restarts = 0
 
     def add(self, name: str, run, silence_ms: int = 0, source=None) -> None:
@@ -93,6 +94,7 @@ class Supervisor:
                     self._out_of_memory(now, "supervisor", error)
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
+            self._ended = True
             self._safe()
             for task in self._tasks:
                 task.running.cancel()
@@ -137,6 +139,13 @@ class Supervisor:
             try:
                 await task.run()
                 _log.error("%s ended", task.name)
+            except asyncio.CancelledError:
+                if self._ended or task.running is not asyncio.current_task():
+                    raise
+                # Nobody has cancelled it: asyncio.wait_for had no memory to say how it ended.
+                if task.name == "regulation":
+                    self._safe()
+                self._tell(task, MemoryError())
             except Exception as error:
                 if task.name == "regulation":
                     self._safe()

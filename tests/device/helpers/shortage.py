@@ -39,7 +39,7 @@ def _fill(places):
     i = 0
     for size in _SIZES:
         try:
-            while True:
+            while i < _PLACES:
                 places[i] = bytearray(size)
                 i += 1
         except MemoryError:
@@ -66,17 +66,20 @@ def needed(operation, *arguments):
         gc.collect()
 
 
-def shortages(begin, operation, check, step=1, most=3000):
+def shortages(begin, operation, check, step=1, most=None):
     """Call `operation(thing)` with enough memory, and then with room for 0, 1, 2, … blocks, up to
-    those that it needs, but for `most`; each time with what `begin()` made, and before
+    those that it needs or, if given, `most`; each time with what `begin()` made, and before
     `check(thing, n)`, both of which have memory. `n` is the room; None: there was enough. Returns
     how often it raised MemoryError.
     """
     thing = begin()
-    enough = needed(operation, thing)
+    if most:
+        operation(thing)
+    else:
+        most = needed(operation, thing) + 1
     check(thing, None)
     failures = 0
-    for n in range(0, min(enough + 1, most), step):
+    for n in range(0, most, step):
         thing = begin()
         try:
             short(n, operation, thing)

@@ -259,6 +259,22 @@ async def test_a_task_is_started_again_though_there_was_no_memory_to_tell_of_it(
         assert failed and len(starts) > 3, (died, starts)
 
 
+async def test_a_task_that_nobody_has_cancelled_is_started_again():
+    """So asyncio.wait_for ends where it lacks the memory to say how the other task did."""
+    with Bench() as bench:
+        starts = []
+
+        async def cancelled(alive):
+            starts.append(uptime.ms())
+            await asyncio.sleep_ms(1000)
+            raise asyncio.CancelledError
+
+        bench.add("cancelled", cancelled)
+        bench.add("steady", steady, 10000)
+        assert await bench.run(200) is None
+        assert len(starts) > 3 and bench.spills >= 1, starts
+
+
 async def test_a_task_that_stands_still_is_started_anew_when_there_is_memory_again():
     with Bench() as bench:
         starts, failed = [], []
