@@ -54,34 +54,20 @@ def run():
     except KeyboardInterrupt:
         why = None
     except Exception as error:
-        # Not even the start succeeds: a wrong pin, or too little memory for what is configured. Or
-        # asyncio itself had too little.
-        if app:
-            app.safe()
+        # A wrong pin; or too little memory, for what is configured or for asyncio itself.
         sys.print_exception(error)
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
     finally:
-        # Each of these steps is made, whatever the one before it ends with.
         try:
             if app:
-                app.safe()
-            asyncio.new_event_loop()
+                app.stop()
         finally:
-            try:
-                if app:
-                    app.stop()
-            finally:
-                _end(why)
-
-
-def _end(why):
-    if not why:
-        _log.info("interrupted; the relay is off")
-        return
-    if why == "failure":
-        time.sleep(_AGAIN_S)
-    _log.info("restarting: %s", why)
-    board.restart(why)
+            if why == "failure":
+                time.sleep(_AGAIN_S)
+            if why:
+                _log.info("restarting: %s", why)
+                board.restart(why)
+            _log.info("interrupted; the relay is off")
 
 
 class App:
@@ -185,12 +171,11 @@ class App:
             self._regulation.off()
 
     def stop(self):
-        """The relays off; and what is not delivered, and what was set, on flash. Raises nothing:
-        what fails is tried once more, for it may be the memory that was short.
-        """
-        for _ in range(2):
+        """The relays off; what is not delivered, and what was set, on flash. Raises nothing."""
+        for _ in range(2):  # it may be memory that was short
             try:
                 self.safe()
+                asyncio.new_event_loop()
                 gc.collect()
                 self._store.flush()
                 self._uplink.release()

@@ -4,8 +4,8 @@
 
 is the uptime in seconds, the level (I, W or E), the room that speaks, which is its file's name,
 and the text. Whatever a value holds, an event stays one line of printable text: it can neither
-forge a second line nor reach the terminal's control sequences. What there is no memory to write of it is
-left out: whoever deals with a failure is not to meet another one here.
+forge a second line nor reach the terminal's control sequences. What there is no memory to write
+of it is left out: whoever deals with a failure is not to meet another one here.
 """
 
 from micropython import const

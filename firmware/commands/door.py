@@ -47,7 +47,9 @@ class Commands:
         self.recover = self._missed.recover
         self.recovered = self._missed.recovered
         self._tried = ()  # properties of which the configuration on trial says something
-        self._obeyed = None  # a command that is in force, until all is done about it; see _execute
+        self._obeyed: list | None = (
+            None  # a command that is in force, until all is done about it; see _execute
+        )
         self._then = None  # is to be called in the end
 
     def handle(self, name: str, payload: bytes) -> bool:
@@ -74,8 +76,9 @@ class Commands:
         self._answers.changed(names, at_ms, True)
 
     def restore(self, tried=(), failed: "str | None" = None) -> None:
-        """At the start: what was in force before it. Raises MemoryError alone. tried: the properties of
-        which a configuration on trial says something; failed: why the last trial did.
+        """At the start: what was in force before it. Raises MemoryError alone. tried: the
+        properties of which a configuration on trial says something; failed: why the last trial
+        did.
         """
         since = self._since() if tried else ()
         for row in self._settable.rows:

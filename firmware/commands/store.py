@@ -29,8 +29,8 @@ class Store:
     """Values by name, and times in ms since 1970, 0 if not known."""
 
     def __init__(self, path: str = "settings.json"):
-        """Reads the file. Of a damaged one nothing is used, and the log says so. MemoryError: there
-        was too little for a whole one.
+        """Reads the file. Of a damaged one nothing is used, and the log says so. MemoryError:
+        there was too little for a whole one.
         """
         self._path = path
         self._log = Log("store")

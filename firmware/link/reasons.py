@@ -52,7 +52,6 @@ _CONNACK = const(
 )
 
 
-
 def words(error, host: str = "the server", ca=None) -> str:
     """What a person can do something with, for an error of a socket or of TLS; `ca`: the file that
     the host's certificate was checked by. Raises MemoryError where memory was short: the link
@@ -82,8 +81,9 @@ def _is_lack(number) -> bool:
         return True
     if type(number) is not int:
         return False
-    # mbedTLS's, of which one below 0x80 may come alone, and then looks like a socket's: ALLOC_FAILED
-    # of MPI and ASN1; the source of CTR_DRBG and of ENTROPY failed, which has no other cause here.
+    # mbedTLS's, of which one below 0x80 may come alone, and then looks like a socket's:
+    # ALLOC_FAILED of MPI and ASN1; the source of CTR_DRBG and of ENTROPY failed, which has no
+    # other cause here.
     number = abs(number)
     if number & 0x7F in (0x10, 0x6A, 0x34, 0x3C):
         return True

@@ -1,7 +1,7 @@
 """An operation in a heap that has only so many blocks left: each allocation of it fails once.
 
-Everything that it allocates adds up while the collector is off. So with room for n blocks it is the
-first allocation beyond them that fails, and n = 0, 1, 2, … reaches one after the other. What
+Everything that it allocates adds up while the collector is off. So with room for n blocks it is
+the first allocation beyond them that fails, and n = 0, 1, 2, … reaches one after the other. What
 follows a failure, as an `except` does, finds no more memory than that either.
 """
 
@@ -19,16 +19,17 @@ def short(blocks, operation, *arguments):
     returns and raises what it raises.
     """
     places = [None] * _PLACES
+    chain = []
     gc.collect()
     gc.disable()
     try:
         # Of a list that is cleared one block stays.
         rest = [None] * (_WORDS * (blocks + 1))
-        chain = _fill(places)
+        chain = [_fill(places)]
         rest.clear()
         return operation(*arguments)
     finally:
-        chain = None
+        chain.clear()
         places.clear()
         gc.enable()
         gc.collect()

@@ -176,7 +176,7 @@ class Ssl:
         self._making = making
         self._loading = loading
 
-    def SSLContext(self, _):
+    def SSLContext(self, _):  # noqa: N802 its own name
         if self._making:
             raise self._making
         return self
@@ -215,8 +215,8 @@ async def test_too_little_memory_for_a_signature_is_not_told_as_a_wrong_one():
     assert await told(stream.write(b"x")) == "not enough memory for TLS"
     assert "not signed by" in str(await failure(Stream(Failing(wrong), "h", CA).write(b"x")))
     # TCP has no use for that memory.
-    refused = OSError(errno.ECONNREFUSED)
-    assert "refused" in str(await failure(Stream(Failing(refused), "h", CA, tight=True).write(b"x")))
+    stream = Stream(Failing(OSError(errno.ECONNREFUSED)), "h", CA, tight=True)
+    assert "refused" in str(await failure(stream.write(b"x")))
 
 
 async def test_a_connection_knows_how_much_memory_there_was_when_it_began():

@@ -182,7 +182,7 @@ def test_a_feed_from_its_points_to_its_acknowledgement():
             found.append((device, document))
         device.queue.acknowledge(second)
         device.queue.acknowledge(first)
-        for piece in device.queue.take():
+        for _ in device.queue.take():
             pass
 
     def check(device, n):

@@ -305,7 +305,8 @@ async def test_what_lacked_memory_is_told():
         with Bench() as bench:
             bench.supervisor.failed("link", MemoryError("not enough memory for TLS"))
         with Bench() as bench:
-            bench.supervisor.failed("a", MemoryError("memory allocation failed, allocating 9 bytes"))
+            text = "memory allocation failed, allocating 9 bytes"
+            bench.supervisor.failed("a", MemoryError(text))
             bench.supervisor.failed("a", MemoryError())
     finally:
         del log.print
