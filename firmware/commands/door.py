@@ -47,10 +47,9 @@ class Commands:
         self.recover = self._missed.recover
         self.recovered = self._missed.recovered
         self._tried = ()  # properties of which the configuration on trial says something
-        self._obeyed: list | None = (
-            None  # a command that is in force, until all is done about it; see _execute
-        )
-        self._then = None  # is to be called in the end
+        # A command that is in force, until all is done about it, and what is called in the end.
+        self._obeyed: list | None = None
+        self._then = None
 
     def handle(self, name: str, payload: bytes) -> bool:
         """Whether a command that has just come was put in force. Raises nothing, ever."""
