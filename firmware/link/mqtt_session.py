@@ -206,8 +206,6 @@ class Session:
     def _deliver(self, topic: bytes, payload):
         try:
             self._on_message(topic, payload)
-        except MemoryError:
-            raise  # the session ends, and the next one begins with the commands that were missed
         except Exception as error:  # whatever it is, the session and the acknowledgement go on
             Log("link").error("a message was lost: %s: %s", type(error).__name__, error)
 
