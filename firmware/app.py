@@ -46,32 +46,31 @@ def run():
 
 def _run():
     app = None
+    why: "str | None" = "failure"
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
         app = config.wait_for_good(trial, lambda settings: App(settings, trial))
         why = asyncio.run(app.main())
-        app.stop()
-        _log.info("restarting: %s", why)
-        board.restart(why)
     except KeyboardInterrupt:
-        try:
-            app and app.stop()
-        except KeyboardInterrupt:  # an impatient second one
-            app.stop()
+        why = None
         raise
     except Exception as error:
-        # Not even the regulation can be made, or the supervisor does not go on.
-        if app:
-            app.safe()
-        _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
+        # Not even the regulation can be made; or too little memory for asyncio itself.
         sys.print_exception(error)
-        time.sleep(_AGAIN_S)
-        board.restart("failure")
+        _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
     finally:
-        if app:
-            app.safe()
-        asyncio.new_event_loop()
+        try:
+            if app:
+                app.stop()
+        except KeyboardInterrupt:  # an impatient second one
+            app.stop()
+        finally:
+            if why == "failure":
+                time.sleep(_AGAIN_S)
+            if why:
+                _log.info("restarting: %s", why)
+                board.restart(why)
 
 
 class App:
@@ -140,15 +139,20 @@ class App:
             self._regulation.off()
 
     def stop(self):
-        """The relays off; and what is not delivered, and what was set, on flash."""
-        self.safe()
-        try:
-            self._services.leave()
-            gc.collect()
-            self._services.spill()
-        except MemoryError:
-            _log.error("out of memory: what was only in RAM is lost")
-        self._services.keep()
+        """The relays off; what is not delivered, and what was set, on flash. Raises nothing."""
+        for _ in range(2):  # it may be memory that was short
+            try:
+                self.safe()
+                asyncio.new_event_loop()
+                gc.collect()
+                self._services.keep()
+                self._services.leave()
+                self._services.spill()
+                self._services.retain()
+                return
+            except Exception as error:
+                sys.print_exception(error)
+        _log.error("what was only in RAM is lost")
 
     def _make_radio(self, settings: dict):
         radio, device_id = settings["network"], settings["device"]["id"]

@@ -22,7 +22,7 @@ from firmware.link.stream import Network
 from firmware.link.timekeeper import Timekeeper
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
-from firmware.supervision.health import Health
+from firmware.supervision.health import Health, tight
 
 _LINK_SILENCE_MS = const(180000)  # without progress it stands still; it may wait for a Wi-Fi
 _BUFFER_SILENCE_MS = const(60000)
@@ -100,7 +100,7 @@ class Services:
         supervisor, trial = self._supervisor, self._trial
         tls = settings["tls"]
         names = Resolver(board.name_servers, more=settings["network"]["dns"])
-        network = Network(names, tls["ca"], tls["verify"])
+        network = Network(names, tls["ca"], tls["verify"], tight)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
         calls = commands.handle, commands.recover, commands.recovered, keeper.dated
@@ -200,13 +200,12 @@ class Services:
 
     def keep(self) -> None:
         """What was set goes to flash, and that the configuration is good, if the regulation ended
-        well; and the next run is told what only RAM had.
+        well.
         """
         if self._ticks:
             self._trial.proven()
         if self._store:
             self._store.flush()
-        self.retain()
 
     def _in_flight(self) -> int:
         return self._uplink.in_flight if self._uplink else 0

@@ -4,7 +4,8 @@
 
 is the uptime in seconds, the level (I, W or E), the room that speaks, which is its file's name,
 and the text. Whatever a value holds, an event stays one line of printable text: it can neither
-forge a second line nor reach the terminal's control sequences.
+forge a second line nor reach the terminal's control sequences. What there is no memory to write
+of it is left out: whoever deals with a failure is not to meet another one here.
 """
 
 from micropython import const
@@ -39,6 +40,12 @@ class Log:
         self._write("E", text, values)
 
     def _write(self, level, text, values):
+        try:
+            print(self._line(level, text, values))
+        except MemoryError:
+            print("       -.---", level, self._room, text)
+
+    def _line(self, level, text, values) -> str:
         if values:
             try:
                 text = text % values
@@ -46,7 +53,7 @@ class Log:
                 # Most often it is an error that is being logged: it must come out all the same.
                 text = "%s %r" % (text, values)
         at = divmod(uptime.ms(), 1000)
-        print("%8d.%03d %s %s: %s" % (at + (level, self._room, harmless(text))))
+        return "%8d.%03d %s %s: %s" % (at + (level, self._room, harmless(text)))
 
 
 def harmless(text: str) -> str:

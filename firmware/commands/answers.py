@@ -24,7 +24,7 @@ _TRIES = const(3)
 
 
 class Answers:
-    """told: the properties that the platform has as they are, or will have.
+    """told: the properties that the platform has as they are, or will have, as keys.
 
     answered: by name, when a property was last answered before the program changed it.
     """
@@ -37,7 +37,7 @@ class Answers:
         self._store = store
         self._clock = clock
         self._log = log
-        self.told = set()
+        self.told = {}  # a set that lacks memory to grow is broken for good
         self.answered = {}
         self._undated = {}  # name: what the clock said, before it was known
         self._moved_ms = None  # as clock.moved_ms was when the times were last put right
@@ -71,9 +71,14 @@ class Answers:
                 reason = "there is not enough memory"
             self._log.warning("command %s refused: %s", name[:_EXCERPT], reason)
             if row is not None:
-                self.tell(name, at_ms)
+                try:
+                    self.tell(name, at_ms)
+                except MemoryError:
+                    pass
             self.say(harmless(name[:_EXCERPT]), reason, utc_ms)
-        except Exception as error:  # not even that much memory
+        except MemoryError:
+            pass  # not even that much: its state comes with the next connection
+        except Exception as error:
             self._log.error("%s is not answered: %s", name, type(error).__name__)
 
     def changed(self, names: tuple, at_ms: int, tells: bool) -> None:
@@ -90,7 +95,7 @@ class Answers:
         """Answer with what is in force, or `value`, as of `at_ms` or as soon after it as is
         possible, with the next `tick`; 0: now. decided: somebody has decided it.
         """
-        self.told.add(name)
+        self.told[name] = True
         self.keep(name, at_ms, decided)
         for waiting in self._late:
             if waiting[0] == name:
@@ -135,6 +140,8 @@ class Answers:
         try:
             if decided and self._put(name, at_ms):
                 return
+        except MemoryError:
+            raise
         except Exception as error:
             self._log.error("%s is not kept: %s", name, type(error).__name__)
         self._store.date(name, at_ms)
@@ -159,7 +166,7 @@ class Answers:
         for name in names:
             if name not in told:
                 self.keep(name, at_ms, True)
-                self.told.discard(name)
+                self.told.pop(name, None)
 
     def _put(self, name, at_ms):
         """Keep what somebody has decided; whether it is of a kind that is kept."""

@@ -47,6 +47,9 @@ class Commands:
         self.recover = self._missed.recover
         self.recovered = self._missed.recovered
         self._tried = ()  # properties of which the configuration on trial says something
+        # A command that is in force, until all is done about it, and what is called in the end.
+        self._obeyed: list | None = None
+        self._then = None
 
     def handle(self, name: str, payload: bytes) -> bool:
         """Whether a command that has just come was put in force. Raises nothing, ever."""
@@ -73,8 +76,9 @@ class Commands:
         self._answers.tick()
 
     def restore(self, tried=(), failed: "str | None" = None) -> None:
-        """At the start: what was in force before it. Raises nothing. tried: the properties of
-        which a configuration on trial says something; failed: why the last trial did.
+        """At the start: what was in force before it. Raises MemoryError alone. tried: the
+        properties of which a configuration on trial says something; failed: why the last trial
+        did.
         """
         since = self._since() if tried else ()
         for row in self._settable.rows:
@@ -86,6 +90,8 @@ class Commands:
                 continue  # it would hide what the configuration says of it
             try:
                 self._settable.restore(row, kept[0], kept[1] // 1000)
+            except MemoryError:
+                raise  # without what somebody has set nothing starts
             except Exception as error:
                 if kept[0] is not None:  # which stood for what nobody had set, once
                     why = words(name, error)
@@ -119,8 +125,12 @@ class Commands:
 
     def tick(self, now_ms: int) -> None:
         """Once a second: answers that had to wait, and the store."""
-        self._missed.tick(now_ms)
-        self._answers.tick()
+        try:
+            self._finish()
+            self._missed.tick(now_ms)
+            self._answers.tick()
+        except MemoryError:
+            self._log.warning("answers have to wait: there is not enough memory")
 
     def _since(self):
         """The properties that were set since the configuration on trial came."""
@@ -132,15 +142,35 @@ class Commands:
 
         Raises whatever keeps it from being in force.
         """
-        name = row[_NAME]
-        shown, then = self._settable.put(row, value, utc_ms // 1000 or None)
+        self._finish()
+        obeyed = [row, value, utc_ms, at_ms]
+        obeyed[1], then = self._settable.put(row, value, utc_ms // 1000 or None)
+        # It is in force: where memory is short in what follows, `tick` does that once more.
+        self._obeyed = obeyed
+        self._then = then
+        try:
+            self._finish()
+        except MemoryError:
+            pass
+        except Exception:
+            self._obeyed = self._then = None
+            raise
+
+    def _finish(self):
+        """Keep and answer the command that was put in force last, if that is still to be done."""
+        if not self._obeyed:
+            return
+        row, shown, utc_ms, at_ms = self._obeyed
         in_force = self._settable.get(row) if shown is None else shown
-        self._log.info("command %s: %s is now in force", name, kinds.shown(in_force))
+        self._log.info("command %s: %s is now in force", row[_NAME], kinds.shown(in_force))
         self._answers.obeyed(row, shown, utc_ms, at_ms)
+        then = self._then
         if then:
             if row[_LASTS] == "merged":
                 # What is set from now on holds over it; see `restore`.
-                self._store.put(name, [], self._store.time(name))
+                self._store.put(row[_NAME], [], self._store.time(row[_NAME]))
             self._answers.hurry()
             self._store.flush()
+        self._obeyed = self._then = None
+        if then:
             then()

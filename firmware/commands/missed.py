@@ -18,6 +18,7 @@ _OWNER = const(4)
 _LASTS = const(5)
 
 _STATE_MS = const(2000)  # without another part of the state, its end is not waited for
+_TRIES = const(3)  # where memory is short
 _AHEAD_MS = const(10000)  # the platform's clock is not further than this
 
 
@@ -34,6 +35,7 @@ class Missed:
         self._execute = execute
         self._log = log
         self._found = {}  # name: [ms since 1970, order, row, value, ms that the store has]
+        self._tries = 0  # to obey the first of them
         self._came_ms = 0  # uptime at which the state's last part came
 
     def recover(self, name: str, value, utc_ms: int) -> None:
@@ -60,7 +62,7 @@ class Missed:
                     answers.tell(name, answers.now())
                 elif row[_LASTS] == "kept" and not self._is_in_force(row, value):
                     answers.tell(name, utc_ms)
-                answers.told.add(name)
+                answers.told[name] = True
         except Exception as error:
             self._log.error("%s is not recovered: %s", name, type(error).__name__)
 
@@ -69,17 +71,21 @@ class Missed:
         answers = self._answers
         untold = []  # to be told in the end, if nothing tells them before
         while self._found:
+            row = None
             try:
                 utc_ms, _, row, value, kept_ms = self._oldest()
-            except Exception as error:  # no memory: `tick` tries again
-                self._log.error("missed commands have to wait: %s", type(error).__name__)
-                self._came_ms = self._clock.uptime_ms()
-                break
-            if utc_ms > kept_ms:
-                try:
+                if utc_ms > kept_ms:
                     self._obey(row, value, utc_ms, kept_ms, untold)
-                except Exception as error:
-                    answers.refused(row, row[_NAME], error, utc_ms, utc_ms + 1)
+            except Exception as error:
+                self._tries += 1
+                if row is None or (isinstance(error, MemoryError) and self._tries < _TRIES):
+                    # No memory: `tick` tries again.
+                    self._log.error("missed commands have to wait: %s", type(error).__name__)
+                    self._came_ms = self._clock.uptime_ms()
+                    break
+                answers.refused(row, row[_NAME], error, utc_ms, utc_ms + 1)
+            self._tries = 0
+            del self._found[row[_NAME]]
         for name in untold:
             if name not in answers.told:
                 answers.tell(name, self._store.time(name))
@@ -101,7 +107,7 @@ class Missed:
         return self._program.can_rewind(utc_ms // 1000)
 
     def _oldest(self):
-        """Take out what comes first, once what it outlasts is undone."""
+        """What comes first, once what it outlasts is undone."""
         found = self._found
         if self._program:
             for utc_ms, _, row, value, _ in found.values():
@@ -111,9 +117,7 @@ class Missed:
                         if part[0] <= part[-1]:
                             part[-1] = -1
                     break
-        oldest = min(found.values())
-        del found[oldest[2][_NAME]]
-        return oldest
+        return min(found.values())
 
     def _obey(self, row, value, utc_ms, kept_ms, untold):
         """Put it in force as if it had come in time, unless it is known or over."""
@@ -140,10 +144,10 @@ class Missed:
             return
         answers.keep(name, utc_ms, False)
         if value and lasts in ("seconds", "once"):
-            answers.told.discard(name)
+            answers.told.pop(name, None)
             untold.append(name)
         else:
-            answers.told.add(name)
+            answers.told[name] = True
 
     def _start_ms(self, lasts, kept_ms):
         """What is to be done once, and was sent before that, is done, or too late."""

@@ -15,10 +15,11 @@ import os
 
 from micropython import const
 
-from firmware.base import files
+from firmware.base import files, json_check
 from firmware.base.log import Log
 
 _LARGEST = const(4096)  # bytes of the file
+_DEEPEST = const(8)  # brackets within brackets
 _BLOCK = const(128)  # bytes read at a time
 _AT_ONCE = const(8)  # writings, before they come one at a time
 _SPACING_MS = const(5000)
@@ -31,7 +32,9 @@ class Store:
     """Values by name, and times in ms since 1970, 0 if not known."""
 
     def __init__(self, path: str = "settings.json"):
-        """Reads the file. Of a damaged one nothing is used, and the log says so."""
+        """Reads the file. Of a damaged one nothing is used, and the log says so. MemoryError:
+        there was too little for a whole one.
+        """
         self._path = path
         self._log = Log("store")
         self._entries = {}  # name: (value, time) or (time,)
@@ -44,7 +47,7 @@ class Store:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 self._log.error("%s: cannot be read: %s", path, error)
-        except (ValueError, TypeError, LookupError, AttributeError, MemoryError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             self._log.error("%s: %s; the configuration's values hold", path, error)
 
     def get(self, name: str):
@@ -137,6 +140,10 @@ def _read(path):
         left = os.stat(path)[6]
         if left > _LARGEST:
             raise ValueError("it is damaged")
+        # What nests deeper could take a hundred times its size.
+        if not 0 < json_check.depth(file) <= _DEEPEST:
+            raise ValueError("it is damaged")
+        file.seek(0)
         tree = json.load(file)
         tail = _TAIL % tree["crc32"]
         left += 1 - len(tail)  # the tail's first byte counts

@@ -1,6 +1,7 @@
 """config.json: read, checked by `config.check`, and kept for the day when it is broken."""
 
 import errno
+import gc
 import json
 import os
 import time
@@ -101,7 +102,16 @@ def read(path: str) -> dict:
         if os.stat(path)[6] > _LARGEST:
             raise ValueError("larger than %d bytes; is it the right file?" % _LARGEST)
         with open(path, "rb") as file:
+            try:
+                return _parse(file)
+            except MemoryError:
+                pass
+            # Once more, before it is the file that is to blame.
+            gc.collect()
+            file.seek(0)
             return _parse(file)
+    except MemoryError:
+        raise ValueError("needs more memory than there is; is it the right file?")
     except OSError as error:
         if error.errno == errno.ENOENT:
             raise ValueError("no such file; write one, see Configuration in README.md")
@@ -133,8 +143,6 @@ def _parse(file):
             raise ValueError((text + " of them") % (key, line))
         text = "not JSON at line %d or just before; look for a comma, quote or bracket that is "
         raise ValueError((text + "missing or one too many") % line)
-    except MemoryError:
-        raise ValueError("needs more memory than there is; is it the right file?")
     if type(given) is not dict:
         raise ValueError("expected an object with sections: begin with { and end with }")
     return given

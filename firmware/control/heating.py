@@ -17,10 +17,12 @@ class Regulation:
         self._told = {}
 
     def off(self) -> None:
-        """Every relay off, at once."""
-        for relay in (self.heater, self._stage2, self._cooler):
-            if relay:
-                relay.off()
+        """Every relay off, at once. Allocates nothing: memory may be what there is none of."""
+        self.heater.off()
+        if self._stage2:
+            self._stage2.off()
+        if self._cooler:
+            self._cooler.off()
 
     def step(self, now_ms: int) -> None:
         """Decide, and switch what the relays' own times allow."""
@@ -52,8 +54,8 @@ class Regulation:
         """Yield (property, value) of what has changed since this was last called."""
         for name, value in self.state():
             if self._told.get(name) != value:
-                self._told[name] = value
                 yield name, value
+                self._told[name] = value  # unless whoever was to tell it could not
 
 
 def _relay(settings, name, output, max_on_s=0):

@@ -182,9 +182,14 @@ class Program:
         self._base = None
 
     def _mark(self, utc_s):
-        """Nothing older can be rewound to."""
-        times = self.decided_s, self._done_s, self._hold_s, self._forced_s
-        self._base = (utc_s, self._state(), self.before) + times if utc_s else None
+        """Nothing older can be rewound to; nothing at all where there is no memory to remember."""
+        self._base = None
+        try:
+            if utc_s:
+                times = self.decided_s, self._done_s, self._hold_s, self._forced_s
+                self._base = (utc_s, self._state(), self.before) + times
+        except MemoryError:
+            pass
 
     def _state(self):
         return self.preset, self._thermostat.setpoint, self._thermostat.setpoint_cool

@@ -109,9 +109,10 @@ class Http:
         )
 
     def close(self):
-        if self._stream:
-            self._stream.close()
+        stream = self._stream
         self._stream = None
+        if stream:
+            stream.close()
 
     async def _exchange(self, peer, head: bytes, data, sink, once) -> Response:
         # What came while nothing was asked is a goodbye, and no answer to what is asked now.

@@ -5,6 +5,7 @@ not parsed as a whole. `ingestion`, and the name, value and time of each of the 
 cut out by counting brackets, parsed by themselves, and forgotten before the next property comes.
 """
 
+import gc
 import json
 
 from micropython import const
@@ -141,8 +142,13 @@ class Scanner:
     def _finish(self):
         value = range(self._size)
         if self._fits:
+            text = memoryview(self._text)[: self._size]
             try:
-                value = json.loads(memoryview(self._text)[: self._size])  # type: ignore[type-var]
+                try:
+                    value = json.loads(text)  # type: ignore[type-var]
+                except MemoryError:
+                    gc.collect()  # once more, before it is taken for one that cannot be read
+                    value = json.loads(text)  # type: ignore[type-var]
             except (ValueError, TypeError, MemoryError):
                 pass
         if self._what != b"ingestion":

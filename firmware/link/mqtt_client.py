@@ -120,12 +120,11 @@ class MqttClient:
             outcome.smaller = self._too_large(uptime.ms())
             raise
         finally:
-            if reader:
-                reader.cancel()
-            self.leave()
-            stream.close()
             self._queue.release()
             try:
+                if reader:
+                    reader.cancel()
+                self.leave()
                 # What is in flight may have reached the platform all the same, and as late as now.
                 now = uptime.ms()
                 for _, sent_ms in self._waiting.values():
@@ -133,6 +132,7 @@ class MqttClient:
                 for sent_ms in self._values.sent() if self._values else ():
                     self._pace.arrived(now, sent_ms)
             finally:
+                stream.close()
                 if self._values:
                     self._values.release()
 

@@ -8,6 +8,8 @@ import errno
 
 from micropython import const
 
+NO_ROOM = const("not enough memory for TLS")
+
 # By the names of `errno`, whose numbers differ from port to port; 23 and 24 are ENFILE and EMFILE,
 # for which MicroPython has no names.
 _SOCKET = const(
@@ -49,9 +51,6 @@ _CONNACK = const(
 """
 )
 
-# The second is MBEDTLS_ERR_MPI_ALLOC_FAILED, -0x10, which MicroPython takes for a socket's error.
-_NO_MEMORY = (errno.ENOMEM, 16)
-
 
 def words(error, host: str = "the server", ca=None) -> str:
     """What a person can do something with, for an error of a socket or of TLS; `ca`: the file that
@@ -61,8 +60,8 @@ def words(error, host: str = "the server", ca=None) -> str:
     text = str(error).strip()
     if isinstance(error, OSError):
         number = error.errno
-        if number in _NO_MEMORY or "alloc" in text.lower():
-            raise MemoryError(text)
+        if _is_lack(number) or "alloc" in text.lower():
+            raise MemoryError(NO_ROOM if ca else text)
         for line in _SOCKET.strip().split("\n"):
             name, _, meaning = line.partition(" ")
             if str(getattr(errno, name, name)) == str(number):
@@ -74,6 +73,23 @@ def words(error, host: str = "the server", ca=None) -> str:
     if isinstance(error, ValueError):
         return "the certificate of %s was refused: %s" % (host, text)
     return "error " + text if text.isdigit() else text  # this port has no name for it
+
+
+def _is_lack(number) -> bool:
+    """Whether an error of a socket or of TLS is a lack of memory."""
+    if number in (errno.ENOMEM, errno.ENOBUFS):
+        return True
+    if type(number) is not int:
+        return False
+    # mbedTLS's, of which one below 0x80 may come alone, and then looks like a socket's:
+    # ALLOC_FAILED of MPI and ASN1; the source of CTR_DRBG and of ENTROPY failed, which has no
+    # other cause here.
+    number = abs(number)
+    if number & 0x7F in (0x10, 0x6A, 0x34, 0x3C):
+        return True
+    # ALLOC_FAILED of PEM, X509, DHM, PK, ECP, MD, PKCS7, CIPHER and SSL.
+    high = number & 0x7F80
+    return high in (0x1180, 0x2880, 0x3400, 0x3F80, 0x4D80, 0x5180, 0x5580, 0x6180, 0x7F00)
 
 
 def connack(code: int) -> str:

@@ -133,11 +133,11 @@ class SingleValues:
         for entry in list(self._entries):
             if index is not None and entry[_INDEX] != index:
                 continue
-            self._entries.remove(entry)
             try:
                 self._queue.put(entry[_INDEX], entry[_RAW], entry[_UTC_MS])
             except Exception as error:  # the queue has counted it
                 Log("single_values").error("a reading of %s is lost: %s", entry[_NAME], error)
+            self._entries.remove(entry)
 
     def _stale(self, now: int) -> bool:
         """Has one waited for too long to be sent?"""

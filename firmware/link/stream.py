@@ -25,7 +25,7 @@ except ImportError:  # the board has no typing, and asks for no types
 
 from firmware.base.log import Log
 from firmware.link import LinkError, deadlines
-from firmware.link.reasons import words
+from firmware.link.reasons import NO_ROOM, words
 
 # A TLS step that has to wait may wait to read or to write, and the socket can't say which.
 _TLS_PAUSE_MS = const(5)
@@ -47,8 +47,10 @@ def writable(sock) -> Any:
 
 def close(sock):
     """Close a socket that somebody may have been waiting for."""
-    core._io_queue.remove(sock)
-    sock.close()
+    try:
+        core._io_queue.remove(sock)
+    finally:
+        sock.close()
 
 
 def _certificates(path: str):
@@ -88,9 +90,10 @@ def _certificates(path: str):
 class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
-    def __init__(self, sock, host: str = "", ca=None, below=None, on_open=None):
+    def __init__(self, sock, host: str = "", ca=None, below=None, on_open=None, tight=False):
         """`ca`: the file that certificates are checked by, for TLS; `below`: the socket that it is
         on. `on_open`: called once, when the connection is made and the TLS handshake over.
+        `tight`: there is less memory than that handshake needs.
         """
         self._sock = sock
         self._below = below
@@ -98,6 +101,7 @@ class Stream:
         self._ca = ca
         self._on_open = on_open
         self._new = True  # nothing was taken yet: the TLS handshake, if any, is not over
+        self._tight = tight
         self._turn_ms = time.ticks_ms()  # since when nobody else had the loop, as far as we know
 
     async def read_into(self, view) -> int:
@@ -139,6 +143,9 @@ class Stream:
                 text = words(e, self._host, self._ca)
                 # That TCP has failed is told here, too.
                 tcp = self._ca is None or (isinstance(e, OSError) and e.errno in _TCP)
+                if self._new and self._tight and not tcp:
+                    # A signature for which it lacked memory is one that is not right.
+                    raise MemoryError(NO_ROOM)
                 if self._new and not tcp and "certificate" not in text:
                     text = "the TLS handshake with %s: %s" % (self._host, text)
                 raise LinkError(text)
@@ -169,22 +176,25 @@ class Stream:
         return bool(poll.poll(0))
 
     def close(self):
-        close(self._sock)
-        if self._below:
-            # A handshake that failed has let go of it, and left it open.
-            self._below.close()
+        try:
+            close(self._sock)
+        finally:
+            if self._below:
+                # A handshake that failed has let go of it, and left it open.
+                self._below.close()
 
 
 class Network:
     """Opens connections: it knows how hosts are found, and whom to believe."""
 
-    def __init__(self, names, ca: str, verify: bool):
+    def __init__(self, names, ca: str, verify: bool, tight=bool):
         """`names`: a dns.Resolver. `ca`: the file of the authorities, PEM or DER, that are
-        believed; unless `verify`, everybody is.
+        believed; unless `verify`, everybody is. `tight()`: is there less memory than TLS needs?
         """
         self.names = names
         self._ca = ca
         self._verify = verify
+        self._tight = tight
         self.context: Any = None
         self._version: tuple | None = None  # of the file that the context is made of
         self._left_out: list = []  # the numbers of its certificates that are not in the context
@@ -192,7 +202,7 @@ class Network:
     async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         """Open a TCP connection; with TLS on it the first write makes the handshake.
 
-        Each step has its deadline. Raises LinkError.
+        Each step has its deadline. Raises LinkError; MemoryError where only memory was short.
         """
         host = host.rstrip(".")  # it is in no certificate, nor in SNI (RFC 6066, section 3)
         if tls:
@@ -219,14 +229,15 @@ class Network:
             if not tls:
                 return Stream(sock, host, on_open=reached)
             gc.collect()  # a board's TLS takes its memory from what the heap leaves
+            tight = self._tight()
             wrapped = self.context.wrap_socket(
                 sock, server_hostname=host, do_handshake_on_connect=False
             )
-            return Stream(wrapped, host, self._ca, sock, reached)
+            return Stream(wrapped, host, self._ca, sock, reached, tight)
         except BaseException as e:
             close(sock)
             if isinstance(e, OSError):
-                raise LinkError(words(e))
+                raise LinkError(words(e, host, self._ca if tls else None))
             raise
 
     async def load(self):
@@ -242,6 +253,7 @@ class Network:
             if self.context and version == self._version:
                 return
             self.context = None  # before the new one is made: there is no room for two
+            gc.collect()
             context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
             number = 0
@@ -259,8 +271,10 @@ class Network:
                 raise ValueError(flaw)
         except OSError as e:
             text = "tls.ca: %s cannot be read (%s); put the CA there"
-            raise LinkError(text % (self._ca, words(e)))
+            raise LinkError(text % (self._ca, words(e, "", self._ca)))
         except ValueError as e:
+            if self._tight():
+                raise MemoryError(NO_ROOM)  # it is the same error
             text = "tls.ca: %s is no certificate, PEM or DER (%s)"
             raise LinkError(text % (self._ca, str(e).strip()))
         self.context = context

@@ -36,6 +36,7 @@ _TEXT_SIZE = const(80)
 _HOUR_MS = const(3600000)
 _HOUR_SIZE = const(14)  # of 2026-11-22T14:
 _HEAD_SIZE = const(23)
+_NO_HOUR = const(1 << 62)
 
 # A point is written with the end of the one before it: then one call writes most points, whatever
 # they are called. A name is padded with zeros, which the next point overwrites.
@@ -82,7 +83,7 @@ class Encoder:
         self._buffer = bytearray(_PIECE_SIZE)
         self._digits = bytearray(20)
         self._time_head = bytearray(b'"},{"t":"0000-00-00T00:')
-        self._hour = 1 << 62  # ms since 1970 of the hour that stands there
+        self._hour = _NO_HOUR  # ms since 1970 of the hour that stands there
         self._turn = 0  # of the last document that was begun
 
     def measure(self, feed, end_seq: int, alone: bool):
@@ -374,9 +375,12 @@ class Encoder:
 
     def _start_hour(self, t: int) -> int:
         """Put the hour of `t` into `_time_head`; return when it began."""
-        self._hour = t - t % _HOUR_MS
-        self._time_head[_HEAD_SIZE - _HOUR_SIZE :] = iso(self._hour)[:_HOUR_SIZE].encode()
-        return self._hour
+        hour = t - t % _HOUR_MS
+        text = iso(hour)[:_HOUR_SIZE].encode()
+        self._hour = _NO_HOUR  # until both are there
+        self._time_head[_HEAD_SIZE - _HOUR_SIZE :] = text
+        self._hour = hour
+        return hour
 
     def _put(self, at: int, data) -> int:
         end = at + len(data)

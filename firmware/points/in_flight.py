@@ -74,8 +74,8 @@ class Window:
         feed = Feed(self, sent, sent.seq < self._seen)
         self.encoder.measure(feed, sent.seq + max_points, alone)
         self._seen = max(self._seen, feed.end.seq)
-        sent.go(feed.end)
         self.in_flight.append(feed)
+        sent.go(feed.end)
         return feed
 
     def acknowledge(self, feed):
@@ -120,8 +120,9 @@ class Window:
     def moved_to(self, cursor: Cursor):
         """The points before the cursor are in other hands: not lost, and not sent from here."""
         self.ring.head.go(cursor)
-        for feed in list(self.in_flight):
+        for i in range(len(self.in_flight) - 1, -1, -1):
+            feed = self.in_flight[i]
             if feed.end.seq <= cursor.seq:
-                self.in_flight.remove(feed)
+                self.in_flight.pop(i)
             else:
                 feed.counted_seq = max(feed.counted_seq, cursor.seq)

@@ -29,11 +29,16 @@ _SEGMENT_BLOCKS = const(4)
 _STEP_MS = const(8)  # of work in one go
 _ENOSPC = const(28)  # the same on every port, and not in `errno`
 _RETRY_MS = const(10000)  # after the file system failed
+_VOID = const(-1)  # size of a segment that was begun in vain
 _LINE_SIZE = const(400)  # bytes of a header that are put together before they are written
 
 
 class Journal:
-    """The segments, oldest first. None of its methods raises OSError unless it says so."""
+    """The segments, oldest first. None of its methods raises OSError unless it says so.
+
+    Any may raise MemoryError. What it was about to do is then done by the next call; only after
+    `append` and `commit` the caller has to say that they `failed`.
+    """
 
     def __init__(
         self, folder, kib: int, properties, when_full: str, uptime_ms, survived: bool, now: int
@@ -160,58 +165,68 @@ class Journal:
         self.uncommitted = 0
 
     def failed(self, error):
-        """Appending raised this: what was not committed is to be appended again, later."""
-        if self._failed_at is None:
-            self.log.error("the file system failed: %s", error)
-        self._failed_at = self.uptime_ms()
+        """Appending raised this: what was not committed is to be appended again, in a new
+        segment. That waits where the file system failed, and not where memory was short.
+        """
+        first = self._failed_at is None
+        tail, writer, uncommitted = self.tail, self._writer, self.uncommitted
+        self.seal()
+        if tail:
+            tail.points -= uncommitted
         try:
-            if self._writer and self._writer.file:
-                self._writer.file.close()
+            if writer and writer.file:
+                writer.file.close()
         except OSError:
             pass
-        if self.tail:
-            self.tail.points -= self.uncommitted
-            if not self.tail.size:
-                self.remove(self.tail)
-        self.seal()
-        if error.errno == _ENOSPC:
+        if isinstance(error, OSError):
+            self._failed_at = self.uptime_ms()
+            if first:
+                self.log.error("the file system failed: %s", error)
+        if tail and not tail.size:
+            tail.busy = True  # until it is removed
+            tail.size = _VOID
+            self.remove(tail)
+        if isinstance(error, OSError) and error.errno == _ENOSPC:
             # There is less room than the config says.
             self._limit = max(2 * self._segment_blocks, self._blocks())
 
     def remove(self, segment):
         """Remove a segment, whose points are delivered or given up."""
         if segment in self.segments:
+            if segment not in self._trash:
+                self._trash.append(segment)
             self.segments.remove(segment)
             if segment is self.tail:
                 self.seal()
-            self._trash.append(segment)
         self._empty_trash()
         if not self.segments:
             self.eras.forget()
 
     def _empty_trash(self):
-        for old in list(self._trash):
+        while self._trash:
+            path = self._trash[0].path(self.folder)
             try:
-                os.remove(old.path(self.folder))
+                os.remove(path)
             except OSError as error:
                 if error.errno != errno.ENOENT:
-                    self.log.error("%s cannot be removed: %s", old.path(self.folder), error)
+                    self.log.error("%s cannot be removed: %s", path, error)
                     return
-            self._trash.remove(old)
+            self._trash.pop(0)
 
     def date(self, offset_ms: int):
         """The era's readings, on flash and to come, are dated by this offset."""
-        self.newest = max(self.newest, self.era_newest + offset_ms)
-        self._keep(self.era, offset_ms)
+        newest = max(self.newest, self.era_newest + offset_ms)
+        self._keep(self.era, offset_ms, newest)
+        self.newest = newest
 
     def distrust(self, latest_ms: int):
         """What is later than that was dated by a clock that was wrong: nothing is dated by it."""
         if self.newest > latest_ms:
             self.newest = self.eras.newest = -1
 
-    def _keep(self, era: int, offset_ms):
+    def _keep(self, era: int, offset_ms, newest: int):
         try:
-            self.eras.keep(era, offset_ms, self.newest)
+            self.eras.keep(era, offset_ms, newest)
         except OSError as error:
             self.log.error("%s/eras cannot be written: %s", self.folder, error)
 
@@ -219,9 +234,10 @@ class Journal:
         """Give up the oldest segment that is not being delivered; False if there is none."""
         for segment in self.segments:
             if not segment.busy and segment is not self.tail:
+                self._trash.append(segment)  # or nothing is dropped
                 self.dropped += segment.points
-                self.log.warning("full: dropped the %d oldest readings", segment.points)
                 self.remove(segment)
+                self.log.warning("full: dropped the %d oldest readings", segment.points)
                 return True
         return False
 
@@ -266,18 +282,23 @@ class Journal:
             os.mkdir(self.folder)
         except OSError:
             pass  # it is there; if not, open will say so
-        file = open(tail.path(self.folder), "wb")  # noqa: SIM115 commit closes it
+        self._writer = writer = Writer(None, 0, 0)
+        # Whatever of this goes wrong, `failed` undoes what there is of it.
+        writer.file = open(tail.path(self.folder), "wb")  # noqa: SIM115 commit closes it
         self.segments.append(tail)
         self.tail = tail
-        self._writer = Writer(file, 0, 0)
-        size, seed = write_header(file, self.header(0))
-        self._writer = Writer(file, size, seed)
+        size, seed = write_header(writer.file, self.header(0))
+        self._writer = Writer(writer.file, size, seed)
         return True
 
     def _blocks(self) -> int:
         return sum([segment.blocks() for segment in self.segments + self._trash])
 
     def _make_room(self) -> bool:
+        for segment in self.segments:
+            if segment.size == _VOID:
+                self.remove(segment)
+                break
         while self._blocks() + self._segment_blocks > self._limit:
             if self.when_full != "oldest" or not self.drop_oldest():
                 return False
@@ -295,10 +316,16 @@ class Journal:
             if not self._mounted:
                 self.failed(error)
             return None
-        self._mounted = True
         self.eras.load()
-        self.damaged += len([1 for segment in self._trash if segment.size])
+        era = self._go_on()
+        self._mounted = True
+        for segment in self._trash:
+            self.damaged += segment.size > 0
         self._empty_trash()
+        return era
+
+    def _go_on(self):
+        """Go on with the newest segment, if that can be; returns the era as `_mount` does."""
         if not self.segments:
             return None
         self.log.info("%d readings are on flash", self.points())
@@ -323,4 +350,4 @@ class Journal:
             self.era, self.era_first, self.era_newest = era
         else:
             # This must be known after the next restart, too, which the counter may survive.
-            self._keep(era[0], None)
+            self._keep(era[0], None, self.newest)

@@ -226,26 +226,29 @@ class Records:
         record = self._record
         while True:
             size = self._file.readinto(record)
-            if size:
-                self.offset += size
             if size != SIZE:
                 if size:
+                    self.offset += size
                     self.damaged += 1  # a torn tail
                 self.kind = -1
                 return -1
+            # Where memory is short in this, `offset` stays before the record, to `go_on` from.
             kind, time, value = struct.unpack(_FORMAT, self._body)
             base = _BASE <= kind <= _BASE + 1
             crc = crc32(self._body, self.seed if base else self._seed)
-            if _fold(crc) != record[SIZE - 2] | record[SIZE - 1] << 8:
-                self.damaged += 1
-            elif base:
+            whole = _fold(crc) == record[SIZE - 2] | record[SIZE - 1] << 8
+            if whole and base:
                 self._base = time | (value & 0xFFFF) << 32
                 self.cycle = value >> 16 if kind & 1 else -1
                 self._seed = crc
-            else:
-                self.kind = kind
+            elif whole:
                 self.t = self._base + time
+                self.kind = kind
                 self.value = value
+            self.offset += SIZE
+            if not whole:
+                self.damaged += 1
+            elif not base:
                 return kind
 
 

@@ -60,6 +60,9 @@ class Replay:
                 if not self._read(until, latest_ms):
                     return
                 self._tries = 0
+            except MemoryError:
+                self._stop()
+                raise
             except OSError as error:
                 self._failed(error)
                 return
@@ -69,7 +72,8 @@ class Replay:
     def settle(self):
         """Remove the segments of which everything was acknowledged."""
         while self._done and self._done[0][1] <= self.ring.head.seq:
-            self._journal.remove(self._done.pop(0)[0])
+            self._journal.remove(self._done[0][0])
+            self._done.pop(0)
 
     def _resting(self) -> bool:
         return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
@@ -110,7 +114,6 @@ class Replay:
         segment = self._segment
         while True:
             kind = records.kind if self._held else records.next()
-            self._held = False
             if kind == MORE:
                 if self._text_next < self._text_end:
                     ring.values[self._text_next % ring.slots] = records.value
@@ -121,29 +124,29 @@ class Replay:
             if kind < 0:
                 self._close(records.damaged)
                 return True
+            self._held = True  # until it is taken over, or given up
             if ring.tail.seq >= until:
-                self._held = True
                 return True
             more = (records.value + 3) // 4 if kind & KIND == TEXT else 0
             if ring.room() < more + 2:
-                self._held = True
                 return False
-            segment.points -= 1
-            t = records.t
+            offset = 0
             if records.cycle >= 0:
                 offset = self._journal.eras.offsets.get(records.cycle)
-                if offset is None:
-                    self.undated += 1
-                    continue
-                t += offset
-            if t > latest_ms:
-                self.undated += 1
-                continue
+            if offset is not None and records.t + offset > latest_ms:
+                offset = None
             prop = records.prop()
-            if prop == NONE or more > MAX_TEXT // 4:
+            i = -1
+            if offset is None:
+                self.undated += 1
+            elif prop == NONE or more > MAX_TEXT // 4:
                 records.damaged += 1
+            else:
+                i = ring.claim(kind & KIND | prop, records.t + offset, -1, 1 + more)
+            self._held = False
+            segment.points -= 1
+            if i < 0:
                 continue
-            i = ring.claim(kind & KIND | prop, t, -1, 1 + more)
             ring.values[i] = records.value
             if more:
                 self._text_end = ring.tail.pos
@@ -164,15 +167,16 @@ class Replay:
     def _close(self, damaged: int):
         journal = self._journal
         segment = self._segment
-        if damaged:
-            journal.damaged += damaged
-            path = segment.path(journal.folder)
-            journal.log.warning("%s: %d records are damaged", path, damaged)
-        segment.points = 0
         self._done.append((segment, self.ring.tail.seq))
         self._segment = self._records = None
+        self._held = False
         self._tries = 0
+        segment.points = 0
+        journal.damaged += damaged
         self._close_file()
+        if damaged:
+            path = segment.path(journal.folder)
+            journal.log.warning("%s: %d records are damaged", path, damaged)
         self.settle()
 
     def _failed(self, error):
@@ -180,15 +184,19 @@ class Replay:
         journal = self._journal
         segment = self._segment
         journal.log.error("%s cannot be read: %s", segment.path(journal.folder), error)
-        if self._text_next < self._text_end and self._records:
-            self._abandon_text()
-            self._records.offset = self._text_offset  # it will be read again, from its beginning
-            segment.points += 1
-        self._close_file()
+        self._stop()
         self._tries += 1
         self._failed_at = journal.uptime_ms()
         if self._tries >= _TRIES:
             self._close(segment.points + (self._records.damaged if self._records else 0))
+
+    def _stop(self):
+        """What was begun is read again from its beginning, when the file is opened again."""
+        if self._text_next < self._text_end and self._records:
+            self._abandon_text()
+            self._records.offset = self._text_offset
+            self._segment.points += 1
+        self._close_file()
 
     def _close_file(self):
         file, self._file = self._file, None

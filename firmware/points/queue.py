@@ -12,6 +12,7 @@ from firmware.base.log import Log
 from firmware.points.feed import Encoder
 from firmware.points.in_flight import Window
 from firmware.points.json_text import encode, exact
+from firmware.points.report import Report
 from firmware.points.ring import PROPERTY, Ring
 from firmware.times.calendar import iso
 from firmware.times.clock import WRONG_MS
@@ -69,10 +70,8 @@ class Queue:
         self._unfit = 0  # readings that could not be buffered at all
         self._overflowed = 0  # those that the log knows to have made the ring overflow
         self._overflows = False
-        # Of what is gone, in a report that has left RAM; where there is none, the log tells.
-        self._told = 0 if "dropped" in properties.names else lost
-        self._report = -1  # `gone` in a report that has not
-        self._report_end = -1  # seq of the ring behind it
+        # Where there is no such property, the log tells.
+        self._report = Report(0 if "dropped" in properties.names else lost)
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
         self._dated = False
         self._moved_ms = 0  # as clock.moved_ms was then
@@ -129,6 +128,8 @@ class Queue:
             elif not self._dated or clock.moved_ms != self._moved_ms:
                 self._date()
             t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
+            # First: where memory is short in what follows, the reading is not in the buffer.
+            self._taken(prop, t)
             kind = type(value)
             decimals = self.properties.decimals[prop]
             limit = exact(decimals)
@@ -139,7 +140,6 @@ class Queue:
             else:
                 text = encode(value, decimals)
                 self._ring.append_text(prop, t, cycle, text)
-            self._taken(prop, t)
         except Exception as error:
             if text or type(error) is MemoryError:
                 self._unfit += 1
@@ -164,7 +164,7 @@ class Queue:
         elif self._overflows and 4 * self._ring.room() > self._ring.slots:
             self._overflows = False
             self._log.info("has room again; %d readings were dropped so far", self.dropped)
-        self._settle()
+        self._report.settle(self._gone(), self._ring)
 
     def flush(self):
         """Everything to flash, before a restart; takes its time."""
@@ -212,26 +212,14 @@ class Queue:
     @property
     def untold(self) -> int:
         """Points that are gone, in this run or before it, and whose count only RAM has."""
-        return max(0, self._gone() - self._told)
+        return self._report.untold(self._gone())
 
     def _gone(self) -> int:
         return self.lost + self.dropped + self.thinned + self.damaged + self.undated
 
     def reporting(self):
         """What is gone is about to be put into this queue, as properties."""
-        if self._report < 0:
-            self._report = self._gone()
-
-    def _settle(self):
-        """Has a report left RAM? If more has gone meanwhile, that may have been the report."""
-        if self._report < 0:
-            return
-        if self._report_end < 0:
-            self._report_end = self._ring.tail.seq
-        if self._ring.head.seq >= self._report_end:
-            if self._gone() == self._report:
-                self._told = self._report
-            self._report = self._report_end = -1
+        self._report.begin(self._gone())
 
     def due(self) -> bool:
         """Is there a feed worth sending: a full one, an old one, or one from flash?"""
@@ -319,8 +307,8 @@ class Queue:
             t = first.base + ring.times[i] + (0 if first.cycle == _DATED else self._offset_ms)
             name = self.properties.names[ring.kinds[i] & PROPERTY]
             self._log.warning("a point is refused by the platform: %s at %s", name, iso(t))
-        self.rejected += 1
         feed.window.set_aside(feed)
+        self.rejected += 1
         if self._backlog:
             self._backlog.replay.settle()
 
@@ -360,7 +348,6 @@ class Queue:
             self._set_back()
             return
         self._moved_ms = clock.moved_ms
-        self._dated = True
         offset = clock.first_offset
         first = self._first_undated
         before = -1
@@ -374,9 +361,15 @@ class Queue:
             if journal.era_first >= 0:
                 journal.date(offset)
         self._offset_ms = offset
-        for i in range(len(self._free_low)):
-            free = self._free_high[i] << 32 | self._free_low[i]
-            self._taken(i, max(before, free - 1 + offset if free else -1))
+        # Anew, as this is done again where memory was short in it.
+        low, high = array("I", self._free_low), array("H", self._free_high)
+        for i in range(len(low)):
+            free = high[i] << 32 | low[i]
+            free = max(before + 1, free + offset if free else 0)
+            low[i] = free & _WORD
+            high[i] = free >> 32
+        self._free_low, self._free_high = low, high
+        self._dated = True
 
     def _set_back(self):
         """The clock was wrong. Where it was ahead, the next readings are not put behind those that

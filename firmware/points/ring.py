@@ -109,12 +109,13 @@ class Ring:
         i = self.claim(TEXT | prop, t, cycle, 1 + more)
         if i < 0:
             return
+        # From here on nothing is allocated: what was begun has to be finished.
         self.values[i] = size
-        for k in range(more):
-            i = (i + 1) % self.slots
-            self.kinds[i] = MORE
-            chunk = text[4 * k : 4 * k + 4]
-            self.raw[4 * i : 4 * i + len(chunk)] = chunk
+        for k in range(size):
+            if not k & 3:
+                i = (i + 1) % self.slots
+                self.kinds[i] = MORE
+            self.raw[4 * i + (k & 3)] = text[k]
 
     def text(self, pos: int) -> bytes:
         """The value of the text whose first slot is at `pos`."""
@@ -198,6 +199,7 @@ class Ring:
     def squeeze(self, end_pos: int, keeps) -> int:
         """Leave out points before the position for which `keeps(property, ms)` is False. Returns
         how many. The others move up: no cursor into the ring but head and tail is valid after it.
+        A MemoryError of `keeps` is raised when what was left out until then is gone.
         """
         self.changes += 1
         kinds = self.kinds
@@ -205,13 +207,19 @@ class Ring:
         cursor = Cursor()
         cursor.go(self.head)
         left_out = 0
+        short = None
         while True:
             i = self.next_point(cursor)
             if i < 0 or cursor.pos >= end_pos:
                 break
+            try:
+                kept = keeps(kinds[i] & PROPERTY, cursor.base + self.times[i])
+            except MemoryError as error:
+                short = error
+                break
             pos = cursor.pos
             self.skip_point(cursor, i)
-            if not keeps(kinds[i] & PROPERTY, cursor.base + self.times[i]):
+            if not kept:
                 left_out += 1
                 kinds[i] = HOLE
                 for p in range(pos + 1, cursor.pos):
@@ -229,4 +237,6 @@ class Ring:
                 self.times[k] = self.times[i]
                 self.values[k] = self.values[i]
         self.head.pos = to
+        if short:
+            raise short
         return left_out

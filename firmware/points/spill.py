@@ -91,8 +91,8 @@ class Backlog:
             self._cursor = None
             try:
                 self.journal.commit()
-            except OSError as error:
-                self.journal.failed(error)
+            except Exception as error:
+                self._failed(error)
 
     def _pressing(self, now: int) -> bool:
         ring = self._live.ring
@@ -124,7 +124,14 @@ class Backlog:
                 return False
             self.journal.commit()
             self._live.moved_to(cursor)
-        except OSError as error:
-            self.journal.failed(error)
-        self._cursor = None
+            self._cursor = None
+        except Exception as error:
+            self._failed(error)
         return True
+
+    def _failed(self, error):
+        """Raises what is no failure of the file system."""
+        self._cursor = None
+        self.journal.failed(error)
+        if not isinstance(error, OSError):
+            raise error

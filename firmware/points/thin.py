@@ -19,7 +19,7 @@ class Thinner:
 
     def __init__(self):
         self.resolution_ms = 0
-        self.thinned = 0  # points left out of a ring
+        self.thinned = 0  # points for which it said no
         self._last = array("q")
 
     def start(self, properties: int):
@@ -30,6 +30,7 @@ class Thinner:
         """Is this reading to be kept? `t`: its ms."""
         last = self._last[prop]
         if last >= 0 and 0 <= t - last < self.resolution_ms:
+            self.thinned += 1
             return False
         self._last[prop] = t
         return True
@@ -48,7 +49,7 @@ class Thinner:
             self.resolution_ms = measure.resolution_ms()
         for _ in range(_COARSEST):
             self.start(properties)
-            self.thinned += ring.squeeze(end, self.keeps)
+            ring.squeeze(end, self.keeps)
             if ring.room() > before and 8 * ring.room() >= ring.slots:
                 return True
             self.coarser()

@@ -50,21 +50,25 @@ class Driver:
             raise OSError("cannot append to %s: %s" % (self._path, error))
         if self._written < len(line):
             raise OSError("%s took only a part of a line; is the disk full?" % self._path)
-        self._written = 0
         self._line = _count_on(line)
+        self._written = 0
         self._next += 1
         return self._next - 1
 
 
 def _count_on(line):
     """The line of the next integer, in the same bytes as long as it needs no further digit."""
-    digit = len(line) - 2
-    while line[digit] == ord("9"):
-        line[digit] = ord("0")
-        if digit == 0:
-            return bytearray(b"1" + line)
+    last = digit = len(line) - 2
+    while digit >= 0 and line[digit] == ord("9"):
         digit -= 1
+    if digit < 0:
+        line = bytearray(b"0" + line)  # before anything is changed
+        digit = 0
+        last += 1
     line[digit] += 1
+    while digit < last:
+        digit += 1
+        line[digit] = ord("0")
     return line
 
 

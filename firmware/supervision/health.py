@@ -50,6 +50,12 @@ def names() -> list:
     return [row.split()[0] for row in io.StringIO(_ROWS)]
 
 
+def tight() -> bool:
+    """Is there less of ESP-IDF's memory than a TLS session needs?"""
+    idf = board.memory()
+    return idf is not None and (idf[0] < _TLS_KIB * _KIB or idf[1] < _TLS_BLOCK_KIB * _KIB)
+
+
 class Health:
     """The owner of what nobody else has; and the task that reports everything.
 
@@ -106,7 +112,7 @@ class Health:
         free, largest = self.freeidf // _KIB, self.largestidf // _KIB
         text = "memory: heap %d of %d KiB, ESP-IDF %d KiB free, largest block %d KiB"
         log.info(text, used // _KIB, heap, free, largest)
-        if tls and (free < _TLS_KIB or largest < _TLS_BLOCK_KIB):
+        if tls and tight():
             text = "memory: too little for TLS, which needs %d KiB of ESP-IDF's, %d in one block;"
             text += " use an image that runs from flash, or lower buffer.ram_points"
             log.warning(text, _TLS_KIB, _TLS_BLOCK_KIB)

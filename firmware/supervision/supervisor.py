@@ -71,6 +71,7 @@ class Supervisor:
         self._wish = None  # the reason for a restart that would help, once it costs no heat
         again = board.reset_cause() in ("failure", "memory")
         self._not_before_ms = _NOT_AGAIN_MS if again else _NOT_BEFORE_MS
+        self._ended = False
         self.restarts = 0
 
     def add(self, name: str, run, silence_ms: int = 0, source=None) -> None:
@@ -104,11 +105,15 @@ class Supervisor:
                     for task in self._tasks:
                         task.source.alive_ms += now - looked
                 looked = now
-                self._begin()
-                if self._look(now):
-                    watchdog.feed()
+                try:
+                    self._begin()
+                    if self._look(now):
+                        watchdog.feed()
+                except MemoryError as error:  # the next look does what this one could not
+                    self._out_of_memory(now, "supervisor", error)
                 await asyncio.sleep_ms(_WATCH_MS)
         finally:
+            self._ended = True
             self._safe()
             for task in self._tasks:
                 if task.running:
@@ -140,7 +145,7 @@ class Supervisor:
     def failed(self, name: str, error) -> None:
         """The task of that name met an error. Only a lack of memory concerns the others."""
         if isinstance(error, MemoryError):
-            self._out_of_memory(uptime.ms(), name)
+            self._out_of_memory(uptime.ms(), name, error)
 
     def _begin(self):
         """Start the tasks that are not started yet."""
@@ -173,20 +178,34 @@ class Supervisor:
             try:
                 await task.run()
                 _log.error("%s ended", task.name)
+            except asyncio.CancelledError:
+                if self._ended or task.running is not asyncio.current_task():
+                    raise
+                # Nobody has cancelled it: asyncio.wait_for had no memory to say how it ended.
+                if task.name == "regulation":
+                    self._safe()
+                self._tell(task, MemoryError())
             except Exception as error:
                 if task.name == "regulation":
                     self._safe()
-                if isinstance(error, MemoryError):
-                    self._out_of_memory(uptime.ms(), task.name)
-                else:
-                    _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
-                    sys.print_exception(error)
+                self._tell(task, error)
             gc.collect()
             self._died(task, uptime.ms())
             delay_ms = _RESTART_MS
             if task.name != "regulation":
                 delay_ms <<= min(task.deaths - 1, _DOUBLINGS)
             task.source.alive_ms = uptime.ms() + delay_ms
+
+    def _tell(self, task: _Task, error):
+        """Why a task died. Raises nothing, or that task would stay dead."""
+        if isinstance(error, MemoryError):
+            self._out_of_memory(uptime.ms(), task.name, error)
+            return
+        try:
+            sys.print_exception(error)
+            _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
+        except MemoryError:
+            pass
 
     def _died(self, task: _Task, now: int):
         self.restarts += 1
@@ -197,7 +216,7 @@ class Supervisor:
         if task.deaths >= _MOST_DEATHS and now >= self._not_before_ms:
             self.restart_at_rest("failure")
 
-    def _out_of_memory(self, now: int, name: str):
+    def _out_of_memory(self, now: int, name: str, error):
         """Take the next measure. Allocates next to nothing before something is freed."""
         gc.collect()
         if self._short and now - self._short_ms < _HELP_MS:
@@ -207,17 +226,20 @@ class Supervisor:
         self._short_ms = now
         self._short += 1
         try:
+            what = str(error)
+            if "allocat" in what or not what:
+                what = "out of memory"  # and not how many bytes of which heap
             if self._short == 1:
                 self._spill()
-                _log.error("%s: out of memory; the readings in RAM went to flash", name)
+                _log.error("%s: %s; the readings in RAM went to flash", name, what)
             elif self._short == 2:
                 for task in self._tasks:
                     if task.name == "link" and name != "link":
                         task.running.cancel()
                         self._launch(task, _RESTART_MS)
-                _log.error("%s: out of memory; the link is built anew", name)
+                _log.error("%s: %s; the link is built anew", name, what)
             elif now >= self._not_before_ms:
-                _log.error("%s: out of memory again", name)
+                _log.error("%s: %s, again", name, what)
                 self.restart_at_rest("memory")
         except Exception as error:  # that it could not even do this is no reason to stop
             sys.print_exception(error)

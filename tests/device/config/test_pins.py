@@ -1,6 +1,5 @@
 """Pins: those that the chip has for a use, and one user for each."""
 
-from firmware import sensors
 from firmware.board import board
 from firmware.board.pins import usable
 from firmware.config import check

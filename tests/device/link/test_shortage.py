@@ -21,10 +21,23 @@ from world import configured
 
 CA = DATA + "tls/ca.der"
 
-# As MicroPython tells them: by mbedTLS's name or sentence, as the build has it, and by -0x10 of
-# MBEDTLS_ERR_MPI_ALLOC_FAILED taken for an error of the socket.
+# As MicroPython tells them: by mbedTLS's name or sentence, as the build has it, or by its number
+# alone where there was no memory for that. Numbers of its lower half come as errors of a socket:
+# ALLOC_FAILED of MPI and of ASN1, and CTR_DRBG's source that had no memory.
 SHORT = (
     OSError(errno.ENOMEM),
+    OSError(errno.ENOBUFS),
+    OSError(106),
+    OSError(52),
+    OSError(-0x7F00),
+    OSError(-0x2880),
+    OSError(-0x3F80),
+    OSError(-0x1180),
+    OSError(-0x4D80),
+    OSError(-0x5180),
+    OSError(-0x6180),
+    OSError(-0x4290),
+    OSError(-0x21EA),
     OSError(-0x7F00, "MBEDTLS_ERR_SSL_ALLOC_FAILED"),
     OSError(-0x7F00, "SSL - Memory allocation failed"),
     OSError(-0x2880, "X509 - Allocation of memory failed"),
@@ -129,6 +142,97 @@ async def test_no_memory_for_the_file_of_certificates_is_one():
         assert await lacks_memory(trusting(CA).connect(HOST, 1, True))
     finally:
         stream_module.os = real
+
+
+def test_other_errors_are_none():
+    for error in (
+        OSError(errno.ECONNRESET),
+        OSError(errno.EHOSTUNREACH),
+        OSError(errno.ETIMEDOUT),
+        OSError(-202),
+        OSError("[addrinfo error -2]"),
+        OSError(-0x7200),
+        OSError(-0x7780),
+        OSError(-0x2700),
+        ValueError("invalid cert"),
+    ):
+        assert words(error, "h", "ca.pem"), error
+
+
+async def told(awaitable):
+    """What the MemoryError says with which it ends."""
+    try:
+        await awaitable
+    except MemoryError as error:
+        return str(error)
+
+
+class Ssl:
+    """The module `ssl` where memory is short: `with Ssl(…):`."""
+
+    PROTOCOL_TLS_CLIENT = CERT_NONE = CERT_REQUIRED = 0
+
+    def __init__(self, making=None, loading=None):
+        self._making = making
+        self._loading = loading
+
+    def SSLContext(self, _):  # noqa: N802 its own name
+        if self._making:
+            raise self._making
+        return self
+
+    def load_verify_locations(self, cadata):
+        raise self._loading
+
+    def __enter__(self):
+        self._real = stream_module.ssl
+        stream_module.ssl = self
+
+    def __exit__(self, *_):
+        stream_module.ssl = self._real
+
+
+def tight():
+    return True
+
+
+async def test_too_little_memory_for_the_certificates_is_not_told_as_wrong_ones():
+    # The random numbers' source has no memory; then a certificate, which has one error for all.
+    for short in (Ssl(OSError(52)), Ssl(OSError(12)), Ssl(None, ValueError("invalid cert"))):
+        network = Network(NETWORK.names, CA, True, tight)
+        with short:
+            assert await told(network.load()) == "not enough memory for TLS"
+        assert network.context is None
+        await network.load()  # there is memory again
+        assert network.context
+    with Ssl(None, ValueError("invalid cert")):
+        assert "is no certificate" in str(await failure(trusting(CA).load()))
+
+
+async def test_too_little_memory_for_a_signature_is_not_told_as_a_wrong_one():
+    wrong = OSError(-0x2700, "The certificate is not correctly signed by the trusted CA")
+    stream = Stream(Failing(wrong), "h", CA, tight=True)
+    assert await told(stream.write(b"x")) == "not enough memory for TLS"
+    assert "not signed by" in str(await failure(Stream(Failing(wrong), "h", CA).write(b"x")))
+    # TCP has no use for that memory.
+    stream = Stream(Failing(OSError(errno.ECONNREFUSED)), "h", CA, tight=True)
+    assert "refused" in str(await failure(stream.write(b"x")))
+
+
+async def test_a_connection_knows_how_much_memory_there_was_when_it_began():
+    peer = Peer(quiet)
+    for short in (True, False):
+        network = Network(NETWORK.names, CA, True, lambda short=short: short)
+        stream = await network.connect(HOST, peer.port, True)
+        wrong = OSError(-0x2700, "not correctly signed")
+        stream._sock.close()
+        stream._sock = Failing(wrong)
+        if short:
+            assert await lacks_memory(stream.write(b"x"))
+        else:
+            assert "not signed" in str(await failure(stream.write(b"x")))
+        stream.close()
+    peer.close()
 
 
 async def test_room_is_made_before_tls_takes_its_own():

@@ -308,6 +308,95 @@ async def test_out_of_memory_spills_then_builds_the_link_anew_and_then_restarts(
         assert told == ["link", 0, 1, "closed", "link", 1, "closed"], told
 
 
+def short_once(failed):
+    """A function that has no memory the first time."""
+
+    def call(*_):
+        if not failed:
+            failed.append(True)
+            raise MemoryError("no")
+
+    return call
+
+
+async def test_a_task_is_started_again_though_there_was_no_memory_to_tell_of_it():
+    for died in (ValueError("it broke"), MemoryError("no")):
+        log = sys.modules["firmware.base.log"].Log
+        real, failed = log.error, []
+        log.error = short_once(failed)
+        try:
+            with Bench() as bench:
+                starts = []
+
+                async def mortal(alive, starts=starts, died=died):
+                    starts.append(uptime.ms())
+                    raise died
+
+                bench.add("mortal", mortal)
+                bench.add("steady", steady, 10000)
+                assert await bench.run(100) is None
+        finally:
+            log.error = real
+        assert failed and len(starts) > 3, (died, starts)
+
+
+async def test_a_task_that_nobody_has_cancelled_is_started_again():
+    """So asyncio.wait_for ends where it lacks the memory to say how the other task did."""
+    with Bench() as bench:
+        starts = []
+
+        async def cancelled(alive):
+            starts.append(uptime.ms())
+            await asyncio.sleep_ms(1000)
+            raise asyncio.CancelledError
+
+        bench.add("cancelled", cancelled)
+        bench.add("steady", steady, 10000)
+        assert await bench.run(200) is None
+        assert len(starts) > 3 and bench.spills >= 1, starts
+
+
+async def test_a_task_that_stands_still_is_started_anew_when_there_is_memory_again():
+    with Bench() as bench:
+        starts, failed = [], []
+
+        async def stuck(alive):
+            starts.append(uptime.ms())
+            await asyncio.sleep_ms(1 << 28)
+
+        bench.add("stuck", stuck, 20000)
+        launch, once = bench.supervisor._launch, short_once(failed)
+
+        def short(task, delay_ms):
+            if delay_ms:
+                once()
+            launch(task, delay_ms)
+
+        bench.supervisor._launch = short
+        assert await bench.run(500) is None
+        assert failed and len(starts) >= 3, starts
+        assert bench.spills == 1
+
+
+async def test_what_lacked_memory_is_told():
+    lines = []
+    log = sys.modules["firmware.base.log"]
+    log.print = lambda line: lines.append(line[13:])
+    try:
+        with Bench() as bench:
+            bench.supervisor.failed("link", MemoryError("not enough memory for TLS"))
+        with Bench() as bench:
+            text = "memory allocation failed, allocating 9 bytes"
+            bench.supervisor.failed("a", MemoryError(text))
+            bench.supervisor.failed("a", MemoryError())
+    finally:
+        del log.print
+    assert lines == [
+        "E supervisor: link: not enough memory for TLS; the readings in RAM went to flash",
+        "E supervisor: a: out of memory; the readings in RAM went to flash",
+    ], lines
+
+
 async def test_a_burst_of_memory_errors_is_one():
     with Bench() as bench:
 
