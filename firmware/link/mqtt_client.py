@@ -70,7 +70,6 @@ class MqttClient:
         answer_ms = max(round(1000 * settings["mqtt"]["grace_s"]), deadlines.ANSWER_LEAST_MS)
         self._answer_ms = min(answer_ms, deadlines.ANSWER_MOST_MS)
         self._max_packet = settings["mqtt"]["max_packet"]
-        self._session: Session | None = None  # the one that is open, or was
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
         self._subscription = (0, 0)  # its packet id, and when it was sent, until it is answered

@@ -258,7 +258,7 @@ class Probes:
 
     async def _api(self):
         feed = self._settings["feed"]
-        pace = Pace(feed["per_minute"], feed["max_points"])
+        pace = Pace(feed["per_minute"], feed["max_points"], uptime.ms())
         await Api(self._settings, self._network, None, pace).read_state(_ignore)
 
     def _ok(self, what, text):
