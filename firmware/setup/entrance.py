@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
@@ -15,6 +16,7 @@ def enter() -> None:
     """The firmware has stopped: tell a person how to go on, and keep the watchdog from biting."""
     Log("app").info("interrupted; the relay is off")
     sys.modules.pop("main", None)  # an import of what is imported already would do nothing
+    core.cur_task = None  # a new event loop keeps the last task of the old one, which has the App
     gc.collect()
     if board.at_prompt(_FORGOTTEN_MS):
         print("To go on: Ctrl-D, or import main.")

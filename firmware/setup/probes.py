@@ -9,6 +9,7 @@ import gc
 import json
 import socket
 import time
+from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
@@ -68,7 +69,9 @@ class Probes:
             asyncio.run(self._link())
         finally:
             self._network.close()
+            self._network.context = None  # there is no room for two
             asyncio.new_event_loop()
+            core.cur_task = None  # it would keep all this, too
             gc.collect()
 
     def sensors(self) -> None:
