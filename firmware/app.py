@@ -116,7 +116,7 @@ class App:
         retained = board.Retained()
         feed, buffer = settings["feed"], settings["buffer"]
         self._queue = queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
-        self._intake = intake = Intake(queue, retained, lambda: self._uplink.in_flight)
+        self._intake = intake = Intake(queue, retained, lambda: uplink.in_flight)
 
         self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         self._store = Store()

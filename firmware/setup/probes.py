@@ -23,7 +23,7 @@ from firmware.link.dns import Resolver
 from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.pacing import Pace
-from firmware.link.stream import Network, within
+from firmware.link.stream import Network, Stream, within
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock, system_ms
 
@@ -278,9 +278,9 @@ class _Network(Network):
 
     def __init__(self, names, ca: str, verify: bool):
         super().__init__(names, ca, verify)
-        self._last = None
+        self._last: "Stream | None" = None
 
-    async def connect(self, host: str, port: int, tls: bool = False):
+    async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         self._last = await super().connect(host, port, tls)
         return self._last
 

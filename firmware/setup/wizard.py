@@ -302,12 +302,12 @@ def unseen(text: str) -> str:
     remember it in the prompt's history. Raises EOFError at Ctrl-D.
     """
     try:
-        import termios  # a computer's terminal, which echoes by itself
-
+        # Of a computer's terminal, which echoes by itself; no board has it.
+        termios = __import__("termios")
         mode = termios.tcgetattr(0)
         termios.setraw(0)
     except (ImportError, OSError):
-        mode = None
+        termios = mode = None
     print(text + "(unseen) ", end="")
     line = ""
     try:
@@ -324,6 +324,6 @@ def unseen(text: str) -> str:
             elif key >= " ":
                 line += key
     finally:
-        if mode:
+        if termios:
             termios.tcsetattr(0, termios.TCSANOW, mode)
         print()

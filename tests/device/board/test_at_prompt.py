@@ -1,4 +1,4 @@
-"""What a board does for a person at its prompt: the watchdog waits, and networks are looked for."""
+"""What a board does for a person at its prompt: the watchdog waits, networks are found."""
 
 import fake_esp32
 from fake_esp32 import WDT, WLAN, Machine, Timer

@@ -8,7 +8,6 @@ from firmware.board import board, esp32
 from firmware.sensors import contact, ds18x20, i2c
 from firmware.setup import probes, prompt, wizard
 
-
 _ON_BOARD = (probes, wizard, contact, ds18x20, i2c)
 
 

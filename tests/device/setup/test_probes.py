@@ -16,7 +16,7 @@ from world import Api, Broker, Shorter
 
 fake_esp32.install()
 
-from firmware.board import board, esp32  # noqa: E402 needs the stand-ins
+from firmware.board import esp32  # noqa: E402 needs the stand-ins
 from firmware.setup import probes  # noqa: E402
 from firmware.setup import prompt as setup  # noqa: E402
 from typed import Board, Person, quick_wifi  # noqa: E402
@@ -56,6 +56,10 @@ def wrong(given, at=None):
     well, lines = results(given, at=at)
     assert not well, lines
     return [line for line in lines if line.startswith("wrong")]
+
+
+def asking(name_server):
+    return Board(name_servers=lambda: [name(name_server)])
 
 
 def test_where_all_is_well_every_step_is_a_line_and_nothing_stays_open():
@@ -177,13 +181,13 @@ def test_a_name_that_does_not_exist_and_a_server_that_is_silent_are_told():
     ):
         lab = Lab()
         peer = UdpPeer(answer)
-        at = Board(name_servers=lambda: [name(peer)])
+        at = asking(peer)
         (line,) = wrong(lab.given(mqtt={"url": "mqtt://mqtt.csip.io"}), at)
         assert line.startswith("wrong  name: " + words), line
         assert line.endswith("is the URL right, and does the network reach the Internet?"), line
     lab = Lab()
     peer = UdpPeer(dns_packets.says(HOST))
-    at = Board(name_servers=lambda: [name(peer)])
+    at = asking(peer)
     url = "mqtt://mqtt.csip.io:%d" % lab.broker.port
     assert "ok  name: mqtt.csip.io is 127.0.0.1" in results(lab.given(mqtt={"url": url}), at=at)[1]
 
