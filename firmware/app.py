@@ -70,15 +70,13 @@ def _run():
         raise
     except Exception as error:
         # Not even the start succeeds: a wrong pin, or too little memory for what is configured.
-        if app:
-            app.safe()
+        app and app.safe()
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
         sys.print_exception(error)
         time.sleep(_AGAIN_S)
         board.restart("failure")
     finally:
-        if app:
-            app.safe()
+        app and app.safe()
         asyncio.new_event_loop()
 
 
@@ -109,14 +107,13 @@ class App:
         settable = ("device", "thermostat", "program") if regulated else ("device",)
         columns += door.properties(settable)
         health_s = settings["health"]["every_s"]
-        if health_s:
-            columns += [(name, 0) for name in settings["health"]["properties"]]
+        columns += [(name, 0) for name in settings["health"]["properties"] if health_s]
         clock = Clock(counter_ms=board.counter_ms)
         survived = board.reset_cause() in board.COUNTER_SURVIVES
         retained = board.Retained()
         feed, buffer = settings["feed"], settings["buffer"]
         self._queue = queue = make_queue(columns, clock, feed, buffer, survived, retained.get())
-        self._intake = intake = Intake(queue, retained, lambda: uplink.in_flight)
+        self._intake = intake = Intake(queue, retained, self._in_flight)
 
         self._supervisor = supervisor = Supervisor(board.watchdog, queue.flush, self.safe)
         self._store = Store()
@@ -189,6 +186,9 @@ class App:
             _log.error("out of memory: what was only in RAM is lost")
         self._store.flush()
         self._intake.retain()
+
+    def _in_flight(self) -> int:
+        return self._uplink.in_flight
 
     def _propose(self, part: dict) -> tuple:
         return change.propose(self._trial, part, self._uplink.reached())

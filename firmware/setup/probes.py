@@ -33,6 +33,7 @@ _RELAY_MS = const(1000)
 _NO_MEMORY = (
     "too little memory for TLS; restart the board with Ctrl-D, press Ctrl-C at once, try again"
 )
+_UNVERIFIED = "%s encrypts, but tls.verify is false: anybody can pose as it"
 _OTHER_TIME = "; let UDP port 123 through, or name another server in time.ntp"
 _OTHER_NAME = "; is the URL right, and does the network reach the Internet?"
 _OTHER_KEY = "; copy the device's id, key id and secret anew; is it enabled on the platform?"
@@ -237,20 +238,22 @@ class Probes:
             self._network.close()
         # It is remembered when the connection is made, and the handshake over.
         secured = tls and host.lower().rstrip(".") in self._names.known
-        text = str(error)
+        said = str(error)
         if secured:
-            self._ok("TLS", "%s has a certificate that is good" % host)
-        elif tls and any(word in text for word in ("TLS", "tls.", "certificate")):
-            self._wrong("TLS", text)
+            believed = self._settings["tls"]["verify"]
+            text = "%s has a certificate that is good" if believed else _UNVERIFIED
+            self._ok("TLS", text % host)
+        elif tls and any(word in said for word in ("TLS", "tls.", "certificate")):
+            self._wrong("TLS", said)
             return
         if error is None or error.refused:
             self._ok(what, where + " answers")
             if error:
-                self._wrong("credentials", text + _OTHER_KEY)
+                self._wrong("credentials", said + _OTHER_KEY)
             else:
                 self._ok("credentials", "good for the " + what)
         else:
-            self._wrong(what, "%s: %s" % (where, text))
+            self._wrong(what, "%s: %s" % (where, said))
 
     async def _broker(self):
         client = MqttClient(self._settings, self._network, None, None, None, None)

@@ -1,13 +1,14 @@
 """A person at the prompt: the firmware's own bytecode under a real REPL, against the stand-in."""
 
 import json
+import re
 import shutil
 
 import pytest
 import trustme
 
 from tests.tools.terminal import Terminal
-from tools import micropython
+from tools import ROOT, micropython
 from tools.build import build
 
 NAMES = {"check", "help", "restore", "save", "set", "show", "unset", "wizard"}
@@ -224,6 +225,9 @@ def test_a_check_tells_what_is_wrong_of_each_kind(terminal, board, platform):
         back = right(complete(platform), path)
         undo = f"setup.set({path!r}, {back!r})" if back is not None else f"setup.unset({path!r})"
         terminal.run(undo)
+    terminal.run("setup.set('tls.verify', False)")
+    shown = terminal.run("setup.check()")
+    assert "ok  TLS: localhost encrypts, but tls.verify is false: anybody can pose" in shown
     assert "Changed" in terminal.run("setup.show()"), "and nothing of it is in force"
     assert saved(board) == complete(platform)
 
@@ -249,3 +253,58 @@ def test_a_board_without_a_configuration_takes_one_without_a_restart(terminal, b
     terminal.until("it is looked for every 5 s")
     write(board, complete(platform))
     terminal.until("listening for commands")
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def as_in_the_readme(shown, info):
+    """What a terminal showed, with the values that the README has for those of one day."""
+    for mine, readme in (
+        (info["device"]["id"], "_dev_571692235317590466"),
+        (info["device"]["key_id"], "_key_1"),
+        (f"localhost:{info['mqtts']}", "localhost:8883"),
+        (f"localhost:{info['https']}", "localhost:8443"),
+    ):
+        shown = shown.replace(mine, readme)
+    # An answer that is typed very soon is echoed by the terminal, too.
+    shown = re.sub(r": (\S.*)\n\1\n", r": \1\n", shown)
+    shown = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+Z", "2026-11-29T09:30:00.000Z", shown)
+    return re.sub(r" *\d+\.\d{3} I app", "      42.125 I app", shown)
+
+
+def test_the_readme_shows_what_is_shown(terminal, board, platform):
+    info = platform.info
+    config = given(platform)
+    write(board, config)
+    terminal.type("import main")
+    terminal.until("it is looked for every 5 s\n")
+    shown = [stop(terminal).removeprefix("^C")]
+
+    def go_on(until, line):
+        shown.append(terminal.until(until) + until)
+        terminal.type(line)
+
+    shown.append(">>> ")
+    terminal.type("import setup")
+    go_on(">>> ", "setup.wizard()")
+    go_on("_dev_…: ", info["device"]["id"])
+    go_on("_key_…: ", info["device"]["key_id"])
+    go_on("(unseen) ", info["device"]["key_secret"])
+    go_on("or none [room]: ", "")
+    go_on("or none [26]: ", "27")
+    go_on("[high]: ", "")
+    go_on("[21.0]: ", "20.5")
+    go_on("[UTC0]: ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    go_on(">>> ", 'setup.set("feed.max_points", 0)')
+    go_on(">>> ", 'setup.set("feed.max_points", 50)')
+    go_on(">>> ", 'setup.help("feed.max_points")')
+    go_on(">>> ", 'setup.show("feed")')
+    go_on(">>> ", "setup.check()")
+    go_on(">>> ", "setup.save()")
+    shown.append(terminal.until(">>> "))
+    text = as_in_the_readme("".join(shown), info)
+    blocks = re.findall(r"(?<=\n\n)((?:    .*\n)+)", README.partition("### At the prompt")[2])
+    readme = re.sub(r"^    ", "", "".join(blocks[:2]), flags=re.MULTILINE)
+    print(text)
+    assert text == readme
