@@ -36,6 +36,7 @@ _NO_MEMORY = (
 _UNVERIFIED = "%s encrypts, but tls.verify is false: anybody can pose as it"
 _OTHER_TIME = "; let UDP port 123 through, or name another server in time.ntp"
 _OTHER_NAME = "; is the URL right, and does the network reach the Internet?"
+_BEFORE_IT = "; the broker accepts them: is it a proxy or firewall before the API that refuses?"
 _OTHER_KEY = "; copy the device's id, key id and secret anew; is it enabled on the platform?"
 
 
@@ -59,6 +60,7 @@ class Probes:
 
     def __init__(self, given: dict):
         self.wrong: list = []
+        self._accepted = False  # the key, by the broker
         self._settings = check.check(given)[0]
         tls = self._settings["tls"]
         self._names = Resolver(board.name_servers)
@@ -249,8 +251,9 @@ class Probes:
         if error is None or error.refused:
             self._ok(what, where + " answers")
             if error:
-                self._wrong("credentials", said + _OTHER_KEY)
+                self._wrong("credentials", said + (_BEFORE_IT if self._accepted else _OTHER_KEY))
             else:
+                self._accepted = True
                 self._ok("credentials", "good for the " + what)
         else:
             self._wrong(what, "%s: %s" % (where, said))

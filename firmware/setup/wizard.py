@@ -313,6 +313,8 @@ def unseen(text: str) -> str:
     try:
         while True:
             key = sys.stdin.read(1)
+            if key == "\n" and not line:
+                continue  # the rest of the line before it, of a terminal that ends them by two
             if key in ("\r", "\n"):
                 return line
             if key == "\x03":

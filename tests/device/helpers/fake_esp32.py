@@ -162,6 +162,7 @@ class WLAN:
     scan_error = None
     stuck = 0  # how many times connect raises although nothing is under way
     error = None  # what the driver says instead of making the radio
+    last = None  # the one that was made last
 
     def __init__(self, interface):
         if interface != Network.STA_IF:

@@ -122,8 +122,18 @@ def test_a_broker_that_is_not_there_or_none_or_refuses_is_told():
 
 
 def test_an_api_that_refuses_the_key_is_told_from_one_that_is_none():
+    for status in (401, 403):
+        for code, words in (
+            (4, "copy the device's id, key id and secret anew; is it enabled on the platform?"),
+            (0, "the broker accepts them: is it a proxy or firewall before the API that refuses?"),
+        ):
+            lab = Lab()
+            lab.broker.code = code
+            lab.api.state = (status, b"", b"{}")
+            line = wrong(lab.given())[-1]
+            assert line.startswith("wrong  credentials: the API refused device.key_id and"), line
+            assert line.endswith(words), line
     for state, words in (
-        ((401, b"", b"{}"), "wrong  credentials: the API refused device.key_id and device.key"),
         ((404, b"", b"{}"), "wrong  API: http://127.0.0.1:"),
         ((200, b"", b"<html>"), "wrong  API: http://127.0.0.1:"),
         ((503, b"", b""), "wrong  API: http://127.0.0.1:"),
