@@ -84,6 +84,11 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def type(self, line: str) -> None:
+        """A line, as soon as the program takes the keys one by one and echoes them itself."""
+        end = time.monotonic() + 30
+        while termios.tcgetattr(self._ours)[3] & termios.ICANON:
+            assert time.monotonic() < end, f"nothing is asked; shown was:\n{self.said}"
+            time.sleep(0.01)
         self.press(line + "\r")
 
     def until(self, words: str, seconds: float = 30) -> str:
