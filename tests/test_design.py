@@ -79,7 +79,7 @@ def test_a_name_stands_in_a_file_that_is_named_with_it(item: str) -> None:
 
 
 def test_there_are_as_many_answers_as_questions() -> None:
-    assert len(items()) == 10
+    assert len(items()) == 11
 
 
 def test_the_readme_links_it_in_its_first_screen() -> None:

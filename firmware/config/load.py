@@ -15,6 +15,7 @@ from firmware.config.trial import CONFIG, GOOD
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
 _BLOCK = const(256)  # bytes read at a time
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
+_MEND = "; to mend this, press Ctrl-C, then: import setup; setup.check()"
 _HOW = (
     "no configuration; to give one, press Ctrl-C, then: import setup; setup.wizard(); "
     "or write config.json: it is looked for every 5 s"
@@ -68,7 +69,7 @@ def wait_for_good(trial) -> dict:
                 log.warning("%s", _HOW)
         if settings:
             if problems:
-                log.warning("running on the last good configuration, config.good.json")
+                log.warning("running on the last good configuration, config.good.json%s", _MEND)
             return settings
         time.sleep_ms(_LOOK_MS)
 

@@ -239,6 +239,7 @@ def test_a_broken_configuration_runs_on_the_last_good_one_and_is_mended(terminal
     shown = terminal.until("listening for commands")
     assert "E load: config.json: not JSON at line 1" in shown
     assert "W load: running on the last good configuration" in shown
+    assert "press Ctrl-C, then: import setup; setup.check()" in shown
     stop(terminal)
     assert "config.json: not JSON at line 1" in terminal.run("import setup; setup.show()")
     assert "The last good configuration is here" in terminal.run("setup.restore()")
