@@ -151,18 +151,18 @@ def networks() -> "list | None":
     try:
         wlan = network.WLAN(network.STA_IF)
         wlan.active(True)
-        signals = _signals(wlan.scan())
+        seen = wlan.scan()
     except (OSError, RuntimeError) as error:
         raise OSError("cannot look for Wi-Fi networks: %s" % error)
-    found = []
-    for ssid, dbm in signals.items():
+    weakness: dict = {}
+    for ssid, _, _, dbm, *_ in seen:
         try:
             name = str(ssid, "utf-8")
         except UnicodeError:
             continue
         if name:  # a hidden one has none
-            found.append((-dbm, name))
-    return [(name, -weak) for weak, name in sorted(found)]
+            weakness[name] = min(-dbm, weakness.get(name, -dbm))
+    return [(name, -weak) for weak, name in sorted([(w, n) for n, w in weakness.items()])]
 
 
 def name_servers() -> list:
@@ -327,7 +327,11 @@ class Wifi:
         began = time.ticks_ms()
         while not results and time.ticks_diff(time.ticks_ms(), began) < _SCAN_MS:
             await asyncio.sleep_ms(self._poll_ms)
-        return _signals(results[0] if results else ())
+        signals = {}
+        for seen in results[0] if results else ():
+            ssid, dbm = seen[0], seen[3]
+            signals[ssid] = max(dbm, signals.get(ssid, dbm))
+        return signals
 
     async def _join(self, ssid, password, within_ms):
         """None when joined, or words for what went wrong."""
@@ -349,14 +353,6 @@ class Wifi:
                 return failure
             await asyncio.sleep_ms(self._poll_ms)
         return None
-
-
-def _signals(seen) -> dict:
-    """The signal in dBm of each network of a scan, by its name in bytes."""
-    signals: dict = {}
-    for ssid, _, _, dbm, *_ in seen:
-        signals[ssid] = max(dbm, signals.get(ssid, dbm))
-    return signals
 
 
 def _scan_aside(wlan, results):
