@@ -150,6 +150,7 @@ def networks() -> "list | None":
         raise OSError(_NO_RADIO)  # a second WLAN() may panic
     try:
         wlan = network.WLAN(network.STA_IF)
+        wlan.active(False)  # it does not look while it joins
         wlan.active(True)
         seen = wlan.scan()
     except (OSError, RuntimeError) as error:

@@ -181,8 +181,9 @@ class WLAN:
 
     def active(self, on):
         self.history.append("on" if on else "off")
+        if on != self.on:
+            self._idle()
         self.on = on
-        self._idle()
 
     def connect(self, ssid, password):
         if not self.on or (self.ssid is not None and not self.joined) or WLAN.stuck:
@@ -196,6 +197,8 @@ class WLAN:
     def scan(self):
         if not self.on:
             raise OSError("STA must be active")
+        if self.ssid is not None and not self.joined:
+            raise OSError("STA is connecting, scan are not allowed!")
         self.history.append("scan")
         time.sleep_ms(WLAN.scan_ms)
         if WLAN.scan_error:
