@@ -178,6 +178,11 @@ def test_the_names_are_the_commands_and_arguments_have_theirs(terminal, board, p
     assert "max_points = 7" in terminal.run('setup.show(path="feed")')
     assert "Changed" in terminal.run('setup.unset(path="feed.max_points")')
     assert "a whole number" in terminal.run('setup.help(path="feed.max_points")')
+    terminal.type('setup.set(path="device.key_secret")')
+    terminal.answer("(unseen) ", "unseen-secret")
+    assert "unseen-secret" not in terminal.until(">>> ")
+    assert "unseen-secret" not in terminal.run("setup.show()")
+    terminal.run(f'setup.set("device.key_secret", {platform.info["device"]["key_secret"]!r})')
     shown = terminal.run("setup.check(relays=True)")
     assert shown.endswith("ok  relay: pin 26 was on for a second; did it click?\nTrue"), shown
 
