@@ -142,6 +142,10 @@ def test_ctrl_c_pressed_twice_as_mpremote_does_gives_the_prompt_all_the_same(
         pytest.skip("the interrupt met the unix port's garbage collection")
     assert "To configure it: import setup; setup.help()" in shown
     assert terminal.run("print(40 + 2)").endswith("42")
+    terminal.run("import sys")
+    loaded = set(re.findall(r"'firmware\.([\w.]+)'", terminal.run("sys.modules.keys()")))
+    assert "app" in loaded
+    assert not loaded & {"prompt", "draft", "meanings", "reference", "probes", "wizard"}, loaded
 
 
 def test_ctrl_c_in_the_wizard_leaves_everything_as_it_was(terminal, board, platform):
