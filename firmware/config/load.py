@@ -15,11 +15,6 @@ from firmware.config.trial import CONFIG, GOOD
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
 _BLOCK = const(256)  # bytes read at a time
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
-_MEND = "; to mend this, press Ctrl-C, then: import setup; setup.check()"
-_HOW = (
-    "no configuration; to give one, press Ctrl-C, then: import setup; setup.wizard(); "
-    "or write config.json: it is looked for every 5 s"
-)
 
 
 def load(path: str) -> tuple:
@@ -58,6 +53,7 @@ def load_good(trial) -> tuple:
 def wait_for_good(trial) -> dict:
     """The settings in force; where there are none, it waits until there are. Logs problems."""
     log = Log("load")
+    how = ", press Ctrl-C, then: import setup; setup.%s()"
     told = None
     while True:
         settings, problems = load_good(trial)
@@ -66,10 +62,12 @@ def wait_for_good(trial) -> dict:
                 log.error("%s", problem)
             told = problems
             if not settings:
-                log.warning("%s", _HOW)
+                text = "no configuration; it is looked for every 5 s; to give one"
+                log.warning(text + how, "wizard")
         if settings:
             if problems:
-                log.warning("running on the last good configuration, config.good.json%s", _MEND)
+                text = "running on the last good configuration, config.good.json; to mend this"
+                log.warning(text + how, "check")
             return settings
         time.sleep_ms(_LOOK_MS)
 

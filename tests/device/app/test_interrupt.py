@@ -140,7 +140,10 @@ def test_a_board_without_a_configuration_says_what_to_do_and_gives_the_prompt():
     finally:
         load.time = kept
     assert lines[1].startswith("E load: config.json: no such file"), lines
-    assert lines[2].startswith("W load: no configuration; to give one, press Ctrl-C, then: import")
+    assert lines[2] == (
+        "W load: no configuration; it is looked for every 5 s; "
+        "to give one, press Ctrl-C, then: import setup; setup.wizard()"
+    )
     assert lines[-2:] == LINES
 
 
