@@ -89,7 +89,9 @@ def linked(root: Path = ROOT) -> tuple[int, int]:
     """(bytes of the ROMFS image, bytes of heap) of the units that a typical device loads."""
     built = build(root)
     heap = _measured(built.image, _TYPICAL)
-    return built.image.stat().st_size, sum(size or 0 for size in heap.values())
+    # The meanings of all keys, for setup.help, are in no room's modules.
+    meanings = (built.files / linker.PACKAGE / "reference.mpy").stat().st_size
+    return built.image.stat().st_size - meanings, sum(size or 0 for size in heap.values())
 
 
 def _measured(image: Path, names) -> dict[str, int | None]:

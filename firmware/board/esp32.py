@@ -149,19 +149,20 @@ def networks() -> "list | None":
         raise OSError(wifi.NO_RADIO)  # a second WLAN() may panic
     try:
         wlan = network.WLAN(network.STA_IF)
+        wlan.active(False)  # it does not look while it joins
         wlan.active(True)
-        signals = _signals(wlan.scan())
+        seen = wlan.scan()
     except (OSError, RuntimeError) as error:
         raise OSError("cannot look for Wi-Fi networks: %s" % error)
-    found = []
-    for ssid, dbm in signals.items():
+    weakness: dict = {}
+    for ssid, _, _, dbm, *_ in seen:
         try:
             name = str(ssid, "utf-8")
         except UnicodeError:
             continue
         if name:  # a hidden one has none
-            found.append((-dbm, name))
-    return [(name, -weak) for weak, name in sorted(found)]
+            weakness[name] = min(-dbm, weakness.get(name, -dbm))
+    return [(name, -weak) for weak, name in sorted([(w, n) for n, w in weakness.items()])]
 
 
 def name_servers() -> list:
@@ -251,11 +252,3 @@ class Wifi(wifi.Station):
         global _radio
         _radio = self
         super().__init__(network, _thread.start_new_thread, networks, *times, **more)
-
-
-def _signals(seen) -> dict:
-    """The signal in dBm of each network of a scan, by its name in bytes."""
-    signals: dict = {}
-    for ssid, _, _, dbm, *_ in seen:
-        signals[ssid] = max(dbm, signals.get(ssid, dbm))
-    return signals

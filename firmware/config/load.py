@@ -18,10 +18,6 @@ _LARGEST = const(16384)  # bytes of a file: some ten times the largest that make
 _LONGEST_KEY = const(40)  # characters that are repeated
 _BLOCK = const(256)  # bytes read at a time
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
-_HOW = (
-    "no configuration; to give one, press Ctrl-C, then: import setup; setup.wizard(); "
-    "or write config.json: it is looked for every 5 s"
-)
 
 
 def load(path: str) -> tuple:
@@ -81,6 +77,7 @@ def wait_for_good(trial, make=None):
     until there are. Logs problems.
     """
     log = Log("load")
+    how = ", press Ctrl-C, then: import setup; setup.%s()"
     told = None
     while True:
         made, problems = load_good(trial, make)
@@ -88,10 +85,12 @@ def wait_for_good(trial, make=None):
             _log_all(problems)
             told = problems
             if not made:
-                log.warning("%s", _HOW)
+                text = "no configuration; it is looked for every 5 s; to give one"
+                log.warning(text + how, "wizard")
         if made:
             if trial.crc is None:
-                log.warning("running on the last good configuration, config.good.json")
+                text = "running on the last good configuration, config.good.json; to mend this"
+                log.warning(text + how, "check")
             return made
         time.sleep_ms(_LOOK_MS)
 

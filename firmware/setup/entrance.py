@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
@@ -12,10 +13,19 @@ _FORGOTTEN_MS = const(3600000)  # whoever was at the prompt is gone: the watchdo
 
 
 def enter() -> None:
-    """The firmware has stopped: tell a person how to go on, and keep the watchdog from biting."""
+    """The firmware has stopped: keep the watchdog from biting, and tell a person how to go on."""
+    try:
+        _enter()
+    except KeyboardInterrupt:  # an impatient one: mpremote presses it twice
+        _enter()
+
+
+def _enter():
+    prompt = board.at_prompt(_FORGOTTEN_MS)
     Log("app").info("interrupted; the relay is off")
     sys.modules.pop("main", None)  # an import of what is imported already would do nothing
+    core.cur_task = None  # a new event loop keeps the last task of the old one, which has the App
     gc.collect()
-    if board.at_prompt(_FORGOTTEN_MS):
+    if prompt:
         print("To go on: Ctrl-D, or import main.")
         print("To configure it: import setup; setup.help()")

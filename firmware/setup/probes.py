@@ -9,6 +9,7 @@ import gc
 import json
 import socket
 import time
+from asyncio import core  # type: ignore[attr-defined]
 
 from micropython import const
 
@@ -22,7 +23,7 @@ from firmware.link.dns import Resolver
 from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.pacing import Pace
-from firmware.link.stream import Network, within
+from firmware.link.stream import Network, Stream, within
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock, system_ms
 
@@ -32,8 +33,10 @@ _RELAY_MS = const(1000)
 _NO_MEMORY = (
     "too little memory for TLS; restart the board with Ctrl-D, press Ctrl-C at once, try again"
 )
+_UNVERIFIED = "%s encrypts, but tls.verify is false: anybody can pose as it"
 _OTHER_TIME = "; let UDP port 123 through, or name another server in time.ntp"
 _OTHER_NAME = "; is the URL right, and does the network reach the Internet?"
+_BEFORE_IT = "; the broker accepts them: is it a proxy or firewall before the API that refuses?"
 _OTHER_KEY = "; copy the device's id, key id and secret anew; is it enabled on the platform?"
 
 
@@ -57,6 +60,7 @@ class Probes:
 
     def __init__(self, given: dict):
         self.wrong: list = []
+        self._accepted = False  # the key, by the broker
         self._settings = check.check(given)[0]
         tls = self._settings["tls"]
         self._names = Resolver(board.name_servers)
@@ -68,7 +72,9 @@ class Probes:
             asyncio.run(self._link())
         finally:
             self._network.close()
+            self._network.context = None  # there is no room for two
             asyncio.new_event_loop()
+            core.cur_task = None  # it would keep all this, too
             gc.collect()
 
     def sensors(self) -> None:
@@ -236,20 +242,23 @@ class Probes:
             self._network.close()
         # It is remembered when the connection is made, and the handshake over.
         secured = tls and host.lower().rstrip(".") in self._names.known
-        text = str(error)
+        said = str(error)
         if secured:
-            self._ok("TLS", "%s has a certificate that is good" % host)
-        elif tls and any(word in text for word in ("TLS", "tls.", "certificate")):
-            self._wrong("TLS", text)
+            believed = self._settings["tls"]["verify"]
+            text = "%s has a certificate that is good" if believed else _UNVERIFIED
+            self._ok("TLS", text % host)
+        elif tls and any(word in said for word in ("TLS", "tls.", "certificate")):
+            self._wrong("TLS", said)
             return
         if error is None or error.refused:
             self._ok(what, where + " answers")
             if error:
-                self._wrong("credentials", text + _OTHER_KEY)
+                self._wrong("credentials", said + (_BEFORE_IT if self._accepted else _OTHER_KEY))
             else:
+                self._accepted = True
                 self._ok("credentials", "good for the " + what)
         else:
-            self._wrong(what, "%s: %s" % (where, text))
+            self._wrong(what, "%s: %s" % (where, said))
 
     async def _broker(self):
         client = MqttClient(self._settings, self._network, None, None, None, None)
@@ -277,9 +286,9 @@ class _Network(Network):
 
     def __init__(self, names, ca: str, verify: bool):
         super().__init__(names, ca, verify)
-        self._last = None
+        self._last: "Stream | None" = None
 
-    async def connect(self, host: str, port: int, tls: bool = False):
+    async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         self._last = await super().connect(host, port, tls)
         return self._last
 

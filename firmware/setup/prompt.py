@@ -10,11 +10,14 @@ _HELP = (
     "setup.show()                       every key; * is not its default, ! is missing",
     'setup.set("wifi[0].ssid", "home")  setup.unset("wifi[0]")',
     'setup.help("thermostat.pi")        what a key means, and what it may be',
+    'setup.set("device.key_secret")     asks for a secret, unseen',
     "setup.check()                      tries Wi-Fi, time, platform and sensors",
+    "setup.check(relays=True)           also each relay, for a second",
     "setup.save()                       puts it in force, from the next start on",
     "setup.restore()                    what ran well last, in place of all of it",
     'A section alone: setup.show("thermostat"). After all: Ctrl-D starts the thermostat.',
 )
+_ASKED = ()
 _draft: "draft.Draft | None" = None
 
 
@@ -35,8 +38,12 @@ def show(path: str = "") -> None:
         print("Changed, and not saved: setup.save() puts it in force.")
 
 
-def set(path: str, value) -> None:  # noqa: A001 what a person expects it to be called
-    """Give a key a value: set("thermostat.setpoint", 20.5)."""
+def set(path: str, value=_ASKED) -> None:  # noqa: A001 what a person expects it to be called
+    """Give a key a value: set("thermostat.setpoint", 20.5). One left out is asked for, unseen."""
+    if value is _ASKED:
+        from firmware.setup import wizard
+
+        value = wizard.unseen(path + ": ")
     _tell(lambda making: making.put(path=path, value=value))
 
 

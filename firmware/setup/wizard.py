@@ -310,17 +310,19 @@ def unseen(text: str) -> str:
     remember it in the prompt's history. Raises EOFError at Ctrl-D.
     """
     try:
-        import termios  # a computer's terminal, which echoes by itself
-
+        # Of a computer's terminal, which echoes by itself; no board has it.
+        termios = __import__("termios")
         mode = termios.tcgetattr(0)
         termios.setraw(0)
     except (ImportError, OSError):
-        mode = None
+        termios = mode = None
     print(text + "(unseen) ", end="")
     line = ""
     try:
         while True:
             key = sys.stdin.read(1)
+            if key == "\n" and not line:
+                continue  # the rest of the line before it, of a terminal that ends them by two
             if key in ("\r", "\n"):
                 return line
             if key == "\x03":
@@ -332,6 +334,6 @@ def unseen(text: str) -> str:
             elif key >= " ":
                 line += key
     finally:
-        if mode:
+        if termios:
             termios.tcsetattr(0, termios.TCSANOW, mode)
         print()

@@ -1,8 +1,12 @@
 """MicroPython's unix port at the other end of a serial line, and the files that it holds."""
 
 import contextlib
+import fcntl
 import os
+import select
 import subprocess
+import termios
+import time
 import tty
 
 from tools import micropython
@@ -44,3 +48,69 @@ def files(folder):
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+class Terminal:
+    """A person's terminal: a program in its foreground, whose Ctrl-C is a signal, and which echoes
+    what is typed while no program takes care of that.
+
+    said: all that was shown since it was last looked at.
+    """
+
+    def __init__(self, command, folder, path=()):
+        self._ours, theirs = os.openpty()
+        self._process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=folder,
+            env=micropython.environment(path),
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(theirs)
+        self.said = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def type(self, line: str) -> None:
+        """A line, as soon as the program takes the keys one by one and echoes them itself."""
+        end = time.monotonic() + 30
+        while termios.tcgetattr(self._ours)[3] & termios.ICANON:
+            assert time.monotonic() < end, f"nothing is asked; shown was:\n{self.said}"
+            time.sleep(0.01)
+        self.press(line + "\r")
+
+    def until(self, words: str, seconds: float = 30) -> str:
+        """What was shown up to these words, which come within that time."""
+        end = time.monotonic() + seconds
+        while words not in self.said:
+            left = end - time.monotonic()
+            if left < 0 or not select.select([self._ours], [], [], left)[0]:
+                raise AssertionError(f"{words!r} was not shown within {seconds} s:\n{self.said}")
+            found = os.read(self._ours, 4096).decode(errors="replace")
+            self.said += found.replace("\r", "")
+        before, _, self.said = self.said.partition(words)
+        return before
+
+    def answer(self, question: str, answer: str) -> str:
+        """Type an answer once the question is there; what was shown before that."""
+        shown = self.until(question)
+        self.type(answer)
+        return shown
+
+    def run(self, line: str) -> str:
+        """What a line at the prompt prints, until the prompt is there again."""
+        self.type(line)
+        self.until(line)
+        return self.until(">>> ").strip()

@@ -1,4 +1,4 @@
-"""A board for a person at its prompt: the watchdog waits, and networks are looked for."""
+"""What a board does for a person at its prompt: the watchdog waits, networks are found."""
 
 import fake_esp32
 from fake_esp32 import WDT, WLAN, Machine, Timer
@@ -132,3 +132,22 @@ def test_where_the_program_was_given_no_prompt_follows():
     finally:
         sys.argv.clear()
         sys.argv.extend(kept)
+
+
+def test_a_radio_that_was_joining_when_it_was_interrupted_is_asked_anew():
+    class Joining(WLAN):
+        """The real one is one for all who ask, and keeps its state: Ctrl-C left it joining."""
+
+        def __init__(self, interface):
+            super().__init__(interface)
+            self.on = True
+            self.ssid = "home"
+
+    module = esp32.network
+    kept = module.WLAN
+    module.WLAN = Joining
+    WLAN.air = {"home": ("p", -50, 9)}
+    try:
+        assert ("home", -50) in esp32.networks()
+    finally:
+        module.WLAN = kept

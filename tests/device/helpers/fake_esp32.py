@@ -167,6 +167,7 @@ class WLAN:
     scan_error = None
     stuck = 0  # how many times connect raises although nothing is under way
     error = None  # what the driver says instead of making the radio
+    last = None  # the one that was made last
 
     def __init__(self, interface):
         if interface != Network.STA_IF:
@@ -186,10 +187,11 @@ class WLAN:
 
     def active(self, on):
         self.history.append("on" if on else "off")
+        if on != self.on:
+            self._idle()
         self.on = on
         self.settings = {}
         self.country = Network.code
-        self._idle()
 
     def config(self, **settings):
         if WLAN.refuses or not self.on:
@@ -211,6 +213,8 @@ class WLAN:
     def scan(self):
         if not self.on:
             raise OSError("STA must be active")
+        if self.ssid is not None and not self.joined:
+            raise OSError("STA is connecting, scan are not allowed!")
         self.history.append("scan")
         time.sleep_ms(WLAN.scan_ms)
         if WLAN.scan_error:

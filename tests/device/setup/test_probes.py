@@ -58,6 +58,10 @@ def wrong(given, at=None):
     return [line for line in lines if line.startswith("wrong")]
 
 
+def asking(name_server):
+    return Board(name_servers=lambda: [name(name_server)])
+
+
 def test_where_all_is_well_every_step_is_a_line_and_nothing_stays_open():
     before = descriptors()
     lab = Lab()
@@ -118,8 +122,18 @@ def test_a_broker_that_is_not_there_or_none_or_refuses_is_told():
 
 
 def test_an_api_that_refuses_the_key_is_told_from_one_that_is_none():
+    for status in (401, 403):
+        for code, words in (
+            (4, "copy the device's id, key id and secret anew; is it enabled on the platform?"),
+            (0, "the broker accepts them: is it a proxy or firewall before the API that refuses?"),
+        ):
+            lab = Lab()
+            lab.broker.code = code
+            lab.api.state = (status, b"", b"{}")
+            line = wrong(lab.given())[-1]
+            assert line.startswith("wrong  credentials: the API refused device.key_id and"), line
+            assert line.endswith(words), line
     for state, words in (
-        ((401, b"", b"{}"), "wrong  credentials: the API refused device.key_id and device.key"),
         ((404, b"", b"{}"), "wrong  API: http://127.0.0.1:"),
         ((200, b"", b"<html>"), "wrong  API: http://127.0.0.1:"),
         ((503, b"", b""), "wrong  API: http://127.0.0.1:"),
@@ -177,13 +191,13 @@ def test_a_name_that_does_not_exist_and_a_server_that_is_silent_are_told():
     ):
         lab = Lab()
         peer = UdpPeer(answer)
-        at = Board(name_servers=lambda: [name(peer)])
+        at = asking(peer)
         (line,) = wrong(lab.given(mqtt={"url": "mqtt://mqtt.csip.io"}), at)
         assert line.startswith("wrong  name: " + words), line
         assert line.endswith("is the URL right, and does the network reach the Internet?"), line
     lab = Lab()
     peer = UdpPeer(dns_packets.says(HOST))
-    at = Board(name_servers=lambda: [name(peer)])
+    at = asking(peer)
     url = "mqtt://mqtt.csip.io:%d" % lab.broker.port
     assert "ok  name: mqtt.csip.io is 127.0.0.1" in results(lab.given(mqtt={"url": url}), at=at)[1]
 

@@ -194,3 +194,20 @@ def test_an_interrupted_save_leaves_the_old_one():
         raise AssertionError("it was saved")
     finally:
         files.json = json
+
+
+def test_a_value_that_is_left_out_is_asked_for_unseen():
+    from firmware.setup import wizard
+
+    begin()
+    asked = []
+    kept = wizard.unseen
+    wizard.unseen = lambda text: asked.append(text) or "hunter2"
+    try:
+        lines = said(setup.set, "device.key_secret")
+    finally:
+        wizard.unseen = kept
+    assert asked == ["device.key_secret: "]
+    assert lines == ["Changed; setup.save() puts it in force."], lines
+    said(setup.save)
+    assert saved()["device"]["key_secret"] == "hunter2"

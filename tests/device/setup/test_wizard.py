@@ -274,3 +274,48 @@ def test_a_radio_that_cannot_look_is_told_and_the_name_is_typed():
     person = lab.answer(*DEVICE, *WIFI, "", "", "", "", "26", "", "", "")
     assert person.told("  cannot look for Wi-Fi networks: scan failed")
     assert person.asked[3] == "The Wi-Fi network: "
+
+
+class Keys:
+    """A serial line on which these keys come, one by one."""
+
+    def __init__(self, keys):
+        self._keys = list(keys)
+
+    def read(self, n):
+        assert n == 1
+        return self._keys.pop(0) if self._keys else ""
+
+
+def test_what_is_typed_unseen_can_be_corrected_and_ended():
+    from firmware.setup import wizard
+
+    class Sys:
+        stdin = None
+
+    shown = []
+    kept = wizard.sys
+    wizard.sys = Sys
+    wizard.print = lambda *words, **_: shown.extend(words)
+    try:
+        for keys, line in (
+            ("secret\r", "secret"),
+            ("\nsecret\n", "secret"),
+            ("sex\x7fcrey\x08t\r", "secret"),
+            ("\x7f\x7fé\r", "é"),
+            ("\x1b\r", ""),
+            ("\r", ""),
+        ):
+            Sys.stdin = Keys(keys)
+            assert wizard.unseen("Secret: ") == line, keys
+        for keys, end in (("se\x03", KeyboardInterrupt), ("se\x04", EOFError), ("se", EOFError)):
+            Sys.stdin = Keys(keys)
+            try:
+                wizard.unseen("Secret: ")
+            except end:
+                continue
+            raise AssertionError(keys)
+    finally:
+        wizard.sys = kept
+        del wizard.print
+    assert set(shown) == {"Secret: (unseen) "}, "nothing of what is typed"
