@@ -12,6 +12,10 @@ if ".frozen" in sys.path:
     sys.path.remove(".frozen")
     sys.path.insert(0, ".frozen")
 
+# `import setup` at the prompt finds firmware/setup/setup.py, wherever the firmware is.
+for place in ("", "/rom/", ".frozen/"):
+    sys.path.append(place + "firmware/setup")
+
 
 def _finish_deployment():
     """Put the files of a deployment in place that were all there when the power was cut."""

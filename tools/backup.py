@@ -14,7 +14,7 @@ from tools.board import Board
 from tools.staging import OLD, STAGING, Plan, bring_up_to_date, progress_bar, sum_up
 
 # What a deployment puts on a board, and leaves there when it was cut off.
-_FIRMWARE = {"boot.py", "main.py", "setup.py", "setup.mpy", "firmware", "lib", STAGING, OLD}
+_FIRMWARE = {"boot.py", "main.py", "firmware", "lib", STAGING, OLD}
 _CONFIG = "config.json"
 
 

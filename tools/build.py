@@ -20,8 +20,7 @@ from mpremote.romfs import VfsRomWriter
 from tools import ROOT, ToolError, linker
 
 _KEPT = 8  # builds
-# What a board imports as `setup` has these names of firmware/setup/prompt.py. There is no file of
-# that name here, where packaging tools would run it.
+# What firmware/setup/prompt.py has for a person. A board imports these names alone, as `setup`.
 SETUP = ("check", "help", "restore", "save", "set", "show", "unset", "wizard")
 
 
@@ -69,8 +68,6 @@ def sources(root: Path = ROOT) -> dict[str, str]:
     for folder in (linker.PACKAGE, "lib"):
         for path in sorted((root / folder).rglob("*.py")):
             found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
-    if f"{linker.PACKAGE}/setup/prompt.py" in found:
-        found["setup.py"] = f"from firmware.setup.prompt import {', '.join(SETUP)}\n"
     return found
 
 
@@ -134,9 +131,18 @@ def linked(texts: dict[str, str]) -> dict[str, linker.Unit]:
     if not own:
         return {}
     try:
-        return {unit.path: unit for unit in (*linker.link(own), *_reference(own))}
+        return {unit.path: unit for unit in (*linker.link(own), *_reference(own), *_face(own))}
     except linker.LinkError as error:
         raise BuildError(str(error)) from error
+
+
+def _face(texts: dict[str, str]) -> list[linker.Unit]:
+    """What a board's `import setup` finds; see boot.py."""
+    if f"{linker.PACKAGE}/setup/prompt.py" not in texts:
+        return []
+    path = f"{linker.PACKAGE}/setup/setup.py"
+    source = f"from firmware.setup.prompt import {', '.join(SETUP)}\n"
+    return [linker.Unit(f"{linker.PACKAGE}.setup.setup", path, source, [(1, path)])]
 
 
 def _reference(texts: dict[str, str]) -> list[linker.Unit]:

@@ -248,7 +248,8 @@ class Output:
 
 
 class Wifi(wifi.Station):
-    def __init__(self, networks: list, *times, **more):
+    def __init__(self, networks: list, *times, radio: "dict | None" = None, device_id: str = ""):
         global _radio
         _radio = self
-        super().__init__(network, _thread.start_new_thread, networks, *times, **more)
+        start = _thread.start_new_thread
+        super().__init__(network, start, networks, radio or {}, device_id, *times)

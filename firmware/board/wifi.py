@@ -38,11 +38,11 @@ class Station:
         network,
         start_thread,
         networks: list,
+        radio: dict,
+        device_id: str,
         join_ms: int = 15000,  # for one network: association, keys and DHCP take up to 10 s
         connect_ms: int = 60000,  # for all of them
         poll_ms: int = 100,
-        radio: "dict | None" = None,
-        device_id: str = "",
     ):
         """`network`: MicroPython's module; `start_thread`: as _thread's. `networks`, `radio`: see
         unix.py.
@@ -50,7 +50,6 @@ class Station:
         self._network = network
         self._start_thread = start_thread
         self._networks = networks
-        radio = radio or {}
         self._saves_power = radio.get("power_save")
         self._looked_ms = time.ticks_ms()
         self._looking = None  # what a scan that is under way will find

@@ -24,5 +24,4 @@ require("ds18x20")
 FIRMWARE = "$(BOARD_DIR)/../../build/frozen"
 module("boot.py", base_path=FIRMWARE)
 module("main.py", base_path=FIRMWARE)
-module("setup.py", base_path=FIRMWARE)
 package("firmware", base_path=FIRMWARE)

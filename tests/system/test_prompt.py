@@ -26,7 +26,9 @@ def board(tmp_path, platform):
 @pytest.fixture
 def terminal(board):
     files = build().files
-    with Terminal(micropython.command(), board, [files, files / "lib"]) as terminal:
+    with Terminal(
+        micropython.command(), board, [files, files / "lib", files / "firmware/setup"]
+    ) as terminal:
         terminal.until(">>> ")
         yield terminal
 
@@ -277,7 +279,7 @@ def as_in_the_readme(shown, info):
     ):
         shown = shown.replace(mine, readme)
     shown = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+Z", "2026-11-29T09:30:00.000Z", shown)
-    return re.sub(r" *\d+\.\d{3} I app", "      42.125 I app", shown)
+    return re.sub(r" *\d+\.\d{3} I ", "      42.125 I ", shown)
 
 
 def test_the_readme_shows_what_is_shown(terminal, board, platform):

@@ -22,7 +22,7 @@ KEPT = {
     "journal/00000001.seg": bytes(range(256)) * 20,
     "empty": b"",
 }
-FIRMWARE = {"boot.py": b"1\n", "main.py": b"2\n", "firmware/app.mpy": b"M", "setup.mpy": b"M"}
+FIRMWARE = {"boot.py": b"1\n", "main.py": b"2\n", "firmware/app.mpy": b"M"}
 
 
 def fill(folder, contents):

@@ -35,7 +35,9 @@ def firmware():
 
 @pytest.fixture
 def board(firmware, disk):
-    with port(micropython.command(), disk, [firmware, firmware / "lib"]) as name:
+    with port(
+        micropython.command(), disk, [firmware, firmware / "lib", firmware / "firmware/setup"]
+    ) as name:
         yield name
 
 

@@ -102,7 +102,7 @@ def test_a_broker_that_is_not_there_or_none_or_refuses_is_told():
 
     for code, words in (
         (4, "the broker refused device.key_id and device.key_secret; copy the device's id"),
-        (5, "the broker refused device.key_id and device.key_secret for this device.id; copy"),
+        (5, "the broker refused this device; is it disabled, or is the key not that of device.id"),
     ):
         lab = Lab()
         lab.broker.code = code
@@ -122,7 +122,10 @@ def test_a_broker_that_is_not_there_or_none_or_refuses_is_told():
 
 
 def test_an_api_that_refuses_the_key_is_told_from_one_that_is_none():
-    for status in (401, 403):
+    for status, refusal in (
+        (401, "the API refused device.key_id and device.key_secret"),
+        (403, "the API refused this device (403); is it disabled, or the key another's?"),
+    ):
         for code, words in (
             (4, "copy the device's id, key id and secret anew; is it enabled on the platform?"),
             (0, "the broker accepts them: is it a proxy or firewall before the API that refuses?"),
@@ -131,7 +134,7 @@ def test_an_api_that_refuses_the_key_is_told_from_one_that_is_none():
             lab.broker.code = code
             lab.api.state = (status, b"", b"{}")
             line = wrong(lab.given())[-1]
-            assert line.startswith("wrong  credentials: the API refused device.key_id and"), line
+            assert line.startswith("wrong  credentials: " + refusal), line
             assert line.endswith(words), line
     for state, words in (
         ((404, b"", b"{}"), "wrong  API: http://127.0.0.1:"),
@@ -376,9 +379,9 @@ def test_ctrl_c_in_the_middle_of_a_connection_closes_it():
 def test_a_pin_that_cannot_be_an_output_is_told():
     Switched.notes, Switched.error = [], ValueError("invalid pin")
     at = Board(Output=Switched)
-    given = Lab().given(sensors=[ROOM], thermostat={"sensor": "temperature", "relay": {"pin": 34}})
+    given = Lab().given(sensors=[ROOM], thermostat={"sensor": "temperature", "relay": {"pin": 26}})
     _, lines = results(given, True, at)
-    text = "wrong  relay: pin 34 cannot be an output (invalid pin); take another one"
+    text = "wrong  relay: pin 26 cannot be an output (invalid pin); take another one"
     assert text in lines, lines
 
 
