@@ -191,6 +191,10 @@ def configure(
             "asked for, or taken from the environment.",
         ),
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="PEM", help="The certificates to trust, for certs/ca.pem there."),
+    ] = None,
     reset: Annotated[bool, typer.Option(help="Restart the board at the end.")] = True,
 ) -> None:
     """Configure a board: without an option it asks, proposes what it finds, and tries the answers.
@@ -202,7 +206,7 @@ def configure(
 
     if file and changes:
         raise typer.BadParameter("give --file or --set, not both")
-    if not configure.configure(serial_ports.chosen(port), file, changes, reset):
+    if not configure.configure(serial_ports.chosen(port), file, changes, ca, reset):
         raise typer.Exit(1)
 
 

@@ -21,6 +21,7 @@ from tools.staging import Plan, bring_up_to_date, sum_up
 _ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
 _SAVED = "Saved."  # begins what setup.save says when it has
 _REFUSED = "Not changed: "  # and setup.set, when it has not
+_AUTHORITY = "certs/ca.pem"
 _SECRETS = ("password", "key_secret")
 
 # Runs on the board: what asks there prints what it asks for, and reads a line.
@@ -45,6 +46,7 @@ def configure(
     port: str,
     file: Path | None = None,
     changes: list[str] | None = None,
+    authority: Path | None = None,
     reset: bool = True,
     root: Path = ROOT,
     console: Console | None = None,
@@ -52,10 +54,13 @@ def configure(
     """Configure the board on `port`; whether it is saved, and all that was tried there is well.
 
     With `file`, that becomes its config.json; with `changes`, each `key=value` is set; else it
-    asks. Raises ToolError.
+    asks. `authority`: the certificates to trust, PEM, for where tls.ca has them unless it is told
+    otherwise. Raises ToolError.
     """
     console = Console() if console is None else console
     settings = configuration_files(file, root) if file else {}
+    if authority:
+        settings[_AUTHORITY] = _read(authority)
     wanted = [_change(change, console) for change in changes or []]
     with Board(port) as board:
         if not board.has("setup"):
@@ -67,6 +72,7 @@ def configure(
             todo = Plan(settings, {}, [], 0)
             bring_up_to_date(board, todo, console)
             sum_up(todo, console)
+        if file:
             well = _is_well(board, console)
         elif wanted:
             well = _set(board, wanted, console) and _is_well(board, console)
@@ -77,6 +83,13 @@ def configure(
         if reset:
             board.reset()
     return well
+
+
+def _read(authority: Path) -> bytes:
+    try:
+        return authority.read_bytes()
+    except OSError as error:
+        raise ConfigureError(f"{authority}: cannot be read: {error.strerror}") from error
 
 
 def _change(change: str, console: Console) -> tuple[str, object]:
@@ -126,7 +139,7 @@ def _talk(board: Board, code: str, console: Console) -> list[str]:
             return json.dumps(_answer(text, secret, console))
         shown.append(line)
         style = "red" if line.startswith(("wrong ", _REFUSED)) else ""
-        console.print(Text(line, style))
+        console.print(Text(line, style), soft_wrap=True)
         return None
 
     board.run(code, hear)

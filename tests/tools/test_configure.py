@@ -116,6 +116,16 @@ def test_a_file_is_checked_here_sent_and_tried_there(board, disk, said, config):
     assert "wrong  " in said.file.getvalue()
 
 
+def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path):
+    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "mine.pem").write_text("certificate\n")
+    configure(board, changes=["feed.max_points=7"], authority=tmp_path / "mine.pem", console=said)
+    assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+    assert saved(disk)["feed"] == {"max_points": 7}
+    with pytest.raises(ConfigureError, match=r"none.pem: cannot be read: No such file"):
+        configure(board, authority=tmp_path / "none.pem", console=said)
+
+
 def test_the_boards_questions_are_asked_here(board, disk, said, answers):
     (disk / "config.json").write_text(json.dumps(CONFIG))
     asked = answers("_dev_2", "", "", "room", "26", "", "20.5", "CET-1")

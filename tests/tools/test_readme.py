@@ -37,3 +37,27 @@ def test_the_log_that_is_shown_has_its_speakers() -> None:
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^):#]+)\)", README))))
 def test_a_page_that_is_linked_exists(link: str) -> None:
     assert (ROOT / link).is_file()
+
+
+def troubles() -> list[str]:
+    """What the table of troubles quotes."""
+    table = README.partition("### When something is wrong")[2].partition("Each of these")[0]
+    return re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
+
+
+@pytest.mark.parametrize("said", troubles())
+def test_a_trouble_is_told_in_these_words(said: str) -> None:
+    """The text between values is in a message of the firmware or of the tools."""
+    texts = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("firmware", "tools")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    )
+    texts = re.sub(r"\"\s+f?\"|\\\n *", "", texts)  # one that goes on in the next line
+    parts = re.split(r": home: |: stuck", said)
+    for part in parts:
+        assert part.strip(": ") in texts, part
+
+
+def test_the_troubles_are_found() -> None:
+    assert len(troubles()) > 10
