@@ -38,8 +38,8 @@ class Store:
         self._path = path
         self._log = Log("store")
         self._entries = {}  # name: (value, time) or (time,)
-        # Names, as keys, of those that got their time in this run. No set: one that lacks memory to
-        # grow is broken for good, and MicroPython writes beyond it.
+        # Names, as keys, of those that got their time in this run. No set: where one lacks memory
+        # to grow it is broken for good, and MicroPython writes beyond it.
         self._fresh = {}
         self._changed = False
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which writings are used up

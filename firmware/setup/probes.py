@@ -22,7 +22,7 @@ from firmware.link.dns import Resolver
 from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.pacing import Pace
-from firmware.link.stream import Network, within
+from firmware.link.stream import Network, Stream, within
 from firmware.times.calendar import iso
 from firmware.times.clock import Clock, system_ms
 
@@ -258,7 +258,7 @@ class Probes:
 
     async def _api(self):
         feed = self._settings["feed"]
-        pace = Pace(feed["per_minute"], feed["max_points"])
+        pace = Pace(feed["per_minute"], feed["max_points"], uptime.ms())
         await Api(self._settings, self._network, None, pace).read_state(_ignore)
 
     def _ok(self, what, text):
@@ -277,7 +277,7 @@ class _Network(Network):
 
     def __init__(self, names, ca: str, verify: bool):
         super().__init__(names, ca, verify)
-        self._last = None
+        self._last: Stream | None = None
 
     async def connect(self, host: str, port: int, tls: bool = False):
         self._last = await super().connect(host, port, tls)

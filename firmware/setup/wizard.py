@@ -310,7 +310,8 @@ def unseen(text: str) -> str:
     remember it in the prompt's history. Raises EOFError at Ctrl-D.
     """
     try:
-        import termios  # a computer's terminal, which echoes by itself
+        # A computer's terminal echoes by itself; a board has no such module.
+        import termios  # type: ignore[import-not-found]
 
         mode = termios.tcgetattr(0)
         termios.setraw(0)

@@ -356,8 +356,8 @@ async def test_a_period_allocates_nothing_but_the_reading():
         gc.enable()
         sensors.driver = kept
     assert len(queue) == 20, len(queue)
-    # Where small integers have 31 bits, milliseconds since 1970 are objects of two blocks each, and
-    # so is whatever is computed with them: the time; the first one that is free, of two halves and
-    # their sum (3); the next one, and its two halves (3); the distance from the time base.
+    # Where small integers have 31 bits, milliseconds since 1970 are objects of two blocks each,
+    # and so is whatever is computed with them: the time; the first one that is free, of two halves
+    # and their sum (3); the next one, and its two halves (3); the distance from the time base.
     most = 32 if sys.maxsize > 1 << 32 else 16 + 8 * 32
     assert max(sensor.used[1:]) <= most, sensor.used

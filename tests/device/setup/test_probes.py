@@ -177,7 +177,7 @@ def test_a_name_that_does_not_exist_and_a_server_that_is_silent_are_told():
     ):
         lab = Lab()
         peer = UdpPeer(answer)
-        at = Board(name_servers=lambda: [name(peer)])
+        at = Board(name_servers=lambda peer=peer: [name(peer)])
         (line,) = wrong(lab.given(mqtt={"url": "mqtt://mqtt.csip.io"}), at)
         assert line.startswith("wrong  name: " + words), line
         assert line.endswith("is the URL right, and does the network reach the Internet?"), line
