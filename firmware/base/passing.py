@@ -40,8 +40,8 @@ def whole(use, *given):
 
 
 def _forget(before):
-    """Where memory was short, MicroPython keeps a module that is half made, or a name without any
-    module, and dies of it at the next import. So this allocates nothing to take them out.
+    """Where memory is short, MicroPython may keep the name of a module that it could not make, and
+    dies at its next import. So this allocates nothing to take the names out.
     """
     for name in sys.modules:
         if name not in before and name not in _lasting and name.startswith("firmware."):
