@@ -21,9 +21,9 @@ class Board:
         return self._own[name] if name in self._own else getattr(board, name)
 
 
-def quick_wifi(networks):
+def quick_wifi(networks, **more):
     """An ESP32's radio that does not wait for a network for long."""
-    return esp32.Wifi(networks, 60, 1000, 2)
+    return esp32.Wifi(networks, 60, 1000, 2, **more)
 
 
 class Wire:

@@ -98,7 +98,10 @@ def test_a_broker_that_is_not_there_or_none_or_refuses_is_told():
 
     for code, words in (
         (4, "the broker refused device.key_id and device.key_secret; copy the device's id"),
-        (5, "the broker refused device.key_id and device.key_secret for this device.id; copy"),
+        (
+            5,
+            "the broker refused this device; is it disabled, or is the key not that of device.id?",
+        ),
     ):
         lab = Lab()
         lab.broker.code = code
@@ -362,9 +365,9 @@ def test_ctrl_c_in_the_middle_of_a_connection_closes_it():
 def test_a_pin_that_cannot_be_an_output_is_told():
     Switched.notes, Switched.error = [], ValueError("invalid pin")
     at = Board(Output=Switched)
-    given = Lab().given(sensors=[ROOM], thermostat={"sensor": "temperature", "relay": {"pin": 34}})
+    given = Lab().given(sensors=[ROOM], thermostat={"sensor": "temperature", "relay": {"pin": 33}})
     _, lines = results(given, True, at)
-    text = "wrong  relay: pin 34 cannot be an output (invalid pin); take another one"
+    text = "wrong  relay: pin 33 cannot be an output (invalid pin); take another one"
     assert text in lines, lines
 
 
