@@ -184,11 +184,11 @@ def test_an_answer_that_cannot_be_is_told_and_asked_again():
 
 def test_thermometers_on_the_pin_given_are_listed_and_one_is_chosen():
     lab = Lab(onewire=[ROM, OTHER_ROM, SWITCH_ROM])
-    person = lab.answer(*DEVICE, *WIFI, "", "7", "3", "2", "26", "", "", "")
+    person = lab.answer(*DEVICE, *WIFI, "", "17", "3", "2", "26", "", "", "")
     assert "  On this pin: 1001020304050607, 28ff641e8fdf38c1" in person.lines
     assert person.told("  expected 1 to 2, or an address")
     (sensor,) = saved()["sensors"]
-    assert sensor["rom"] == "28ff641e8fdf38c1" and 7 in lab.pins
+    assert sensor["rom"] == "28ff641e8fdf38c1" and 17 in lab.pins
 
 
 def test_i2c_chips_on_the_pins_given_are_listed_and_the_address_follows():
