@@ -178,6 +178,23 @@ def test_only_the_esp32s_board_imports_its_hardware():
     assert imports("firmware.board.esp32", modules()["firmware.board.esp32"]) >= HARDWARE
 
 
+# What memory that is short leaves broken
+
+
+def test_no_set_and_no_ordered_dict_is_made():
+    """One that fails to grow is taken for a larger one, and MicroPython writes beyond it. Lists,
+    dicts, arrays and buffers stay as they were.
+    """
+    wrong = [
+        f"{name}, line {part.lineno}: {ast.unparse(part)}"
+        for name, tree in modules().items()
+        for part in ast.walk(tree)
+        if isinstance(part, ast.Set | ast.SetComp)
+        or (isinstance(part, ast.Name) and part.id in ("set", "frozenset", "OrderedDict"))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 # What is used by nobody
 
 

@@ -18,19 +18,38 @@ def passing(use, *given):
     try:
         return use(*given)
     finally:
-        for name in list(sys.modules):
-            if name not in before and name not in _lasting and name.startswith("firmware."):
-                del sys.modules[name]
-                above, _, last = name.rpartition(".")
-                package = sys.modules.get(above)  # None: it is forgotten, too
-                if hasattr(package, last):
-                    delattr(package, last)
+        _forget(before)
 
 
 def lasting(use, *given):
     """What a function returns; the modules that it imported stay, also within a passing call."""
     before = list(sys.modules)
+    result = whole(use, *given)
+    _lasting.extend([name for name in sys.modules if name not in before])
+    return result
+
+
+def whole(use, *given):
+    """What a function returns; the modules that it imported are forgotten where it raises."""
+    before = list(sys.modules)
     try:
         return use(*given)
-    finally:
-        _lasting.extend([name for name in sys.modules if name not in before])
+    except Exception:
+        _forget(before)
+        raise
+
+
+def _forget(before):
+    """Where memory is short, MicroPython may keep the name of a module that it could not make, and
+    dies at its next import. So this allocates nothing to take the names out.
+    """
+    for name in sys.modules:
+        if name not in before and name not in _lasting and name.startswith("firmware."):
+            sys.modules.pop(name, None)
+            try:
+                above, _, last = name.rpartition(".")
+                package = sys.modules.get(above)  # None: it is forgotten, too
+                if hasattr(package, last):
+                    delattr(package, last)
+            except MemoryError:
+                pass  # it stays a while

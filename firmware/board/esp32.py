@@ -248,8 +248,16 @@ class Output:
 
 
 class Wifi(wifi.Station):
-    def __init__(self, networks: list, *times, radio: "dict | None" = None, device_id: str = ""):
+    def __init__(
+        self,
+        networks: list,
+        join_ms: int = 15000,  # for one network: association, keys and DHCP take up to 10 s
+        connect_ms: int = 60000,  # for all of them
+        poll_ms: int = 100,
+        radio: "dict | None" = None,
+        device_id: str = "",
+    ):
         global _radio
         _radio = self
-        start = _thread.start_new_thread
-        super().__init__(network, start, networks, radio or {}, device_id, *times)
+        times = join_ms, connect_ms, poll_ms
+        super().__init__(network, _thread.start_new_thread, networks, times, radio, device_id)

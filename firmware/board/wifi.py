@@ -38,25 +38,22 @@ class Station:
         network,
         start_thread,
         networks: list,
-        radio: dict,
+        times: tuple,
+        radio: "dict | None",
         device_id: str,
-        join_ms: int = 15000,  # for one network: association, keys and DHCP take up to 10 s
-        connect_ms: int = 60000,  # for all of them
-        poll_ms: int = 100,
     ):
         """`network`: MicroPython's module; `start_thread`: as _thread's. `networks`, `radio`: see
-        unix.py.
+        unix.py; `times`: see esp32.py.
         """
         self._network = network
         self._start_thread = start_thread
         self._networks = networks
+        radio = radio or {}
         self._saves_power = radio.get("power_save")
         self._looked_ms = time.ticks_ms()
         self._looking = None  # what a scan that is under way will find
         self._better = False  # than what is joined
-        self._join_ms = join_ms
-        self._connect_ms = connect_ms
-        self._poll_ms = poll_ms
+        self._join_ms, self._connect_ms, self._poll_ms = times
         self._wlan = None
         self.ssid = None
         try:

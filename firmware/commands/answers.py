@@ -37,7 +37,7 @@ class Answers:
         self._store = store
         self._clock = clock
         self._log = log
-        self.told = {}  # a set that lacks memory to grow is broken for good
+        self.told = {}
         self.answered = {}
         self._undated = {}  # name: what the clock said, before it was known
         self._moved_ms = None  # as clock.moved_ms was when the times were last put right
@@ -156,10 +156,10 @@ class Answers:
             self._undated.clear()
         if clock.sure and clock.moved_ms != self._moved_ms:
             moved_ms = clock.moved_ms - (self._moved_ms or 0)
-            self._moved_ms = clock.moved_ms
+            answered = {name: utc_ms + moved_ms for name, utc_ms in self.answered.items()}
             self._store.correct(moved_ms, clock.now() + WRONG_MS)
-            for name in self.answered:
-                self.answered[name] += moved_ms
+            self.answered = answered
+            self._moved_ms = clock.moved_ms
 
     def _decided(self, names, told, at_ms):
         """These were decided, too, also those that had that value before."""

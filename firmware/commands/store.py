@@ -38,7 +38,9 @@ class Store:
         self._path = path
         self._log = Log("store")
         self._entries = {}  # name: (value, time) or (time,)
-        self._fresh = set()  # names of those that got their time in this run
+        # Names, as keys, of those that got their time in this run. No set: where one lacks memory
+        # to grow it is broken for good, and MicroPython writes beyond it.
+        self._fresh = {}
         self._changed = False
         self._used_ms = -_AT_ONCE * _SPACING_MS  # uptime up to which writings are used up
         self._failures = 0
@@ -65,30 +67,34 @@ class Store:
         where it was that value before, and only its time is another.
         """
         before = self.get(name)
-        self._entries[name] = (value, utc_ms)
-        self._fresh.add(name)
+        # First: where memory is short in what follows, the file is written once too often.
         if anew or not before or before[0] != value:
             self._changed = True
+        self._fresh[name] = True
+        self._entries[name] = (value, utc_ms)
 
     def date(self, name: str, utc_ms: int) -> None:
         """Change the time alone."""
         entry = self._entries.get(name, ())
-        self._entries[name] = entry[:-1] + (utc_ms,)
-        self._fresh.add(name)
         self._changed = True
+        self._fresh[name] = True
+        self._entries[name] = entry[:-1] + (utc_ms,)
 
     def correct(self, moved_ms: int, latest_ms: int) -> None:
         """The clock was wrong by `moved_ms` in this run. A time of an earlier run that is later
         than `latest_ms` came of a wrong clock, too: nobody knows what it should be.
         """
-        for name in list(self._entries):
-            entry = self._entries[name]
+        entries = dict(self._entries)  # all of them, or none where memory is short
+        changed = self._changed
+        for name, entry in self._entries.items():
             utc_ms = entry[-1] + (moved_ms if name in self._fresh and entry[-1] else 0)
             if utc_ms > latest_ms:
                 utc_ms = 0
             if utc_ms != entry[-1]:
-                self._entries[name] = entry[:-1] + (utc_ms,)
-                self._changed = True
+                entries[name] = entry[:-1] + (utc_ms,)
+                changed = True
+        self._entries = entries
+        self._changed = changed
 
     def kept(self) -> bool:
         """Whether a power cut changes nothing, or the file system does not work."""

@@ -51,11 +51,14 @@ class Regulation:
         yield "fault", self.thermostat.fault or "none"
 
     def changes(self):
-        """Yield (property, value) of what has changed since this was last called."""
+        """Yield (property, value) of what has changed since it was `told`."""
         for name, value in self.state():
             if self._told.get(name) != value:
                 yield name, value
-                self._told[name] = value  # unless whoever was to tell it could not
+
+    def told(self, name: str, value) -> None:
+        """Whoever is to know of a change knows it."""
+        self._told[name] = value
 
 
 def _relay(settings, name, output, max_on_s=0):

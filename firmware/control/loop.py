@@ -32,6 +32,8 @@ class Loop:
         self._late = late
         self._failed = failed
         self._told = ""
+        self._logged = {}  # the regulation's properties as they were last logged
+        self._news = ()  # what the program changed, until that is told
         self.alive_ms = 0
 
     async def run(self):
@@ -47,17 +49,30 @@ class Loop:
         if self._regulation:
             self._guarded(self._follow, now_ms)
             self._regulation.step(now_ms)
-            for name, value in self._regulation.changes():
-                self._guarded(self._log, name, value)
-                self._guarded(self._tell, name, value)
+            self._guarded(self._report)
         for also in self._also:
             self._guarded(also, now_ms)
 
     def _follow(self, now_ms):
         utc_s = self._clock.now() // 1000 if self._clock.known else None
         names = self._program.step(utc_s, now_ms)
-        if names:
-            self._changed(names)
+        if names:  # with those that could not be told before
+            self._news += tuple([name for name in names if name not in self._news])
+        if self._news:
+            self._changed(self._news)
+            self._news = ()
+
+    def _report(self):
+        for name, value in self._regulation.changes():
+            self._guarded(self._report_one, name, value)
+
+    def _report_one(self, name, value):
+        """Log a change, and tell it; where that fails it is told at the next step."""
+        if self._logged.get(name) != value:
+            self._logged[name] = value
+            self._log(name, value)
+        self._tell(name, value)
+        self._regulation.told(name, value)
 
     def _guarded(self, call, *arguments):
         try:

@@ -73,7 +73,7 @@ class MqttClient:
         self._waiting = {}  # packet id: (batch, when it was sent)
         self._ping_ms: int | None = None  # when an unanswered PINGREQ was sent
         self._subscription = (0, 0)  # its packet id, and when it was sent, until it is answered
-        self._session: Session | None = None  # that is open
+        self._session: Session | None = None  # the one that is open, or was
         self._heard_ms = 0  # when the last packet came
         self._failure: Exception | None = None  # why the session's reader ended
         self._passed = 0  # size of the largest feed that was acknowledged

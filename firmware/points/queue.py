@@ -148,8 +148,9 @@ class Queue:
     def _taken(self, prop: int, t: int):
         """A reading of the property has this millisecond: the next one gets another."""
         t += 1
+        high = t >> 32  # both, or none of them where memory is short
         self._free_low[prop] = t & _WORD
-        self._free_high[prop] = t >> 32
+        self._free_high[prop] = high
 
     def tick(self):
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""

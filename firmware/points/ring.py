@@ -95,7 +95,8 @@ class Ring:
         """Append a whole number of at most 32 bits with its sign. Allocates nothing."""
         i = self.claim(INTEGER | prop, t, cycle, 1)
         if i >= 0:
-            self.values[i] = value & _WORD
+            # Not as a word, which may be allocated: the point is in the ring by now.
+            struct.pack_into("<i", self.raw, 4 * i, value)
 
     def append_text(self, prop: int, t: int, cycle: int, text: bytes):
         """Append a value in JSON's own notation. Raises ValueError for one that is too long."""

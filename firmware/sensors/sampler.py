@@ -12,6 +12,7 @@ from micropython import const
 from firmware import sensors
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.passing import whole
 
 _NO_POLL_MS = const(0x3FFFFFFF)
 
@@ -113,7 +114,7 @@ class Sampler:
                     break
 
     def _make(self):
-        driver = sensors.driver(self._specs[0]["driver"])
+        driver = whole(sensors.driver, self._specs[0]["driver"])
         chip = driver.Driver(self._specs)
         self._poll_ms = getattr(driver, "POLL_MS", _NO_POLL_MS)
         self._chip = chip

@@ -9,6 +9,7 @@ import sys
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.passing import whole
 
 _FIRST_S = const(10)  # from a failure to the next attempt
 _LONGEST_S = const(640)
@@ -48,7 +49,7 @@ class Parts:
     def _makes(self, part):
         name, make, told = part
         try:
-            return make() is not False
+            return whole(make) is not False
         except Exception as error:
             self._failed(name, error)
             try:

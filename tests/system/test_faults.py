@@ -111,7 +111,7 @@ def test_refused_credentials_are_not_hammered(device, platform):
 def test_a_disabled_device_is_told_what_to_look_at(device, platform):
     platform.control(lambda tree: tree["device"].update(status="disabled"))
     device.start()
-    device.wait_log("MQTT: the broker refused this device.id; is the device disabled, or the key")
+    device.wait_log("MQTT: the broker refused this device; is it disabled, or is the key")
     assert not platform.writes()
 
 

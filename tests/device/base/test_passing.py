@@ -2,7 +2,10 @@
 
 import sys
 
-from firmware.base.passing import passing
+from firmware.base.passing import passing, whole
+from shortage import shortages
+
+HEAP = "512K"
 
 
 def test_what_a_function_imports_is_forgotten():
@@ -44,3 +47,27 @@ def test_a_failure_leaves_nothing_behind():
     except ValueError:
         pass
     assert "firmware.times.zone_rule" not in sys.modules
+
+
+def test_where_memory_is_short_no_module_stays_half_made():
+    def use(_=None):
+        from firmware.times import calendar, zone_rule
+
+        return zone_rule.read("CET-1CEST,M3.5.0,M10.5.0/3")[:2], calendar.days(1970, 1)
+
+    def check(_, n):
+        kept = [name for name in sys.modules if name.startswith("firmware.times")]
+        assert n is None or not kept, (n, kept)
+        assert passing(use) == ((3600, 7200), 0), n
+
+    def begin():
+        """Nothing of it is there."""
+        for name in list(sys.modules):
+            if name.startswith("firmware.times"):
+                del sys.modules[name]
+
+    def check_whole(_, n):
+        assert whole(use) == ((3600, 7200), 0), n
+
+    assert shortages(int, lambda _: passing(use), check) >= 20
+    assert shortages(begin, lambda _: whole(use), check_whole) >= 20

@@ -89,6 +89,26 @@ def test_commands_that_were_missed():
     shortages(begin, recover, check)
 
 
+def test_times_of_a_clock_that_was_wrong():
+    """All of them are put right, each once."""
+
+    def begin():
+        door = fresh()
+        for name, payload, _ in COMMANDS:
+            door.handle(name, payload)
+        door.pass_s(10)
+        door.clock.set(door.clock.now() - 7200000, door.time.ms)
+        return door
+
+    def check(door, n):
+        door.commands.tick(door.time.ms)
+        for name, _, _ in COMMANDS:
+            name = name[name.rfind("$") + 1 :].lower()
+            assert -7200000 <= door.store.time(name) - T0 < -7190000, (name, n)
+
+    shortages(begin, lambda door: door.commands.tick(door.time.ms), check)
+
+
 def test_what_is_kept_on_flash():
     def begin():
         door = fresh()

@@ -11,6 +11,7 @@ from house import COOLER, DAY_S, HEATER_W, House, Rig, settings
 
 TIMEOUT_S = 300
 
+DRIVEN_MS = 14400000  # four hours of heat without the last digit moving: a fault
 STEP_S = 10
 HOUR_S = 3600
 NAN = float("nan")
@@ -48,6 +49,9 @@ class Watch:
         self.good = 0  # readings in a row that nobody could doubt
         self.four = []  # the last of them
         self.longest_ms = 0  # of the steps
+        stuck_ms = 1000 * section["stuck_after_s"]
+        self.stuck_ms = min(stuck_ms or DRIVEN_MS, DRIVEN_MS)
+        self.moved_ms = 0  # when a reading was another one than that before it
 
     def safe(self):
         """A restart, or a call of `off`: all is off at once."""
@@ -76,7 +80,10 @@ class Watch:
         steady = steady and all(abs(temp_c - c) <= 10 for _, c in self.recent)
         self.recent.append((now_ms, temp_c))
         fresh = self.last_ms is not None and now_ms - self.last_ms <= self.stale_ms
-        self.good = self.good + 1 if steady and fresh else 1
+        stuck = now_ms - self.moved_ms >= self.stuck_ms
+        if temp_c != self.last_c:
+            self.moved_ms = now_ms
+        self.good = self.good + 1 if steady and fresh and not stuck else 1
         self.four = self.four[-3:] + [temp_c]
         self.last_c = temp_c
         self.last_ms = now_ms
@@ -353,6 +360,7 @@ def life(section, steps, seen):
     watch = Watch(rig)
     temp_c = random.uniform(-20, 40)
     longest_s = random.choice((2, 10, 60, 300))
+    moves = random.getrandbits(3)  # one sensor in eight is stuck
     for _ in range(steps):
         what = random.getrandbits(6)
         thermostat = rig.thermostat
@@ -372,7 +380,8 @@ def life(section, steps, seen):
             temp_c = random.uniform(-20, 60)
         reading = None
         if what < 48:
-            temp_c += random.uniform(-1, 1)
+            if moves:
+                temp_c += random.uniform(-1, 1)
             reading = round(temp_c, 1)
         elif what < 52:
             reading = random.choice((NAN, float("inf"), 85.0, 850, -127, 0, 10**20))
@@ -397,4 +406,4 @@ def test_ten_thousand_random_lives():
     print(seen)
     for what in (None, "no reading", "range", "jump", "too hot", 25, 26, 27):
         assert seen.get(what, 0) >= 1000, (what, seen)
-    assert seen["stuck"]
+    assert seen.get("stuck", 0) >= 100, seen

@@ -131,7 +131,45 @@ def test_what_the_others_raise_costs_no_heat():
     bench.step()
     bench.step()
     before = len(calls)
-    assert bench.step() == [] and len(calls) == before + 1
+    # Of the two states that nobody could be told of, each is told again.
+    assert bench.step() == [] and len(calls) == before + 3
+
+
+def test_what_could_not_be_told_is_told_at_the_next_step():
+    """A state of the regulation, while the others are told; and what the program changed."""
+
+    def once(call):
+        failing = [True]
+
+        def calls(*arguments):
+            if failing and arguments[0] != "fault":
+                failing.clear()
+                raise MemoryError
+            call(*arguments)
+
+        return calls
+
+    told = []
+    bench = Bench(changes=((), ("setpoint",), ("setpoint", "preset")))
+    bench.loop = Loop(
+        bench.regulation,
+        bench.program,
+        bench.clock,
+        tell=once(lambda *change: told.append(change)),
+        changed=once(told.append),
+        also=(),
+        late=told.append,
+    )
+    bench.step()
+    assert told == [("fault", "none")]
+    assert bench.lines == ["I loop: relay off: no temperature"]
+    bench.step()
+    assert told == [("fault", "none"), ("relay", False)]
+    assert bench.lines == [], "it is logged once"
+    bench.step()
+    assert told[2:] == [("setpoint", "preset")]
+    bench.step()
+    assert len(told) == 3
 
 
 def test_memory_that_runs_out_there_is_told_without_words():

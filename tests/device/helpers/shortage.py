@@ -12,6 +12,8 @@ _WORDS = 4  # of a block, on every port
 _BLOCK = 32 if sys.maxsize > 1 << 32 else 16  # its bytes
 _SIZES = (16384, 1024, 128)  # of the blocks that hold the memory, bytes
 _PLACES = 1000  # for them
+# Of rooms tried, where times in milliseconds are objects and make ten times as many allocations.
+_TRIES = 400
 
 
 def short(blocks, operation, *arguments):
@@ -79,6 +81,8 @@ def shortages(begin, operation, check, step=1, most=None):
     else:
         most = needed(operation, thing) + 1
     check(thing, None)
+    if _BLOCK == 16:
+        step = max(step, most // _TRIES)
     failures = 0
     for n in range(0, most, step):
         thing = begin()

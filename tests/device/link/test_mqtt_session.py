@@ -75,7 +75,7 @@ async def test_each_refusal_has_its_words_and_those_of_the_credentials_say_so():
         (2, "device.id", True),
         (3, "not available", False),
         (4, "device.key_secret", True),
-        (5, "this device.id; is the device disabled, or the key another's?", True),
+        (5, "this device; is it disabled, or is the key not that of device.id?", True),
         (6, "code 6", False),
         (255, "code 255", False),
     ):

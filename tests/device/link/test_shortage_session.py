@@ -50,6 +50,9 @@ class Hasty:
         return asyncio.sleep_ms(0)
 
 
+HOUR_MS = 3600000  # before the uptime begins
+
+
 class Pace(pacing.Pace):
     def ready(self, now):
         return True
@@ -186,7 +189,7 @@ class Mqtt(Device):
             outcome.carried = True
             return False
 
-        pace = Pace(60000, 5)
+        pace = Pace(60000, 5, -HOUR_MS)
         client = MqttClient(self.settings, self, self.queue, pace, self.command, step)
         outcome = self.run(client.serve())
         assert "closed by the other side" in str(outcome.error), outcome.error
@@ -218,7 +221,7 @@ class Https(Device):
 
     def exchange(self):
         async def main():
-            api = Api(self.settings, self, self.queue, Pace(60000, 5))
+            api = Api(self.settings, self, self.queue, Pace(60000, 5, -HOUR_MS))
             try:
                 await api.read_state(lambda *state: self.states.append(state))
                 while await api.deliver():

@@ -6,6 +6,7 @@ import sys
 
 from firmware.points import journal  # noqa: F401 their time is replaced
 from firmware.points.journal_record import SIZE
+from firmware.times.clock import Clock
 from model import T0, Time, known_clock, make_queue, points
 
 HEAP = "32M"
@@ -107,9 +108,7 @@ def test_thin_takes_from_the_sensor_that_has_the_most():
 
 def test_thinning_keeps_texts_whole_and_undated_points_undated():
     time = Time()
-    clock = known_clock(time)
-    clock.known = False
-    clock._offset = 0
+    clock = Clock(time)
     queue = full_queue(time, "thin", ("a", "b"), clock=clock, slots=64)
     for n in range(300):
         if n == 150:

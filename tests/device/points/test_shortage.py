@@ -67,15 +67,18 @@ class Device:
             self.time.ms += 11000
             queue.tick()
 
-    def whole(self, n, late_ms=0):
-        """Everything is delivered, with its own time, and nothing is called damaged."""
+    def whole(self, n, late_ms=0, dropped=0):
+        """Everything is delivered, with its own time, and nothing is called damaged, nor more
+        dropped than so many.
+        """
         seen = set()
         for _, t, value in self.rest():
             i = int(value[len(self.text) :]) if self.text else value
             assert 0 <= t - T0 - EVERY_MS * i <= late_ms, (n, t - T0, value)
             seen.add(i)
         assert seen == set(range(self.count)), (n, seen)
-        assert not counters(self.queue), (n, counters(self.queue))
+        gone = counters(self.queue)
+        assert gone == ({"dropped": dropped} if dropped else {}), (n, gone)
         assert not len(self.queue), n
 
     def whole_again(self, n):
@@ -205,21 +208,39 @@ def test_a_feed_from_its_points_to_its_acknowledgement():
     assert shortages(lambda: Device(30), deliver, check) >= 40
 
 
-def test_a_reading_is_in_the_buffer_or_it_is_not():
-    """The one that there was no memory for is put again by this test."""
-    for text in ("", "a text of "):
+def in_or_counted(begin):
+    """A reading comes where memory is short, and once. Returns how often it was dropped."""
+    told = []
 
-        def put(device):
-            device.queue.put(0, device.value(device.count))
+    def put(device):
+        device.queue.put(0, told[0])
+
+    def once():
+        device = begin()
+        told[:] = (device.value(device.count),)
+        return device
+
+    def check(device, n):
+        dropped = device.queue.dropped
+        assert dropped <= (n is not None), n
+        if not dropped:
             device.count += 1
+            device.time.ms += EVERY_MS
+        device.put(1)
+        # No two readings have the same time, not even one that is not in.
+        device.whole(n, 1, dropped)
+        gone.append(dropped)
 
-        def check(device, n):
-            if device.count == 3:
-                put(device)
-            device.whole(n, 1)  # no two readings have the same time, not even one that is not in
+    gone = []
+    assert shortages(once, put, check) == sum(gone)
+    return sum(gone)
 
-        shortages(lambda t=text: Device(0, 3, text=t, max_points=100), put, check)
-        shortages(lambda t=text: Device(0, 3, text=t, known=False), put, check)
+
+def test_a_reading_is_in_the_buffer_or_it_is_counted():
+    """Never both, and never neither."""
+    for text in ("", "a text of "):
+        for known in (True, False):
+            in_or_counted(lambda t=text, k=known: Device(0, 3, text=t, known=k, max_points=100))
 
 
 def test_a_reading_that_dates_those_before_it():
@@ -228,16 +249,7 @@ def test_a_reading_that_dates_those_before_it():
         device.know()
         return device
 
-    def put(device):
-        device.queue.put(0, device.count)
-        device.count += 1
-
-    def check(device, n):
-        if device.count == 23:
-            put(device)
-        device.whole(n)
-
-    assert shortages(begin, put, check) >= 10
+    assert in_or_counted(begin) >= 10
 
 
 def test_a_feed_that_is_refused():

@@ -10,6 +10,7 @@ from firmware.points.intake import Intake
 from firmware.sensors.sampler import Channel, Sampler, samplers
 from firmware.times.clock import Clock
 from model import make_queue
+from shortage import shortages
 
 
 class Time:
@@ -356,6 +357,25 @@ async def test_a_period_allocates_nothing_but_the_reading():
         gc.enable()
         sensors.driver = kept
     assert len(queue) == 20, len(queue)
-    # Where small integers have 31 bits, the clock's milliseconds are objects, too.
-    most = 32 if sys.maxsize > 1 << 32 else 128
+    # Where small integers have 31 bits, milliseconds since 1970 are objects of two blocks each,
+    # and so is whatever is computed with them: the time; the first one that is free, of two halves
+    # and their sum (3); the next one, and its two halves (3); the distance from the time base.
+    most = 32 if sys.maxsize > 1 << 32 else 16 + 8 * 32
     assert max(sensor.used[1:]) <= most, sensor.used
+
+
+def test_a_driver_that_memory_was_short_for_is_made_by_the_next_reading():
+    keys = {"start": 18, "outside": 5, "heater": 25, "tau_s": 10800, "speed": 60, "every_s": 5}
+
+    def begin():
+        (sampler,) = samplers([entry("p", driver="room", **keys)], {}, None, None, None)
+        del sys.modules["firmware.sensors.room"]
+        return sampler
+
+    def check(sampler, n):
+        if n is not None and sampler._chip is None:
+            sampler._make()
+        assert sampler._chip.value(0) >= 5, n
+
+    begin()._make()
+    assert shortages(begin, Sampler._make, check) >= 20
