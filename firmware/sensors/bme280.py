@@ -8,7 +8,7 @@ import struct
 
 from micropython import const
 
-from firmware.sensors import bmp280
+from firmware.sensors.bosch import Barometer
 
 MEASURES = (
     ("temperature", "°C", -40, 85),
@@ -28,7 +28,7 @@ _H2 = const(0xE1)
 _SKIPPED = const(0x8000)
 
 
-class Driver(bmp280.Driver):
+class Driver(Barometer):
     def prepare(self) -> None:
         super().prepare()
         self._trimming = trimming(self.bytes_from(_H1, 1)[0], self.bytes_from(_H2, 7))

@@ -1,5 +1,6 @@
 """Compiling the firmware: what is made, what is made again, and what happens on an error."""
 
+import ast
 import concurrent.futures
 import os
 
@@ -103,3 +104,14 @@ def test_the_firmware_itself_is_few_files():
     built = build(ROOT)
     sources = len(list((ROOT / "firmware").rglob("*.py")))
     assert len(list((built.files / "firmware").rglob("*.mpy"))) < sources / 2
+
+
+def test_each_driver_is_a_file_that_is_found_by_its_name():
+    tree = ast.parse((ROOT / "firmware/sensors/__init__.py").read_text())
+    drivers = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "DRIVERS"
+    )
+    folder = build(ROOT).files / "firmware/sensors"
+    assert {path.stem for path in folder.glob("*.mpy")} == set(drivers)

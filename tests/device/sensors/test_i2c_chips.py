@@ -5,7 +5,7 @@ import struct
 
 from drivers import create, failure, reading, spec
 from firmware.board import board
-from firmware.sensors import bme280, bmp280, i2c, sensirion
+from firmware.sensors import bme280, bosch, i2c, sensirion
 
 
 class Sht:
@@ -164,9 +164,9 @@ def test_a_bmp280_compensates_as_in_its_data_sheets_example():
     sensor.read()
     assert sensor.value(0) == 25.08
     assert abs(sensor.value(1) - 1006.5327) < 0.001
-    assert bmp280.fine(519888, 27504, 26435, -1000) == 128422
+    assert bosch.fine(519888, 27504, 26435, -1000) == 128422
     trimming = struct.unpack("<HhhHhhhhhhhh", Bosch.TRIMMING)
-    assert abs(bmp280.pressure(415148, 128422, *trimming[3:]) / 256 - 100653.27) < 0.05
+    assert abs(bosch.pressure(415148, 128422, *trimming[3:]) / 256 - 100653.27) < 0.05
 
 
 def test_a_bme280_measures_three_in_one_reading():
