@@ -204,6 +204,9 @@ class Supervisor:
         try:
             sys.print_exception(error)
             _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
+            from firmware.supervision import faults
+
+            faults.keep(task.name, error)
         except MemoryError:
             pass
 

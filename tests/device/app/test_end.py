@@ -103,7 +103,7 @@ def is_safe(code):
 def counted():
     """What the next run finds on flash."""
     built = app.App(load.wait_for_good(Trial()), Trial())
-    return built._queue.spilled
+    return built._services._queue.spilled
 
 
 def test_memory_that_is_short_in_asyncio_itself():
