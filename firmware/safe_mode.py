@@ -33,6 +33,7 @@ def start(early: int, trial, make):
     """What runs, with `main()` and `stop()`: `make(settings, trial, regulation, over)` of what
     reaches the platform, or what only heats where that has failed. early: as of starts.begin.
     """
+    over = _Over()
     _log.warning("safe mode for an hour: %d starts in a row ended early", early)
     faults.keep("safe mode", "no traceback; started by %s" % board.reset_cause())
     settings = _made(config.last_good)
@@ -40,7 +41,6 @@ def start(early: int, trial, make):
     regulation = section and _made(
         lambda: Regulation(section, board.Output, None, uptime.ms(), Duty)
     )
-    over = _Over()
     if not settings or early > MOST:
         return _Alone(settings, regulation, over)
     settings["thermostat"] = None
