@@ -76,14 +76,21 @@ def _run():
             app.stop()
         finally:
             if died:
-                from firmware.supervision import faults
-
-                faults.keep("the run", died, True)
+                _keep(died)
             if why == "failure":
                 time.sleep(_AGAIN_S)
             if why:
                 _log.info("restarting: %s", why)
                 board.restart(why)
+
+
+def _keep(error):
+    try:
+        from firmware.supervision import faults
+
+        faults.keep("the run", error, True)
+    except Exception as another:  # it restarts all the same
+        sys.print_exception(another)
 
 
 class App:

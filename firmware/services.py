@@ -12,6 +12,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware import config
+from firmware.base import files
 from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
@@ -227,10 +228,12 @@ class Services:
             self._trial.proven()
         if self._store:
             self._store.flush()
+        if self._light:
+            self._light.set(False)
 
     def lastfault(self) -> "str | None":
         """What the health tells of the fault that is kept, once the platform is reached."""
-        if not self._uplink.reached():
+        if not files.exists(starts.FAULT) or not self._uplink.reached():
             return None
         if not self._untold:
             from firmware.supervision import faults

@@ -15,8 +15,8 @@ from micropython import const
 
 from firmware import VERSION
 from firmware.base import files, uptime
+from firmware.supervision.starts import FAULT
 
-_PATH = "lastfault.txt"
 _TAIL = const(600)  # bytes of a traceback that are told
 # The longest secret. A part of one can stand at the beginning of what is kept, and is not told.
 _SECRET = const(128)
@@ -37,7 +37,7 @@ class _End(io.IOBase):
 def keep(what: str, error, ends_run: bool = False) -> None:
     """Keep that `what` died of that error. Raises nothing."""
     try:
-        if not ends_run and files.exists(_PATH):
+        if not ends_run and files.exists(FAULT):
             return
         end = _End()
         if type(error) is str:
@@ -50,7 +50,7 @@ def keep(what: str, error, ends_run: bool = False) -> None:
             file.write(head.encode() + b"\n")
             file.write(end.data)
 
-        files.replace(_PATH, write)
+        files.replace(FAULT, write)
     except (OSError, MemoryError):
         pass  # nothing more can be done about it
 
@@ -73,14 +73,14 @@ class Untold:
             return None  # the next report may
 
     def _take(self):
-        found = files.crc32(_PATH)
+        found = files.crc32(FAULT)
         if found == -1:
             return None
         if found == self._told:
             if self._queue.numbers[0] >= self._end:
-                os.remove(_PATH)
+                os.remove(FAULT)
             return None
-        with open(_PATH, "rb") as file:
+        with open(FAULT, "rb") as file:
             head = file.readline()
             tail = file.read()
         whole = len(tail) < _TAIL + _SECRET

@@ -9,6 +9,7 @@ from firmware.base.log import Log
 from firmware.board import board
 
 MOST = 3  # in a row
+FAULT = "lastfault.txt"  # what the last one died of; see faults.py
 # A crash of the chip is a reset without a reason: "hard".
 _EARLY = ("failure", "memory", "watchdog", "hard")
 _PLACE = 1

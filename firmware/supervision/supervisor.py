@@ -207,7 +207,7 @@ class Supervisor:
             from firmware.supervision import faults
 
             faults.keep(task.name, error)
-        except MemoryError:
+        except Exception:  # no memory for words, or no flash for the module
             pass
 
     def _died(self, task: _Task, now: int):

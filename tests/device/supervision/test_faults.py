@@ -1,5 +1,6 @@
 """What is kept of a fault, and when it is told."""
 
+import asyncio
 import json
 import os
 import sys
@@ -8,6 +9,7 @@ from firmware import VERSION, config
 from firmware.base import files
 from firmware.config.trial import CONFIG, GOOD
 from firmware.supervision import faults
+from firmware.supervision.supervisor import Supervisor
 from shortage import shortages
 
 PATH = "lastfault.txt"
@@ -171,3 +173,29 @@ def test_bytes_that_are_no_text_are_told_all_the_same():
     with open(PATH, "wb") as file:
         file.write(b"the run\n\xa9\xb0 a \xff \xc3\xa9")
     assert told() == "the run\n a ? ??"
+
+
+class Dog:
+    def feed(self):
+        pass
+
+
+async def test_the_traceback_of_a_task_that_died_is_kept_and_a_lack_of_memory_is_not():
+    for died, is_kept in ((OSError("no way"), True), (MemoryError("no"), False)):
+        forget()
+
+        async def mortal(died=died):
+            raise died
+
+        supervisor = Supervisor(lambda timeout_ms: Dog(), lambda: None, lambda: None)
+        supervisor.add("mortal", mortal)
+        running = asyncio.create_task(supervisor.run())
+        await asyncio.sleep_ms(100)
+        running.cancel()
+        try:
+            await running
+        except asyncio.CancelledError:
+            pass
+        assert supervisor.restarts == 1 and files.exists(PATH) == is_kept
+        if is_kept:
+            assert kept().startswith("mortal, firmware ") and "OSError: no way" in kept()
