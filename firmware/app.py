@@ -1,5 +1,5 @@
 """Builds the regulation from the configuration, first and alone; then whatever is made beside it;
-and runs the tasks under their supervisor.
+and runs the tasks under their supervisor. Or it starts safe mode: firmware/safe_mode.py.
 
 The regulation needs nothing of the others. It shares the event loop with them, no step of which
 blocks, and nothing else.
@@ -21,6 +21,7 @@ from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
 from firmware.sensors.sampler import samplers
 from firmware.services import Services
+from firmware.supervision import starts
 from firmware.supervision.loop_meter import LoopMeter
 from firmware.supervision.parts import Parts
 from firmware.supervision.supervisor import Supervisor
@@ -39,24 +40,32 @@ def run():
     try:
         _run()
     except KeyboardInterrupt:
+        starts.lasted()
         from firmware.setup import entrance
 
         entrance.enter()
 
 
 def _run():
-    app = None
+    app = died = None
     why: "str | None" = "failure"
     try:
         _log.info("firmware %s, started by %s", VERSION, board.reset_cause())
         trial = Trial()
-        app = config.wait_for_good(trial, lambda settings: App(settings, trial))
+        early = starts.begin(not trial.pending())
+        if early < starts.MOST:
+            app = config.wait_for_good(trial, lambda settings: App(settings, trial))
+        else:
+            from firmware import safe_mode
+
+            app = safe_mode.start(early, trial, App)
         why = asyncio.run(app.main())
     except KeyboardInterrupt:
         why = None
         raise
     except Exception as error:
         # Not even the regulation can be made; or too little memory for asyncio itself.
+        died = error
         sys.print_exception(error)
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
     finally:
@@ -66,11 +75,22 @@ def _run():
         except KeyboardInterrupt:  # an impatient second one
             app.stop()
         finally:
+            if died:
+                _keep(died)
             if why == "failure":
                 time.sleep(_AGAIN_S)
             if why:
                 _log.info("restarting: %s", why)
                 board.restart(why)
+
+
+def _keep(error):
+    try:
+        from firmware.supervision import faults
+
+        faults.keep("the run", error, True)
+    except Exception as another:  # it restarts all the same
+        sys.print_exception(another)
 
 
 class App:
@@ -80,9 +100,13 @@ class App:
     and that part is tried again beside the regulation.
     """
 
-    def __init__(self, settings: dict, trial: Trial):
+    def __init__(self, settings: dict, trial: Trial, regulation=None, over=None):
+        """In safe mode: the regulation that is made already, None where nothing is regulated; and
+        `over(now_ms, restart)`, called once a second.
+        """
         specs = settings["sensors"]
-        self._regulation = program = self._supervisor = None
+        self._regulation = regulation
+        program = self._supervisor = None
         self._wifi: board.Wifi | None = None
         # First of all, so that the relays' pins have a defined level.
         regulated = settings["thermostat"]
@@ -103,15 +127,18 @@ class App:
             board.watchdog, self._spill, self.safe, self._rests
         )
         self._services = services = Services(
-            settings, trial, clock, self._regulation, program, supervisor, meter
+            settings, trial, clock, self._regulation, program, supervisor, meter, over is not None
         )
+        also: tuple = (services.blink, services.tick)
+        if over:
+            also += (lambda now_ms: over(now_ms, supervisor.restart),)
         loop = Loop(
             self._regulation,
             program,
             clock,
             services.tell,
             services.changed,
-            (services.blink, services.tick),
+            also,
             meter.late,
             supervisor.failed,
         )
@@ -122,6 +149,7 @@ class App:
         for sampler in samplers(specs, heard, services, supervisor.failed, services.offer):
             silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
             supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
+        parts.add("the lamp", services.make_lamp)
         parts.add("the buffer", services.make_buffer)
         parts.add("the commands", services.make_commands)
         parts.add("the link", lambda: services.make_link(self._wifi))

@@ -12,6 +12,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware import config
+from firmware.base import files
 from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
@@ -22,11 +23,13 @@ from firmware.link.stream import Network
 from firmware.link.timekeeper import Timekeeper
 from firmware.link.uplink import Uplink
 from firmware.points.intake import Intake, make_queue
+from firmware.supervision import lamp, starts
 from firmware.supervision.health import Health, tight
 
 _LINK_SILENCE_MS = const(180000)  # without progress it stands still; it may wait for a Wi-Fi
 _BUFFER_SILENCE_MS = const(60000)
 _PROVEN = const(5)  # steps of the regulation after which its configuration is a good one
+_LASTED = const(120)  # after which a start has not ended early
 
 
 class Services:
@@ -35,8 +38,12 @@ class Services:
     state the last one waits.
     """
 
-    def __init__(self, settings: dict, trial, clock, regulation, program, supervisor, meter):
-        """`regulation`, `program`: None on a device that regulates nothing."""
+    def __init__(
+        self, settings: dict, trial, clock, regulation, program, supervisor, meter, safe=False
+    ):
+        """`regulation`, `program`: None on a device that regulates nothing; in safe mode (`safe`)
+        a regulation has no program.
+        """
         self._settings = settings
         self._trial = trial
         self._clock = clock
@@ -44,12 +51,15 @@ class Services:
         self._program = program
         self._supervisor = supervisor
         self._meter = meter
+        self._safe = safe
         self._queue: Any = None
         self._intake: Any = None
         self._store: Any = None
+        self._light: Any = None
         self._device: Any = None
         self._commands: Any = None
         self._uplink: Any = None
+        self._untold: Any = None
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
         self._waiting = {}
         self._lost = 0
@@ -57,12 +67,17 @@ class Services:
 
     # The parts, each made as a whole or not at all
 
+    def make_lamp(self) -> None:
+        led = self._settings["device"]["led"]
+        if led is not None:
+            self._light = board.Output(led, "high")
+
     def make_buffer(self) -> None:
         settings = self._settings
         columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
         if self._regulation:
             columns += [(name, 0) for name, _ in self._regulation.state()]
-        settable = ("device", "thermostat", "program") if self._regulation else ("device",)
+        settable = ("device", "thermostat", "program") if self._program else ("device",)
         columns += door.properties(settable)
         if settings["health"]["every_s"]:
             columns += [(name, 0) for name in settings["health"]["properties"]]
@@ -79,11 +94,9 @@ class Services:
 
     def make_commands(self) -> None:
         store = Store()
-        led = self._settings["device"]["led"]
-        light = None if led is None else board.Output(led, "high")
-        device = Device(self, light, self._supervisor.restart, self._propose)
+        device = Device(self, self._supervisor.restart, self._propose)
         owners: dict = {"device": device}
-        if self._regulation:
+        if self._program:
             owners.update({"thermostat": self._regulation.thermostat, "program": self._program})
         commands = door.Commands(owners, self.tell, store, self._clock)
         commands.restore(self._trial.named(), self._trial.note())
@@ -114,6 +127,7 @@ class Services:
             "loop_meter": self._meter,
             "heater": self._regulation and self._regulation.heater,
             "board": board,
+            "services": self,
         }
         health_s = settings["health"]["every_s"]
         health = Health(parts, intake.has, intake.tell, health_s)
@@ -161,14 +175,22 @@ class Services:
             self._commands.changed(names)
 
     def blink(self, now_ms: int) -> None:
-        if self._device:
-            self._device.blink(now_ms)
+        """Once a second: the lamp shows how the device fares."""
+        if self._light:
+            asked = self._device is not None and self._device.shows(now_ms)
+            fault = self._regulation is not None and self._regulation.thermostat.fault is not None
+            link = self._uplink and self._uplink.failover
+            joined = link is not None and link.state != "wifi"
+            reached = joined and link.carrier != "none"
+            self._light.set(lamp.lit(self._ticks, asked, self._safe, fault, joined, reached))
 
     def tick(self, now_ms: int) -> None:
         """After each step of the regulation, once a second."""
         self._ticks += 1
         if self._ticks == _PROVEN:
             self._trial.proven()
+        elif self._ticks == _LASTED and not self._safe:
+            starts.lasted()
         if self._intake:
             for name in list(self._waiting):
                 self._intake.tell(name, *self._waiting[name])
@@ -206,6 +228,18 @@ class Services:
             self._trial.proven()
         if self._store:
             self._store.flush()
+        if self._light:
+            self._light.set(False)
+
+    def lastfault(self) -> "str | None":
+        """What the health tells of the fault that is kept, once the platform is reached."""
+        if not files.exists(starts.FAULT) or not self._uplink.reached():
+            return None
+        if not self._untold:
+            from firmware.supervision import faults
+
+            self._untold = faults.Untold(self._queue, config.censored)
+        return self._untold.take()
 
     def _in_flight(self) -> int:
         return self._uplink.in_flight if self._uplink else 0

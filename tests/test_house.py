@@ -21,8 +21,9 @@ ROOMS = {
     # It builds the regulation, which needs nothing of points, link and commands.
     "app": {
         *("base", "times", "board", "control", "sensors", "supervision", "config", "services"),
-        "setup",
+        *("setup", "safe_mode"),
     },
+    "safe_mode": {"base", "board", "control", "supervision", "config"},
     "services": {"base", "board", "points", "commands", "link", "supervision", "config"},
     "setup": {"base", "times", "board", "control", "sensors", "commands.table", "link", "config"},
     "config": {"base", "times", "control", "sensors", "commands.table", "supervision.health"},

@@ -2,7 +2,7 @@
 
     reset_cause() -> str   restart(why)           Output(pin, active)   onewire(pin)
     COUNTER_SURVIVES       counter_ms() -> int    outputs               Wifi(networks)
-    Retained()             set_time(utc_ms)       memory()              name_servers() -> list
+    Retained(place)        set_time(utc_ms)       memory()              name_servers() -> list
     watchdog(timeout_ms)   at_prompt(most_ms)     networks() -> list
     chip() -> tuple
 

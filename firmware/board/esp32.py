@@ -31,7 +31,7 @@ _CAUSES = {
 }
 
 # Why the firmware restarts itself; the RTC's memory holds the place in this list.
-_REASONS = ("failure", "memory", "command", "config")
+_REASONS = ("failure", "memory", "command", "config", "safe-mode")
 
 
 def reset_cause() -> str:
@@ -59,10 +59,11 @@ def memory() -> tuple:
     return sum([region[1] for region in regions]), max([region[2] for region in regions])
 
 
-# The RTC's memory: a mark, because it holds anything after power-on; a number; and why the
-# firmware restarted itself, counted from 1, or 0.
-_SIZE = const(9)
-_MARK = b"CTh2"
+# The RTC's memory: a mark, because it holds anything after power-on; a number; why the firmware
+# restarted itself, counted from 1, or 0; and another number.
+_SIZE = const(13)
+_MARK = b"CTh3"
+_APART = const(5)  # one number and the other
 
 
 def _kept() -> bytearray:
@@ -86,17 +87,21 @@ def _take_reason():
 _reason = _take_reason()
 
 
+_all = bytearray(_SIZE)  # for each of them, as each writes the whole of it
+
+
 class Retained:
-    def __init__(self):
+    def __init__(self, place: int = 0):
+        _all[:] = _kept()
         self._rtc = machine.RTC()
-        self._kept = _kept()
+        self._at = 4 + _APART * place
 
     def get(self) -> int:
-        return struct.unpack_from("<I", self._kept, 4)[0]
+        return struct.unpack_from("<I", _all, self._at)[0]
 
     def set(self, number: int) -> None:
-        struct.pack_into("<I", self._kept, 4, number)
-        self._rtc.memory(self._kept)
+        struct.pack_into("<I", _all, self._at, number)
+        self._rtc.memory(_all)
 
 
 def restart(why: str) -> None:

@@ -16,8 +16,8 @@ from firmware.base.log import Log
 _log = Log("unix")
 
 # Why the firmware restarts itself: a task that keeps dying, a lack of memory, a command, another
-# configuration.
-_REASONS = ("failure", "memory", "command", "config")
+# configuration, the end of safe mode.
+_REASONS = ("failure", "memory", "command", "config", "safe-mode")
 _RESTART = const(75)  # sysexits.h: EX_TEMPFAIL
 _REASON = "restarted"  # a file
 
@@ -72,13 +72,16 @@ class Retained:
     Here it is a file, which outlives the process but is not synced to the disk.
     """
 
-    def __init__(self, path: str = "retained"):
+    def __init__(self, place: int = 0):
+        """There are two of them: at place 0, and at place 1."""
+        self._at = 4 * place
         self._word = bytearray(4)
         try:
-            self._file = open(path, "r+b")  # noqa: SIM115 kept for life
+            self._file = open("retained", "r+b")  # noqa: SIM115 kept for life
+            self._file.seek(self._at)
             self._file.readinto(self._word)
         except OSError:
-            self._file = open(path, "w+b")  # noqa: SIM115
+            self._file = open("retained", "w+b")  # noqa: SIM115
 
     def get(self) -> int:
         return struct.unpack("<I", self._word)[0]
@@ -86,7 +89,7 @@ class Retained:
     def set(self, number: int) -> None:
         """Allocates nothing."""
         struct.pack_into("<I", self._word, 0, number)
-        self._file.seek(0)
+        self._file.seek(self._at)
         self._file.write(self._word)
 
 

@@ -7,16 +7,14 @@ from firmware.base.log import Log
 class Device:
     """The owner of these commands."""
 
-    def __init__(self, queue, led, restart, propose):
-        """led: the output of a light, or None. propose: puts a part of a configuration on trial
-        and returns that part without its secrets, and whether it changes anything; raises
-        ValueError, with words.
+    def __init__(self, queue, restart, propose):
+        """propose: puts a part of a configuration on trial and returns that part without its
+        secrets, and whether it changes anything; raises ValueError, with words.
         """
         self._queue = queue
-        self._led = led
         self._restart = restart
         self._propose = propose
-        self._until_ms = 0  # uptime up to which the light blinks
+        self._until_ms = 0  # uptime up to which the lamp blinks
 
     def get(self, name: str):
         if name == "report_every":
@@ -40,7 +38,6 @@ class Device:
             return None, self._restart
         return None
 
-    def blink(self, now_ms: int) -> None:
-        """Once a second: the light blinks for as long as `identify` said. `now_ms`: uptime."""
-        if self._led:
-            self._led.set(now_ms < self._until_ms and not self._led.on)
+    def shows(self, now_ms: int) -> bool:
+        """Whether the lamp is to blink, for as long as `identify` said. `now_ms`: uptime."""
+        return now_ms < self._until_ms

@@ -15,10 +15,32 @@ def propose(trial, part: dict, worked: list) -> tuple:
     return passing(_propose, trial, part, worked)
 
 
+def last_good() -> "dict | None":
+    """The settings for safe mode, as of firmware/config/load.py."""
+    return passing(_last_good)
+
+
+def censored(text: str) -> str:
+    """A text without the secrets of the configurations on flash."""
+    return passing(_censored, text)
+
+
 def _wait_for_good(trial, make):
     from firmware.config import load
 
     return load.wait_for_good(trial, make)
+
+
+def _last_good():
+    from firmware.config import load
+
+    return load.last_good()
+
+
+def _censored(text):
+    from firmware.config import change
+
+    return change.censored(text)
 
 
 def _propose(trial, part, worked):

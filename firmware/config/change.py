@@ -18,6 +18,7 @@ _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the 
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
+_SHORTEST = const(4)  # characters of a secret
 
 
 def propose(trial, part: dict, worked: list) -> tuple:
@@ -100,6 +101,24 @@ def shown(part: dict) -> dict:
             raise ValueError("%s: expected a section of a configuration" % key)
     copy = _redacted(part, schema.secrets(), _DEEPEST)
     return copy if _size(copy) <= _LONGEST else dict.fromkeys(copy, "(long)")
+
+
+def censored(text: str) -> str:
+    """A text without the secrets of the configurations on flash."""
+    secrets = schema.secrets()
+    for path in (CONFIG, GOOD, OLD):
+        try:
+            given = load.read(path)
+        except ValueError:
+            continue
+        for section in given.values():
+            for part in section if type(section) is list else (section,):
+                for key in secrets if type(part) is dict else ():
+                    value = part.get(key)
+                    # A shorter one protects nothing, and may be a word of anything.
+                    if type(value) is str and len(value) >= _SHORTEST:
+                        text = text.replace(value, _HIDDEN)
+    return text
 
 
 def _redacted(value, secrets, deepest):

@@ -51,6 +51,16 @@ def load_good(trial, make=None) -> tuple:
     return made, problems
 
 
+def last_good() -> "dict | None":
+    """The settings of the last good configuration; of config.json where there is none."""
+    for path in (GOOD, CONFIG):
+        settings, problems = load(path)
+        if settings:
+            return settings
+        _log_all(problems)
+    return None
+
+
 def _made(path, make, problems, errors):
     """What is made of a file; None, and further problems, where it cannot be."""
     settings, found = load(path)

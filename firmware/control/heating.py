@@ -7,13 +7,15 @@ from firmware.control.thermostat import Thermostat
 class Regulation:
     """thermostat: the rule, and the settings that may be changed; heater: its first relay."""
 
-    def __init__(self, settings: dict, output, range_c, now_ms: int):
-        """`output(pin, active)` makes a relay's output. The others are as in Thermostat."""
+    def __init__(self, settings: dict, output, range_c, now_ms: int, rule=Thermostat):
+        """`output(pin, active)` makes a relay's output; `rule` what decides. The others are as in
+        Thermostat.
+        """
         # First of all, so that the pins have a defined level.
         self.heater = _relay(settings, "relay", output, settings["max_on_s"])
         self._stage2 = _relay(settings, "stage2", output)
         self._cooler = _relay(settings, "cooler", output)
-        self.thermostat = Thermostat(settings, range_c, now_ms)
+        self.thermostat = rule(settings, range_c, now_ms)
         self._told = {}
 
     def off(self) -> None:

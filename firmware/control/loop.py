@@ -18,7 +18,8 @@ class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
     def __init__(self, regulation, program, clock, tell, changed, also, late, failed=None):
-        """`regulation`, `program`: None on a device that regulates nothing. `tell(name, value)`:
+        """`regulation`, `program`: None on a device that regulates nothing; without a program it
+        follows none. `tell(name, value)`:
         told of each change of the regulation; `changed(names)`: of the program. `also`: functions
         to call with the uptime in ms after that. `late(ms)`: told how late each step is.
         `failed(name, error)`: told of what any of those raises.
@@ -47,7 +48,8 @@ class Loop:
 
     def step(self, now_ms: int):
         if self._regulation:
-            self._guarded(self._follow, now_ms)
+            if self._program:
+                self._guarded(self._follow, now_ms)
             self._regulation.step(now_ms)
             self._guarded(self._report)
         for also in self._also:

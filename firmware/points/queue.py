@@ -53,7 +53,6 @@ class Queue:
         self._when_full = when_full
         self._thinner = None
         if when_full == "thin":
-            # Imported by those who use it, as the journal is.
             from firmware.points.thin import Thinner
 
             self._thinner = Thinner()
@@ -180,6 +179,11 @@ class Queue:
     def in_ram(self) -> int:
         """Points that a power cut would take."""
         return len(self._ring)
+
+    @property
+    def numbers(self) -> tuple:
+        """(first, end) of the points in RAM, counted in this run."""
+        return self._ring.head.seq, self._ring.tail.seq
 
     @property
     def spilled(self) -> int:
@@ -373,9 +377,7 @@ class Queue:
         self._dated = True
 
     def _set_back(self):
-        """The clock was wrong. Where it was ahead, the next readings are not put behind those that
-        were dated by it, which keep their times.
-        """
+        """The clock was wrong. Where it was ahead, those that it dated keep their times alone."""
         back_ms = self._clock.moved_ms - self._moved_ms
         self._moved_ms = self._clock.moved_ms
         if back_ms < 0:

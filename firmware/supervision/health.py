@@ -41,6 +41,7 @@ looppause      loop_meter  take
 relayseconds   heater      on_s
 relaycycles    heater      cycles
 resetcause     board       reset_cause
+lastfault      services    lastfault
 firmware       health      firmware
 """
 

@@ -204,7 +204,10 @@ class Supervisor:
         try:
             sys.print_exception(error)
             _log.error("%s died: %s: %s", task.name, type(error).__name__, error)
-        except MemoryError:
+            from firmware.supervision import faults
+
+            faults.keep(task.name, error)
+        except Exception:  # no memory for words, or no flash for the module
             pass
 
     def _died(self, task: _Task, now: int):

@@ -109,6 +109,7 @@ DEFAULT_PROPERTIES = {
     "damaged": {"type": "number"},
     "transport": {"type": "string"},
     "resetcause": {"type": "string"},
+    "lastfault": {"type": "string"},
     "firmware": {"type": "string"},
     "reconnections": {"type": "number"},
     "unverified": {"type": "boolean"},

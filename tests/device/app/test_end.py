@@ -13,6 +13,7 @@ from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.link.uplink import Uplink
 from firmware.points.queue import Queue
+from firmware.supervision import faults
 from firmware.supervision.loop_meter import LoopMeter
 from settings import settings
 from shortage import short
@@ -122,6 +123,7 @@ def test_memory_that_is_short_again_at_the_end():
         (Uplink, "release"),
         (Store, "flush"),
         (Queue, "flush"),
+        (faults, "keep"),
     ):
         for path in os.listdir():
             if path != "journal":

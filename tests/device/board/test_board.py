@@ -67,6 +67,12 @@ def test_a_retained_number_outlives_a_restart_and_not_a_power_cut():
         assert retained.get() == 1234567
         retained.set(7)
         assert one.Retained().get() == 7
+        assert one.Retained(1).get() == 0
+        other = one.Retained(1)
+        other.set(3)
+        retained.set(8)
+        other.set(4)
+        assert (one.Retained(0).get(), one.Retained(1).get()) == (8, 4)
     for garbage in (b"", b"CT", bytes(range(40)), b"\xff" * 2048):
         fake_esp32.RTC.kept = garbage
         assert esp32.Retained().get() == 0, garbage
@@ -183,6 +189,18 @@ def test_the_reason_of_a_restart_is_told_once_and_only_after_a_restart():
         fake_esp32.RTC.kept = garbage
         esp32._reason = esp32._take_reason()
         assert esp32.reset_cause() == "hard", garbage
+
+
+def test_both_numbers_outlive_every_restart():
+    esp32.Retained(1).set(2)
+    retained = esp32.Retained()
+    for why in ("failure", "safe-mode"):
+        retained.set(6)
+        esp32.restart(why)
+        Machine.cause = Machine.HARD_RESET
+        esp32._reason = esp32._take_reason()
+        assert esp32.reset_cause() == why
+        assert (esp32.Retained().get(), esp32.Retained(1).get()) == (6, 2)
 
 
 def test_the_rtc_is_set_in_utc():

@@ -4,49 +4,30 @@ from firmware.base import uptime
 from firmware.commands.device import Device
 
 
-class Led:
-    def __init__(self):
-        self.on = False
-
-    def set(self, on):
-        self.on = on
-
-
 class Queue:
     max_age_ms = 10000
 
 
-def test_it_blinks_for_as_long_as_it_is_asked_to():
-    led = Led()
-    device = Device(Queue(), led, None, None)
+def test_it_shows_itself_for_as_long_as_it_is_asked_to():
+    device = Device(Queue(), None, None)
 
-    def blinks(seconds):
-        shown = []
+    def shown(seconds):
         begin_ms = uptime.ms()
-        for second in range(seconds):
-            device.blink(begin_ms + 1000 * second)
-            shown.append(led.on)
-        return shown
+        return [device.shows(begin_ms + 1000 * second) for second in range(seconds)]
 
-    assert blinks(3) == [False] * 3
+    assert shown(3) == [False] * 3
     device.put("identify", 5)
     assert device.get("identify") == 0, "what is answered"
-    assert blinks(8) == [True, False, True, False, True, False, False, False]
+    assert shown(8) == [True] * 5 + [False] * 3
     device.put("identify", 300)
-    assert blinks(2) == [True, False]
+    assert shown(2) == [True] * 2
     device.put("identify", 0)
-    assert blinks(3) == [False] * 3
-
-
-def test_without_a_light_it_is_not_shown():
-    device = Device(Queue(), None, None, None)
-    device.put("identify", 5)
-    device.blink(uptime.ms())
+    assert shown(3) == [False] * 3
 
 
 def test_how_often_it_reports_is_read_as_it_was_set():
     queue = Queue()
-    device = Device(queue, None, None, None)
+    device = Device(queue, None, None)
     assert device.get("report_every") == 10
     for seconds in (0.1, 2.5, 16.3, 3600):
         device.put("report_every", seconds)
@@ -56,7 +37,7 @@ def test_how_often_it_reports_is_read_as_it_was_set():
 
 def test_a_restart_is_called_for_once_it_is_answered():
     called = []
-    device = Device(Queue(), None, called.append, lambda part: (part, part["changes"]))
+    device = Device(Queue(), called.append, lambda part: (part, part["changes"]))
     answer, then = device.put("restart", True)
     assert answer is None and called == []
     then("now")

@@ -89,6 +89,13 @@ def test_the_program_gets_the_time_once_it_is_known():
     assert bench.program.steps == [(T0 // 1000 + 1, 2000), (T0 // 1000 + 2, 3000)]
 
 
+def test_without_a_program_it_regulates_all_the_same():
+    bench = Bench()
+    bench.loop._program = None
+    bench.loop._failed = lambda *failure: bench.events.append(failure)
+    assert bench.step(20.0) == [("relay", True), ("fault", "none"), ("also", 2000)]
+
+
 def test_without_a_thermostat_the_others_are_called_all_the_same():
     bench = Bench(regulated=False)
     assert bench.step() == [("also", 2000)]

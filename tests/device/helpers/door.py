@@ -106,7 +106,7 @@ class Door:
         self.answers = []
         self.times = []
         self.store = Store()
-        device = Noted(self.queue, None, lambda: self.restart(), self.propose)
+        device = Noted(self.queue, lambda: self.restart(), self.propose)
         self.identified = device.identified = []
         self.owners = {"device": device}
         self.owners.update(more)

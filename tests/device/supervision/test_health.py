@@ -27,6 +27,7 @@ def owners(**changes):
     parts["wifi"] = Part("rssi")
     parts["loop_meter"] = Part("take")
     parts["board"] = board
+    parts["services"] = Part("lastfault")
     parts.update(changes)
     return parts
 
