@@ -66,6 +66,7 @@ def _run():
     except Exception as error:
         # Not even the regulation can be made; or too little memory for asyncio itself.
         died = error
+        app and app.safe()
         sys.print_exception(error)
         _log.error("%s: %s; restarting in %d s", type(error).__name__, error, _AGAIN_S)
     finally:

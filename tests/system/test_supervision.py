@@ -82,11 +82,11 @@ from firmware.board import board
 from firmware.supervision import parts
 real = board.Wifi.__init__
 attempts = []
-def fail(self, networks):
+def fail(self, networks, **more):
     attempts.append(networks)
     if len(attempts) < 3:
         raise RuntimeError("Wifi Unknown Error 0x0101")
-    real(self, networks)
+    real(self, networks, **more)
 board.Wifi.__init__ = fail
 """)
     device.wait_log("E parts: the radio failed.*Wifi Unknown Error 0x0101")
