@@ -147,10 +147,10 @@ class App:
                 self.safe()
                 asyncio.new_event_loop()
                 gc.collect()
-                self._services.keep()
                 self._services.leave()
                 self._services.spill()
                 self._services.retain()
+                self._services.keep()
                 return
             except Exception as error:
                 sys.print_exception(error)
