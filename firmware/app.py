@@ -157,10 +157,12 @@ class App:
         if not parts.complete():
             supervisor.add("parts", parts.run)
 
-    async def main(self) -> str:
-        """Returns, with the reason, when the device is to be restarted."""
-        self._meter.install()
-        return await self._supervisor.run()
+    def main(self):
+        """What the event loop is to run. It returns, with the reason, when the device is to be
+        restarted.
+        """
+        self._meter.install()  # now: what waits in the loop's own queue would not be heard again
+        return self._supervisor.run()
 
     def safe(self):
         """Every relay off, at once."""
@@ -174,10 +176,10 @@ class App:
                 self.safe()
                 asyncio.new_event_loop()
                 gc.collect()
-                self._services.keep()
                 self._services.leave()
                 self._services.spill()
                 self._services.retain()
+                self._services.keep()
                 return
             except Exception as error:
                 sys.print_exception(error)

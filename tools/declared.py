@@ -86,7 +86,8 @@ def _asked(config):
         raise ToolError(f"the firmware's tables cannot be printed:\n{done.stdout}{done.stderr}")
     answer = json.loads(done.stdout)
     if answer["problems"]:
-        raise ToolError(f"{config}: " + "; ".join(answer["problems"]))
+        problems = [problem.removeprefix(f"{config}: ") for problem in answer["problems"]]
+        raise ToolError(f"{config}: " + "; ".join(problems))
     return answer
 
 

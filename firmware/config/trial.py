@@ -69,7 +69,7 @@ class Trial:
             unchanged = self.crc == files.crc32(CONFIG) and not self.pending()
             if unchanged and not files.same(CONFIG, GOOD):
                 files.copy(CONFIG, GOOD)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             text = "%s: cannot be written, for the day it is needed: %s"
             Log("trial").error(text, GOOD, error)
 

@@ -71,6 +71,8 @@ def _certificates(path: str):
         for line in file:
             line = line.strip(b" \t\r\n\xef\xbb\xbf")  # the byte order mark, too
             if line == b"-----BEGIN CERTIFICATE-----":
+                if text is not None:
+                    yield b""  # the one before has no end
                 text = []
             elif line == b"-----END CERTIFICATE-----" and text is not None:
                 found = True
@@ -82,7 +84,9 @@ def _certificates(path: str):
             elif text is not None:
                 text.append(line)
         if text is not None:
-            raise ValueError("it ends inside a certificate")
+            if not found:
+                raise ValueError("it ends inside a certificate")
+            yield b""
         if not found:
             raise ValueError("no BEGIN CERTIFICATE line in it")
 

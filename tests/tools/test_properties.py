@@ -82,6 +82,7 @@ def test_a_mistake_is_told_in_a_line_without_a_secret(tmp_path):
         done = csipio(path)
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()
+        assert line.count(str(path)) == 1
         assert line.startswith(f"csipio: {path}: ") and words in line and "hidden!" not in line
     done = csipio(tmp_path / "nowhere")
     assert done.returncode == 2 and "no such file; name a config.json" in done.stderr

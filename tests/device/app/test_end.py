@@ -6,7 +6,7 @@ import os
 import sys
 
 from firmware import app
-from firmware.base import uptime
+from firmware.base import files, uptime
 from firmware.board import board
 from firmware.commands.store import Store
 from firmware.config import load
@@ -134,6 +134,17 @@ def test_memory_that_is_short_again_at_the_end():
             is_safe(ended())
         assert second.failed, name
         assert counted() >= 2 * taken(), name
+
+
+def test_readings_go_to_flash_though_memory_is_too_short_for_the_configuration():
+    class Always(Failing):
+        def _call(self, *arguments):
+            self.failed = False
+            return super()._call(*arguments)
+
+    with Failing(LoopMeter, "wait_io_event", RUN_MS), Always(files, "crc32", RUN_MS) as second:
+        is_safe(ended())
+    assert second.failed
 
 
 def test_the_relays_go_off_without_any_memory():

@@ -6,6 +6,7 @@ import ssl
 import sys
 
 from firmware.link import stream as stream_module
+from logs import Logged
 from peers import (
     DATA,
     Peer,
@@ -191,7 +192,6 @@ async def test_what_is_no_certificate_is_refused_with_its_path():
         (b"hello\n", "no BEGIN CERTIFICATE"),
         (os.urandom(1000).replace(b"\x30", b"x").replace(b"-", b"x"), "no BEGIN CERTIFICATE"),
         (PEM[:40], "ends inside"),
-        (real + PEM[:40], "ends inside"),
         (real[:-30], "ends inside"),
         (real[:200] + real[210:], ""),
         (PEM.replace(b"AQE=", b"AQE"), ""),
@@ -206,6 +206,22 @@ async def test_what_is_no_certificate_is_refused_with_its_path():
         text = await refusal("bad.pem")
         assert text.startswith("tls.ca: bad.pem is no certificate"), text
         assert why in text, text
+
+
+async def test_a_certificate_without_an_end_is_left_out_of_those_that_have_one():
+    with open(DATA + "ca.pem", "rb") as file:
+        real = file.read()
+    for data, number in (
+        (real + PEM[:40], 2),
+        (PEM[:40] + b"\n" + real, 1),
+        (real + PEM[:40] + b"\n" + real, 2),
+    ):
+        write("cut.pem", data)
+        network = trusting("cut.pem")
+        with Logged(13) as lines:
+            await network.load()
+        said = "tls.ca: certificate %d of cut.pem cannot be read, and is left out"
+        assert lines and said % number in lines[0], (number, lines)
 
 
 async def test_a_file_that_is_not_there_is_named_and_looked_for_again():
