@@ -2,11 +2,12 @@
 
 import asyncio
 
+from test_safe_mode import CONFIG
+
 from firmware import app, config
 from firmware.base import files
 from firmware.board import board
 from firmware.config.trial import Trial
-from test_safe_mode import CONFIG
 
 HEAP = "1M"
 
