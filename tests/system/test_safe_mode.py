@@ -179,7 +179,7 @@ def test_the_linked_firmware_has_it_too(device, platform, early, reaches):
         wait(lambda: latest(platform, "relay") is True, "the relay on")
         write(platform, {"restart": True})
         device.wait_log("started by command")
-        device.wait_log("loop: relay on: 20")
+        device.wait_log("loop: relay on: 1")
     else:
         device.wait_log("safe_mode: relay: True")
         assert not any("uplink" in line for line in device.log)
@@ -187,5 +187,5 @@ def test_the_linked_firmware_has_it_too(device, platform, early, reaches):
         device.wait_log("interrupted; the relay is off")
         device.log.clear()
         device.start()
-        device.wait_log("loop: relay on: 20")
+        device.wait_log("loop: relay on: 1")
         assert count(device, "safe mode") == 0
