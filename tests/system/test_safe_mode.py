@@ -168,6 +168,7 @@ def test_a_configuration_on_trial_that_ends_every_start_is_rolled_back_and_no_sa
 def test_the_linked_firmware_has_it_too(device, platform, early, reaches):
     device.config["thermostat"]["failsafe"] = {"on_s": 3599, "every_s": 3600}
     device.config["device"]["led"] = 25
+    device.config["health"]["every_s"] = 3600  # the fault does not wait for that
     # As a board's RTC has it.
     (device.folder / "retained").write_bytes(struct.pack("<II", 0, early))
     (device.folder / "restarted").write_text("failure")
