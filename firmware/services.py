@@ -60,6 +60,7 @@ class Services:
         self._commands: Any = None
         self._uplink: Any = None
         self._untold: Any = None
+        self._owes = False  # a report of how the run before ended
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
         self._waiting = {}
         self._lost = 0
@@ -147,6 +148,7 @@ class Services:
             supervisor.restart_at_rest("failure")
         supervisor.add_all(tasks)
         self._uplink = uplink
+        self._owes = intake.has("lastfault") and files.exists(starts.FAULT)
         return True
 
     # What the samplers and the loop tell
@@ -197,6 +199,12 @@ class Services:
                 del self._waiting[name]
         if self._commands:
             self._commands.tick(now_ms)
+        # At once: this run may not last until the next report.
+        if self._owes and self._uplink.reached():
+            self._owes = False
+            text = self.lastfault()
+            if text:
+                self.tell("lastfault", text)
 
     # What others ask of them
 

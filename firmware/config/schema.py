@@ -32,7 +32,7 @@ device     | section  |    | required | who the device is on the platform
   key_id     | key id               | 1 to 64  | required | the id of its device key, `_key_…`
   key_secret | secret               | 1 to 128 | required | the secret of its device key
   led        | output pin or null   | 0 to 48  | null     | \
-      the pin of a lamp, whose flashes say how the device fares; `identify` makes it blink
+      the pin of a lamp, whose flashes say how the device fares; see Safe mode and the lamp
 
 wifi       | sections | 8  | []       | the networks to join, on a board
   ssid     | text   | 1 to 32 | required | the network's name; a hidden one is found, too

@@ -1,6 +1,7 @@
 """A firmware that dies three times: safe mode, what it tells, and how it ends."""
 
 import json
+import struct
 
 import pytest
 
@@ -161,3 +162,31 @@ def test_a_configuration_on_trial_that_ends_every_start_is_rolled_back_and_no_sa
     device.wait_log("started by failure")
     wait(lambda: (latest(platform, "lastcommand") or {}).get("ok") is False, "the refusal", 60)
     assert count(device, "safe mode") == 0
+
+
+@pytest.mark.parametrize(("early", "reaches"), [(3, True), (4, False)])
+def test_the_linked_firmware_has_it_too(device, platform, early, reaches):
+    device.config["thermostat"]["failsafe"] = {"on_s": 3599, "every_s": 3600}
+    device.config["device"]["led"] = 25
+    device.config["health"]["every_s"] = 3600  # the fault does not wait for that
+    # As a board's RTC has it.
+    (device.folder / "retained").write_bytes(struct.pack("<II", 0, early))
+    (device.folder / "restarted").write_text("failure")
+    device.start()
+    in_safe_mode(device)
+    if reaches:
+        wait(lambda: fault(platform), "the fault")
+        assert "no traceback; started by failure" in fault(platform)
+        wait(lambda: latest(platform, "relay") is True, "the relay on")
+        write(platform, {"restart": True})
+        device.wait_log("started by command")
+        device.wait_log("loop: relay on: 1")
+    else:
+        device.wait_log("safe_mode: relay: True")
+        assert not any("uplink" in line for line in device.log)
+        assert device.interrupt() == 0
+        device.wait_log("interrupted; the relay is off")
+        device.log.clear()
+        device.start()
+        device.wait_log("loop: relay on: 1")
+        assert count(device, "safe mode") == 0

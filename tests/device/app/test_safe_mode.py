@@ -337,3 +337,20 @@ def test_a_crash_that_left_no_traceback_is_told_as_well():
     lives(0.2, 4)
     with open("lastfault.txt") as file:
         assert file.read() == "a better one"
+
+
+def test_the_fault_is_told_when_the_platform_is_reached_and_not_before():
+    good()
+    with open("lastfault.txt", "w") as file:
+        file.write("the run\nValueError: geheim-geheim")
+    built = app.App(config.last_good(), Trial())
+    services = built._services
+    told, reached = [], []
+    services._intake.tell = lambda name, value, t_ms=None: told.append((name, value))
+    services._uplink.reached = lambda: reached
+    services.tick(0)
+    assert told == []
+    reached.append("mqtt")
+    services.tick(1000)
+    services.tick(2000)
+    assert told == [("lastfault", "the run\nValueError: (hidden)")], told

@@ -99,7 +99,7 @@ class Regulated:
         self.max_age_ms = 10000
         self.store = Store()
         owners = {
-            "device": Device(self, self, self.restart, self.propose),
+            "device": Device(self, self.restart, self.propose),
             "thermostat": self.thermostat,
             "program": self.program,
         }
@@ -107,16 +107,12 @@ class Regulated:
             owners, self.answer, self.store, self.clock, log=lambda room: self
         )
         self.commands.restore()
-        self.on = False
 
     def restart(self):
         pass
 
     def propose(self, part):
         return propose(Trial(), part, ["mqtt", "https"])
-
-    def set(self, on):
-        self.on = on
 
     def answer(self, name, value, utc_ms=None):
         # Not asserted here: what this raises is logged, and the command has been obeyed.
