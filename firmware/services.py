@@ -44,7 +44,8 @@ class Services:
         """`regulation`, `program`: None on a device that regulates nothing; in safe mode (`safe`)
         a regulation has no program.
         """
-        self._settings = settings
+        self._settings: "dict | None" = settings  # until all parts are made
+        self._led = settings["device"]["led"]
         self._trial = trial
         self._clock = clock
         self._regulation = regulation
@@ -69,7 +70,7 @@ class Services:
     # The parts, each made as a whole or not at all
 
     def make_lamp(self) -> None:
-        led = self._settings["device"]["led"]
+        led = self._led
         if led is not None:
             self._light = board.Output(led, "high")
 
@@ -148,6 +149,7 @@ class Services:
             supervisor.restart_at_rest("failure")
         supervisor.add_all(tasks)
         self._uplink = uplink
+        self._settings = None
         self._owes = intake.has("lastfault") and files.exists(starts.FAULT)
         return True
 
