@@ -6,8 +6,6 @@ comes from afar, and keep nothing.
 
 import sys
 
-_lasting: list = []  # the names of modules that came within a passing call, and stay
-
 
 def passing(use, *given):
     """What a function returns; the modules of the firmware that it imported are forgotten.
@@ -19,14 +17,6 @@ def passing(use, *given):
         return use(*given)
     finally:
         _forget(before)
-
-
-def lasting(use, *given):
-    """What a function returns; the modules that it imported stay, also within a passing call."""
-    before = list(sys.modules)
-    result = whole(use, *given)
-    _lasting.extend([name for name in sys.modules if name not in before])
-    return result
 
 
 def whole(use, *given):
@@ -44,7 +34,7 @@ def _forget(before):
     dies at its next import. So this allocates nothing to take the names out.
     """
     for name in sys.modules:
-        if name not in before and name not in _lasting and name.startswith("firmware."):
+        if name not in before and name.startswith("firmware."):
             sys.modules.pop(name, None)
             try:
                 above, _, last = name.rpartition(".")

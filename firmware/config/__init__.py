@@ -2,12 +2,20 @@
 moment only: they, and the table of keys, are a tenth of all code.
 """
 
-from firmware.base.passing import passing
+from firmware.base.passing import passing, whole
 
 
 def wait_for_good(trial, make):
-    """What `make` makes of the settings in force, as of firmware/config/load.py."""
-    return passing(_wait_for_good, trial, make)
+    """What `make` makes of the settings in force, as of firmware/config/load.py; of the last good
+    ones, where it raises something. Raises that where there are no others.
+    """
+    failed: list = []
+    while True:
+        settings = passing(_wait_for_good, trial, failed)
+        try:
+            return whole(make, settings)
+        except Exception as error:
+            failed.append((trial.crc, error))
 
 
 def propose(trial, part: dict, worked: list) -> tuple:
@@ -25,10 +33,10 @@ def censored(text: str) -> str:
     return passing(_censored, text)
 
 
-def _wait_for_good(trial, make):
+def _wait_for_good(trial, failed):
     from firmware.config import load
 
-    return load.wait_for_good(trial, make)
+    return load.wait_for_good(trial, failed)
 
 
 def _last_good():

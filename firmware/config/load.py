@@ -10,7 +10,6 @@ from micropython import const
 
 from firmware.base import files, json_check
 from firmware.base.log import Log
-from firmware.base.passing import lasting
 from firmware.config import check
 from firmware.config.trial import CONFIG, GOOD
 
@@ -29,26 +28,38 @@ def load(path: str) -> tuple:
     return check.check(given)
 
 
-def load_good(trial, make=None) -> tuple:
-    """(settings, problems) of config.json or, where it has problems, of the last good one; what
-    `make(settings)` makes of them in place of the settings, if it is given.
+def load_good(trial, failed=()) -> tuple:
+    """(settings, problems) of config.json or, where it has problems, of the last good one.
 
-    (None, problems) if there never was a good one. A configuration that is on trial is given up
-    if it has problems, or nothing can be made of it. Raises what `make` raises of the last one.
+    (None, problems) if there never was a good one. `failed`: the configurations of which nothing
+    could be made, each as (trial.crc then, the error); they have problems, too. One that is on
+    trial is given up then. Raises the last of those errors if no other configuration is left.
     """
     problems = []
-    errors = []
-    made = _made(CONFIG, make, problems, errors)
-    if made is None and trial.pending():
+    for crc, error in failed:
+        text = "%s: cannot be put in force: %s: %s"
+        path = GOOD if crc is None else CONFIG
+        problems.append(text % (path, type(error).__name__, error))
+    settings = _another(CONFIG, files.crc32(CONFIG), failed, problems)
+    if settings is None and trial.pending():
         trial.roll_back(problems[0])
-        made = _made(CONFIG, make, problems, errors)
-    trial.in_force(made is not None)
-    if made is None and files.exists(GOOD):
-        made = _made(GOOD, make, problems, errors)
-    if made is None and errors:
+        settings = _another(CONFIG, files.crc32(CONFIG), failed, problems)
+    trial.in_force(settings is not None)
+    if settings is None and files.exists(GOOD):
+        settings = _another(GOOD, None, failed, problems)
+    if settings is None and failed:
         _log_all(problems)
-        raise errors[-1]
-    return made, problems
+        raise failed[-1][1]
+    return settings, problems
+
+
+def _another(path, crc, failed, problems):
+    """The settings of a file that is none of those that failed; None, and its problems, else."""
+    if crc in [known for known, _ in failed]:
+        return None
+    settings, found = load(path)
+    problems.extend(found)
+    return settings
 
 
 def last_good() -> "dict | None":
@@ -61,47 +72,32 @@ def last_good() -> "dict | None":
     return None
 
 
-def _made(path, make, problems, errors):
-    """What is made of a file; None, and further problems, where it cannot be."""
-    settings, found = load(path)
-    problems.extend(found)
-    if settings is None or make is None:
-        return settings
-    try:
-        return lasting(make, settings)
-    except Exception as error:
-        text = "%s: cannot be put in force: %s: %s"
-        problems.append(text % (path, type(error).__name__, error))
-        errors.append(error)
-        return None
-
-
 def _log_all(problems):
     log = Log("load")
     for problem in problems:
         log.error("%s", problem)
 
 
-def wait_for_good(trial, make=None):
-    """What is made of the settings in force, as of `load_good`; where there are none, it waits
-    until there are. Logs problems.
+def wait_for_good(trial, failed=()) -> dict:
+    """The settings in force, as of `load_good`; where there are none, it waits until there are.
+    Logs problems.
     """
     log = Log("load")
     how = ", press Ctrl-C, then: import setup; setup.%s()"
     told = None
     while True:
-        made, problems = load_good(trial, make)
+        settings, problems = load_good(trial, failed)
         if problems != told:
             _log_all(problems)
             told = problems
-            if not made:
+            if not settings:
                 text = "no configuration; it is looked for every 5 s; to give one"
                 log.warning(text + how, "wizard")
-        if made:
+        if settings:
             if trial.crc is None:
                 text = "running on the last good configuration, config.good.json; to mend this"
                 log.warning(text + how, "check")
-            return made
+            return settings
         time.sleep_ms(_LOOK_MS)
 
 

@@ -5,6 +5,8 @@ import os
 import random
 
 from example import EXAMPLE, load_text
+from firmware import config
+from firmware.base import files
 from firmware.base.log import Log
 from firmware.config import load
 from firmware.config.trial import Trial
@@ -207,14 +209,15 @@ def test_settings_of_which_nothing_can_be_made_yield_the_last_good_ones():
     ran()
     load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
     trial = Trial()
-    found, problems = load.load_good(trial, made)
-    assert found == 10
+    assert config.wait_for_good(trial, made) == 10
+    failed = [(files.crc32("config.json"), ValueError("invalid pin"))]
+    problems = load.load_good(trial, failed)[1]
     assert problems == ["config.json: cannot be put in force: ValueError: invalid pin"]
     trial.proven()
     with open("config.good.json") as file:
         assert file.read() == EXAMPLE
     errors = Log.errors
-    assert load.wait_for_good(Trial(), made) == 10
+    assert config.wait_for_good(Trial(), made) == 10
     assert Log.errors == errors + 1
 
 
@@ -222,7 +225,7 @@ def test_where_there_are_no_others_their_error_is_raised():
     load_text(EXAMPLE.replace('"grace_s": 10', '"grace_s": 20'))
     errors = Log.errors
     try:
-        load.wait_for_good(Trial(), made)
+        config.wait_for_good(Trial(), made)
         raise AssertionError("it waits")
     except ValueError as error:
         assert str(error) == "invalid pin"
