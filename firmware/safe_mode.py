@@ -30,7 +30,7 @@ _log = Log("safe_mode")
 
 
 def start(early: int, trial, make):
-    """What runs, with `main()` and `stop()`: `make(settings, trial, regulation, over)` of what
+    """What runs, with `main()`, `safe()` and `stop()` as an App: `make(settings, trial, regulation, over)` of what
     reaches the platform, or what only heats where that has failed. early: as of starts.begin.
     """
     over = _Over()
@@ -107,9 +107,11 @@ class _Alone:
             await asyncio.sleep_ms(_STEP_MS)
         return self._why
 
-    def stop(self) -> None:
+    def safe(self) -> None:
         if self._regulation:
             self._regulation.off()
+
+    stop = safe
 
     def _restart(self, why: str):
         self._why = why
