@@ -30,8 +30,9 @@ _log = Log("safe_mode")
 
 
 def start(early: int, trial, make):
-    """What runs, with `main()`, `safe()` and `stop()` as an App: `make(settings, trial, regulation, over)` of what
-    reaches the platform, or what only heats where that has failed. early: as of starts.begin.
+    """What runs, with an App's `main()`, `safe()` and `stop()`: `make(settings, trial, regulation,
+    over)` of what reaches the platform, or what only heats where that has failed. early: as of
+    starts.begin.
     """
     over = _Over()
     _log.warning("safe mode for an hour: %d starts in a row ended early", early)
