@@ -130,16 +130,14 @@ class App:
         self._services = services = Services(
             settings, trial, clock, self._regulation, program, supervisor, meter, over is not None
         )
-        also: tuple = (services.blink, services.tick)
-        if over:
-            also += (lambda now_ms: over(now_ms, supervisor.restart),)
+        also = (lambda now_ms: over(now_ms, supervisor.restart),) if over else ()
         loop = Loop(
             self._regulation,
             program,
             clock,
             services.tell,
             services.changed,
-            also,
+            (services.blink, services.tick) + also,
             meter.late,
             supervisor.failed,
         )

@@ -30,8 +30,9 @@ _log = Log("safe_mode")
 
 
 def start(early: int, trial, make):
-    """What runs, with `main()` and `stop()`: `make(settings, trial, regulation, over)` of what
-    reaches the platform, or what only heats where that has failed. early: as of starts.begin.
+    """What runs, with an App's `main()`, `safe()` and `stop()`: `make(settings, trial, regulation,
+    over)` of what reaches the platform, or what only heats where that has failed. early: as of
+    starts.begin.
     """
     over = _Over()
     _log.warning("safe mode for an hour: %d starts in a row ended early", early)
@@ -107,9 +108,11 @@ class _Alone:
             await asyncio.sleep_ms(_STEP_MS)
         return self._why
 
-    def stop(self) -> None:
+    def safe(self) -> None:
         if self._regulation:
             self._regulation.off()
+
+    stop = safe
 
     def _restart(self, why: str):
         self._why = why

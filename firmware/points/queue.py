@@ -205,9 +205,8 @@ class Queue:
     @property
     def damaged(self) -> int:
         """Records that could not be read back from flash."""
-        if not self._backlog:
-            return 0
-        return self._backlog.journal.damaged + self._backlog.journal.eras.damaged
+        journal = self._backlog and self._backlog.journal
+        return journal.damaged + journal.eras.damaged if journal else 0
 
     @property
     def undated(self) -> int:

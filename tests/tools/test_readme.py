@@ -9,8 +9,9 @@ from tools import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # A path of the repository; what `make` leaves in build/ is not there before.
 PATHS = set(re.findall(r"`((?:firmware|lib|image|tools|tests)/[\w./-]*)`", README))
-# Nor is what a build has, and what umqtt.simple's archive lacks.
-FILES = set(re.findall(r"`([\w-]+\.(?:py|txt|toml))`", README)) - {"places.txt", "setup.py"}
+# Nor is what a build has, what umqtt.simple's archive lacks, and what a device keeps.
+FILES = set(re.findall(r"`([\w-]+\.(?:py|txt|toml))`", README))
+FILES -= {"places.txt", "setup.py", "lastfault.txt"}
 # Lines of a device's log: uptime, level, who speaks, event.
 SPEAKERS = set(re.findall(r"^[ \d.]+\.\d{3} [IWE] (\w+): ", README, re.MULTILINE))
 

@@ -354,3 +354,25 @@ def test_the_fault_is_told_when_the_platform_is_reached_and_not_before():
     services.tick(1000)
     services.tick(2000)
     assert told == [("lastfault", "the run\nValueError: (hidden)")], told
+
+
+def test_what_only_heats_ends_as_safely_as_the_rest():
+    class Broken(safe_mode._Over):
+        def __call__(self, now_ms, restart):
+            board.outputs[26].set(True)
+            raise ValueError("it broke")
+
+    good()
+    board.Retained(1).set(4)
+    with open("restarted", "w") as file:
+        file.write("failure")
+    real, safe_mode._Over = safe_mode._Over, Broken
+    try:
+        lines = run()
+    finally:
+        safe_mode._Over = real
+    assert safe(lines) and cause() == "failure" and not board.outputs[26].on
+    assert "E app: ValueError: it broke; restarting in 10 s" in lines, lines
+    with open("lastfault.txt") as file:
+        assert "ValueError: it broke" in file.read()
+    assert board.Retained(1).get() == 5
