@@ -157,7 +157,7 @@ def test_a_configuration_on_trial_that_ends_every_start_is_rolled_back_and_no_sa
     device.wait_log("listening for commands")
     (device.folder / "mended").unlink()
     write(platform, {"config": {"thermostat": {"setpoint": 25}}})
-    wait(lambda: count(device, "restarting: failure") >= 3, "the trial's starts", 60)
+    wait(lambda: count(device, "restarting in 10 s") >= 3, "the trial's starts", 60)
     (device.folder / "mended").touch()
     device.wait_log("started by failure")
     wait(lambda: (latest(platform, "lastcommand") or {}).get("ok") is False, "the refusal", 60)
