@@ -172,7 +172,8 @@ def test_nothing_of_the_stopped_firmware_stays_in_memory():
 
     def stop(self):
         """Whoever keeps one of these keeps much."""
-        for part in (self, self._uplink, self._queue, self._supervisor, self._store):
+        services = self._services
+        for part in (self, services, services._uplink, services._queue, self._supervisor):
             part.ballast = bytearray(ballast)
         real(self)
 
