@@ -27,4 +27,13 @@ def test_a_profile_with_these_properties_takes_all_that_a_device_sends(device, p
     assert latest(platform, "rejected") == 0
     # What a board has and a computer does not; what nobody commanded.
     missing = {name for name in rows if latest(platform, name) is None}
-    assert missing <= {"rssi", "freeidf", "largestidf", "restart", "identify", "config", "damaged"}
+    assert missing <= {
+        "rssi",
+        "freeidf",
+        "largestidf",
+        "restart",
+        "identify",
+        "config",
+        "damaged",
+        "lastfault",
+    }
