@@ -63,23 +63,26 @@ def configure(
         settings[_AUTHORITY] = _read(authority)
     wanted = [_change(change, console) for change in changes or []]
     with Board(port) as board:
+        board.finish_cut_off()
         if not board.has("setup"):
             raise ConfigureError(
                 f"{port}: the firmware on the board has no `setup`: deploy it, or flash its image"
             )
         board.run(_REMOTE, lambda line: None)
-        if settings:
+        if file:
+            well = True
+        elif wanted:
+            well = _set(board, wanted, console)
+        else:
+            lines = _talk(board, "setup.wizard(_ask)", console)
+            well = any(line.startswith(_SAVED) for line in lines)
+        # What is refused, or stopped, changes no certificate either.
+        if well and settings:
             todo = Plan(settings, {}, [], 0)
             bring_up_to_date(board, todo, console)
             sum_up(todo, console)
-        if file:
+        if well and (file or wanted):
             well = _is_well(board, console)
-        elif wanted:
-            well = _set(board, wanted, console) and _is_well(board, console)
-        else:
-            well = any(
-                line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console)
-            )
         if reset:
             board.reset()
     return well
