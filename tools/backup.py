@@ -67,7 +67,7 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
     """
     console = Console() if console is None else console
     if (folder / _UNFINISHED).exists():
-        raise BackupError(f"{folder}: that backup was cut off; make a new one with `csipio backup`")
+        raise BackupError(f"{folder}: this backup was cut off; make a new one: `csipio backup`")
     if not (folder / _CONFIG).is_file():
         raise BackupError(f"{folder}: has no {_CONFIG}; name a folder that `csipio backup` made")
     files = {

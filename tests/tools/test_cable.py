@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
 import rich.prompt
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from tests.tools.cable import pulled_everywhere
 from tests.tools.terminal import CONFIG, files, port
-from tools import ROOT, micropython
+from tools import ROOT, ToolError, micropython
 from tools.backup import BackupError, backup, restore
 from tools.board import Board, BoardError
 from tools.build import build
@@ -89,7 +90,8 @@ def on_a_board(disk, path, act):
 
 def cut_off(monkeypatch, disk, path, act, is_new, old=KEPT):
     """Cut `act(port)` off everywhere: the board has the old configuration or the new one, and all
-    else that it had, certificates apart, which it yields."""
+    else that it had. Yields (its certificates, whether it has the old one, whether it has started
+    since)."""
     seen = set()
     fill(disk, FIRMWARE | old)
     for _ in pulled_everywhere(monkeypatch, lambda: on_a_board(disk, path, act)):
@@ -99,7 +101,7 @@ def cut_off(monkeypatch, disk, path, act, is_new, old=KEPT):
             found = there(disk)
             config = found.pop("config.json")
             assert config == old["config.json"] or is_new(json.loads(config)), config
-            yield found.pop("certs/ca.pem"), config == old["config.json"]
+            yield found.pop("certs/ca.pem"), config == old["config.json"], restarted
             rest = (FIRMWARE | old).items()
             assert found == {k: v for k, v in rest if k not in ("config.json", "certs/ca.pem")}
         seen.add(config == old["config.json"])
@@ -117,11 +119,9 @@ def test_a_file_comes_with_its_certificates_or_not_at_all(monkeypatch, disk, pat
     def act(name):
         configure(name, file=config, console=said)
 
-    for authority, is_old in cut_off(monkeypatch, disk, path, act, CONFIG.__eq__):
-        if is_old:
-            assert authority in (KEPT["certs/ca.pem"], b"certificate\n")
-        else:
-            assert authority == b"certificate\n"
+    for authority, is_old, restarted in cut_off(monkeypatch, disk, path, act, CONFIG.__eq__):
+        if restarted or not is_old:
+            assert authority == (KEPT["certs/ca.pem"] if is_old else b"certificate\n")
 
 
 def test_keys_are_all_set_or_none(monkeypatch, disk, path, said):
@@ -131,7 +131,7 @@ def test_keys_are_all_set_or_none(monkeypatch, disk, path, said):
     def act(name):
         configure(name, changes=changes, console=said)
 
-    for authority, _ in cut_off(monkeypatch, disk, path, act, new.__eq__):
+    for authority, *_ in cut_off(monkeypatch, disk, path, act, new.__eq__):
         assert authority == KEPT["certs/ca.pem"]
 
 
@@ -143,9 +143,28 @@ def test_an_authority_never_comes_without_the_keys(monkeypatch, disk, path, said
         changes = ["feed.max_points=7"]
         configure(name, changes=changes, authority=tmp_path / "mine.pem", console=said)
 
-    for authority, is_old in cut_off(monkeypatch, disk, path, act, new.__eq__):
+    for authority, is_old, _ in cut_off(monkeypatch, disk, path, act, new.__eq__):
         assert authority == KEPT["certs/ca.pem"] or not is_old
     assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+
+
+def test_that_the_keys_are_saved_is_told_where_the_certificates_are_not(
+    monkeypatch, disk, path, said, tmp_path
+):
+    (tmp_path / "mine.pem").write_text("certificate\n")
+
+    def act(name):
+        changes = ["feed.max_points=7"]
+        configure(name, changes=changes, authority=tmp_path / "mine.pem", console=said)
+
+    for raised, words in ((KeyboardInterrupt(), "stopped"), (BoardError("pulled"), "pulled")):
+        fill(disk, FIRMWARE | KEPT)
+        with monkeypatch.context() as patch:
+            patch.setattr(Board, "write", Mock(side_effect=raised))
+            with pytest.raises(ToolError, match=f"configuration is saved; .*{words}"):
+                on_a_board(disk, path, act)
+        assert json.loads(files(disk)["config.json"]) == OLD | {"feed": {"max_points": 7}}
+        assert files(disk)["certs/ca.pem"] == KEPT["certs/ca.pem"]
 
 
 def test_what_is_refused_changes_no_certificate(disk, path, said, tmp_path):
@@ -175,7 +194,7 @@ def test_the_questions_change_all_or_nothing(monkeypatch, disk, path, said):
     def is_new(found):
         return found["device"]["id"] == "_dev_2" and found["time"]["zone"] == "CET-1"
 
-    for authority, _ in cut_off(monkeypatch, disk, path, act, is_new):
+    for authority, *_ in cut_off(monkeypatch, disk, path, act, is_new):
         assert authority == KEPT["certs/ca.pem"]
 
 
@@ -282,7 +301,7 @@ def test_a_backup_whose_program_was_killed_is_not_restored(disk, tmp_path, said)
         return subprocess.run([sys.executable, "-c", kill, name, copy], cwd=ROOT).returncode
 
     assert on_a_board(disk, (), act) == 9
-    with pytest.raises(BackupError, match=r"that backup was cut off; make a new one with"):
+    with pytest.raises(BackupError, match="this backup was cut off; make a new one"):
         restore("/dev/ttyNONE", copy, console=said)
     (disk / "journal" / "00000001.seg").unlink()  # sent meanwhile
     on_a_board(disk, (), lambda name: backup(name, copy, console=said))
