@@ -17,7 +17,7 @@ from rich.console import Console
 
 from tests.tools.cable import pulled_everywhere
 from tests.tools.terminal import CONFIG, files, port
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, board, micropython
 from tools.backup import BackupError, backup, restore
 from tools.board import Board, BoardError
 from tools.build import build
@@ -48,6 +48,38 @@ OTHER = {
     "settings.json": b'{"values": {"a": 1}}',
     "journal/00000002.seg": bytes(range(100)),
 }
+
+# A board whose power goes when a file was written to that often; each time it writes at once.
+LOSES_POWER = """
+import builtins, io, os
+real = open
+left = %d
+
+class File(io.IOBase):
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, data):
+        global left
+        left -= 1
+        if left < 0:
+            os.system("kill -9 $PPID")
+        count = self.file.write(data)
+        self.file.flush()
+        return count
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+def opened(path, mode="r", **more):
+    file = real(path, mode, **more)
+    return File(file) if "w" in mode else file
+
+builtins.open = opened
+"""
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +165,27 @@ def test_keys_are_all_set_or_none(monkeypatch, disk, path, said):
 
     for authority, *_ in cut_off(monkeypatch, disk, path, act, new.__eq__):
         assert authority == KEPT["certs/ca.pem"]
+
+
+@pytest.mark.parametrize("writes", [0, 1, 20, 50])
+def test_the_old_one_is_whole_when_the_power_goes_while_it_is_saved(
+    monkeypatch, disk, path, said, writes
+):
+    monkeypatch.setattr(board, "_SILENCE_S", 0.5)
+    monkeypatch.setattr(board, "_READ_S", 0.1)
+    fill(disk, FIRMWARE | KEPT)
+    changes = ["feed.max_points=7"]
+    with (
+        port(micropython.command("-i", "-c", LOSES_POWER % writes), disk, path) as name,
+        pytest.raises(BoardError),
+    ):
+        configure(name, changes=changes, console=said)
+    assert there(disk) == FIRMWARE | KEPT
+    half = (disk / "config.json.new").read_bytes()
+    assert bool(half) == bool(writes) and not half.endswith(b"}}")
+    on_a_board(disk, path, lambda name: configure(name, changes=changes, console=said))
+    assert json.loads(files(disk)["config.json"]) == OLD | {"feed": {"max_points": 7}}
+    assert not (disk / "config.json.new").exists()
 
 
 def test_an_authority_never_comes_without_the_keys(monkeypatch, disk, path, said, tmp_path):
