@@ -4,7 +4,10 @@ That is everything on its file system but the firmware: configuration and certif
 commands have set, and the journal of readings that wait.
 """
 
+import contextlib
 import hashlib
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +19,8 @@ from tools.staging import OLD, STAGING, Plan, bring_up_to_date, progress_bar, su
 # What a deployment puts on a board, and leaves there when it was cut off.
 _FIRMWARE = {"boot.py", "main.py", "firmware", "lib", STAGING, OLD}
 _CONFIG = "config.json"
+# In the folder of a backup while it is made.
+_UNFINISHED = "backup.unfinished"
 
 
 class BackupError(ToolError):
@@ -29,21 +34,22 @@ def backup(
 
     The firmware there is stopped, so that all readings are on its flash, and started again after
     that with `reset`. For a board that is going to be replaced, leave it stopped: what it goes on
-    measuring is not in the copy.
+    measuring is not in the copy. One that is cut off leaves nothing that can be restored.
     """
     console = Console() if console is None else console
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and any(path.name != _UNFINISHED for path in folder.iterdir()):
         raise BackupError(f"{folder}: is not empty; name a new folder")
     with Board(port) as board:
+        board.finish_cut_off()
         kept = _kept(board)
         if not kept:
             raise BackupError(f"{port}: nothing but the firmware is on the board")
-        with progress_bar(console, "reading", len(kept)) as bar:
+        with _whole(folder) as place, progress_bar(console, "reading", len(kept)) as bar:
             for number, (path, sha) in enumerate(kept.items()):
                 data = board.read(path)
                 if hashlib.sha256(data).hexdigest() != sha:
                     raise BackupError(f"{port}: {path} did not arrive unharmed; try again")
-                target = folder / path
+                target = place / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
                 bar(number + 1)
@@ -60,6 +66,8 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
     Raises ToolError. A board whose power is cut meanwhile has the old files or the new ones.
     """
     console = Console() if console is None else console
+    if (folder / _UNFINISHED).exists():
+        raise BackupError(f"{folder}: this backup was cut off; make a new one: `csipio backup`")
     if not (folder / _CONFIG).is_file():
         raise BackupError(f"{folder}: has no {_CONFIG}; name a folder that `csipio backup` made")
     files = {
@@ -71,8 +79,8 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
     if foreign:
         raise BackupError(f"{folder}: {foreign[0]} is the firmware's; deploy puts that on a board")
     with Board(port) as board:
-        there = _kept(board)
         board.finish_cut_off()
+        there = _kept(board)
         send = {
             path: data
             for path, data in files.items()
@@ -85,6 +93,29 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
         if reset:
             board.reset()
     return todo
+
+
+@contextlib.contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A place for files that come into `folder` together, or not at all.
+
+    Where this program was ended in between, the place is still there: `restore` refuses that, and
+    the next backup makes it anew.
+    """
+    is_new = not folder.exists()
+    place = folder / _UNFINISHED
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    try:
+        yield place
+    except BaseException:
+        shutil.rmtree(place)
+        if is_new:
+            folder.rmdir()
+        raise
+    for path in list(place.iterdir()):
+        path.rename(folder / path.name)
+    place.rmdir()
 
 
 def _kept(board: Board) -> dict[str, str]:

@@ -14,9 +14,9 @@ from rich.prompt import Prompt
 from rich.text import Text
 
 from tools import ROOT, ToolError
-from tools.board import Board
+from tools.board import Board, BoardError
 from tools.deploy import configuration_files
-from tools.staging import Plan, bring_up_to_date, sum_up
+from tools.staging import Interrupted, Plan, bring_up_to_date, sum_up
 
 _ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
 _SAVED = "Saved."  # begins what setup.save says when it has
@@ -63,26 +63,40 @@ def configure(
         settings[_AUTHORITY] = _read(authority)
     wanted = [_change(change, console) for change in changes or []]
     with Board(port) as board:
+        board.finish_cut_off()
         if not board.has("setup"):
             raise ConfigureError(
                 f"{port}: the firmware on the board has no `setup`: deploy it, or flash its image"
             )
         board.run(_REMOTE, lambda line: None)
-        if settings:
-            todo = Plan(settings, {}, [], 0)
-            bring_up_to_date(board, todo, console)
-            sum_up(todo, console)
         if file:
-            well = _is_well(board, console)
+            well = True
         elif wanted:
-            well = _set(board, wanted, console) and _is_well(board, console)
+            well = _set(board, wanted, console)
         else:
-            well = any(
-                line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console)
-            )
+            lines = _talk(board, "setup.wizard(_ask)", console)
+            well = any(line.startswith(_SAVED) for line in lines)
+        # What is refused, or stopped, changes no certificate either.
+        if well and settings:
+            try:
+                _send(board, settings, console)
+            except (BoardError, Interrupted) as error:
+                if file:
+                    raise
+                raise type(error)(
+                    f"the configuration is saved; of the certificates: {error}. Give --ca again"
+                ) from error
+        if well and (file or wanted):
+            well = _is_well(board, console)
         if reset:
             board.reset()
     return well
+
+
+def _send(board: Board, files: dict[str, bytes], console: Console) -> None:
+    todo = Plan(files, {}, [], 0)
+    bring_up_to_date(board, todo, console)
+    sum_up(todo, console)
 
 
 def _read(authority: Path) -> bytes:

@@ -226,10 +226,15 @@ def _esptool(port, stub, *arguments, quiet=False) -> str:
     said = done.stdout or ""
     if done.returncode:
         reason = "".join(f"\n  {line}" for line in said.strip().splitlines()[-4:])
+        left = (
+            "Is it the right port, and is no other program using it?"
+            if quiet
+            else "It did not write all, so what is on the board may be half written: "
+            "flash it again, by the same command, with another cable if it stays so."
+        )
         raise FlashError(
-            f"{port}: esptool ended with {done.returncode}.{reason}\n"
-            "Is it the right port, and is no other program using it? Many boards need their "
-            "button BOOT held down while EN is pressed."
+            f"{port}: esptool ended with {done.returncode}.{reason}\n{left} Many boards need "
+            "their button BOOT held down while EN is pressed."
         )
     return said
 

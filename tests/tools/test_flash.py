@@ -1,8 +1,12 @@
 """Flashing: the real esptool against a bootloader without a chip."""
 
+import contextlib
 import io
+import random
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,6 +116,63 @@ def test_an_image_is_written_and_verified(chip, tmp_path, said, capfd):
     shown = capfd.readouterr().out
     assert "Hash of data verified" in shown
     assert "Written and verified." in said.file.getvalue()
+
+
+@contextlib.contextmanager
+def cut_after(url, size):
+    """Another address of the chip, whose cable is pulled when so many bytes went to it."""
+    host, _, number = url.removeprefix("socket://").partition(":")
+    left = size
+
+    def pass_on(source, target, is_counted):
+        nonlocal left
+        with contextlib.suppress(OSError):
+            while data := source.recv(1024):
+                if is_counted:
+                    left -= len(data)
+                if left < 0:
+                    server.close()
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                near = server.accept()[0]
+                far = socket.create_connection((host, int(number)))
+                for pair in ((near, far, True), (far, near, False)):
+                    threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"socket://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_a_cable_that_is_pulled_while_it_writes_is_told_what_to_do(
+    tmp_path, said, capfd, monkeypatch
+):
+    # It tries again, for ten seconds otherwise.
+    once = tmp_path / "esptool.cfg"
+    once.write_text("[esptool]\nconnect_attempts = 1\nwrite_block_attempts = 1\n")
+    monkeypatch.setenv("ESPTOOL_CFGFILE", str(once))
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    # What esptool cannot compress.
+    path.write_bytes(path.read_bytes()[:0x9000] + random.Random(1).randbytes(0x10000))
+    with (
+        mock_bootloader("esp32") as chip,
+        cut_after(chip.url(), 40_000) as url,
+        pytest.raises(FlashError) as told,
+    ):
+        flash(url, path, stub=False, wait=False, console=said)
+    shown = capfd.readouterr().out
+    assert "Erasing flash" in shown and "Hash of data" not in shown
+    text = str(told.value)
+    assert "what is on the board may be half written" in text
+    assert "flash it again" in text and "BOOT" in text
+    assert "Written and verified" not in said.file.getvalue()
 
 
 def test_erasing_is_asked_for(chip, tmp_path, said, monkeypatch):
