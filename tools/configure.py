@@ -69,6 +69,10 @@ def configure(
                 f"{port}: the firmware on the board has no `setup`: deploy it, or flash its image"
             )
         board.run(_REMOTE, lambda line: None)
+        if settings and not file and not board.hashes([_AUTHORITY]):
+            # It takes the place of nothing, and the answers are tried with it.
+            _send(board, settings, console)
+            settings = {}
         if file:
             well = True
         elif wanted:
