@@ -32,6 +32,8 @@ def backup(
     measuring is not in the copy.
     """
     console = Console() if console is None else console
+    if folder.exists() and not folder.is_dir():
+        raise BackupError(f"{folder}: is no folder; name a new one")
     if folder.exists() and any(folder.iterdir()):
         raise BackupError(f"{folder}: is not empty; name a new folder")
     with Board(port) as board:

@@ -80,16 +80,23 @@ def configure(
             well = any(
                 line.startswith(_SAVED) for line in _talk(board, "setup.wizard(_ask)", console)
             )
-        if reset:
+        if reset and not board.is_unix_port:
             board.reset()
+            console.print("The board restarts.")
     return well
 
 
 def _read(authority: Path) -> bytes:
     try:
-        return authority.read_bytes()
+        certificates = authority.read_bytes()
     except OSError as error:
         raise ConfigureError(f"{authority}: cannot be read: {error.strerror}") from error
+    if b"-----BEGIN CERTIFICATE-----" not in certificates:
+        raise ConfigureError(
+            f"{authority}: has no certificate; expected PEM, with a line "
+            "-----BEGIN CERTIFICATE-----"
+        )
+    return certificates
 
 
 def _change(change: str, console: Console) -> tuple[str, object]:
@@ -138,6 +145,8 @@ def _talk(board: Board, code: str, console: Console) -> list[str]:
             text, secret = json.loads(line.removeprefix(_ASK))
             return json.dumps(_answer(text, secret, console))
         shown.append(line)
+        if line.startswith(_SAVED):
+            line = _SAVED  # what it says of Ctrl-D is for its own prompt
         style = "red" if line.startswith(("wrong ", _REFUSED)) else ""
         console.print(Text(line, style), soft_wrap=True)
         return None

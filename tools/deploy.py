@@ -75,7 +75,7 @@ def deploy(
         bring_up_to_date(board, todo, console)
         sum_up(todo, console)
         if config is None and not board.hashes([CONFIG]):
-            console.print(f"There is no {CONFIG} on the board yet: give one with --config FILE.")
+            console.print(f"There is no {CONFIG} on the board yet. Next: csipio configure {port}")
         if reset and not board.is_unix_port:
             board.reset()
             console.print("The board restarts.")

@@ -106,7 +106,8 @@ def test_sources_replace_bytecode_and_back(unix_port, root, disk):
 
 def test_a_configuration_comes_with_its_certificates(unix_port, root, disk, config, capfd):
     deploy(unix_port, root=root)
-    assert "There is no config.json on the board" in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert f"There is no config.json on the board yet. Next: csipio configure {unix_port}" in shown
     sent = deploy(unix_port, config, root=root)
     assert set(sent.send) == {"config.json", "certs/ca.pem"}
     assert json.loads((disk / "config.json").read_text()) == CONFIG
