@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tools import ROOT, ToolError
 from tools.board import Board
-from tools.deploy import configuration_files
+from tools.deploy import certificates, configuration_files
 from tools.staging import Plan, bring_up_to_date, sum_up
 
 _ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
@@ -60,7 +60,7 @@ def configure(
     console = Console() if console is None else console
     settings = configuration_files(file, root) if file else {}
     if authority:
-        settings[_AUTHORITY] = _read(authority)
+        settings[_AUTHORITY] = certificates(authority)
     wanted = [_change(change, console) for change in changes or []]
     with Board(port) as board:
         if not board.has("setup"):
@@ -84,19 +84,6 @@ def configure(
             board.reset()
             console.print("The board restarts.")
     return well
-
-
-def _read(authority: Path) -> bytes:
-    try:
-        certificates = authority.read_bytes()
-    except OSError as error:
-        raise ConfigureError(f"{authority}: cannot be read: {error.strerror}") from error
-    if b"-----BEGIN CERTIFICATE-----" not in certificates:
-        raise ConfigureError(
-            f"{authority}: has no certificate; expected PEM, with a line "
-            "-----BEGIN CERTIFICATE-----"
-        )
-    return certificates
 
 
 def _change(change: str, console: Console) -> tuple[str, object]:

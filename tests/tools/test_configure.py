@@ -8,10 +8,11 @@ import pytest
 import rich.prompt
 from rich.console import Console
 
-from tests.tools.terminal import port
+from tests.tools.terminal import PEM, port
 from tools import micropython
 from tools.build import build
 from tools.configure import ConfigureError, configure
+from tools.deploy import DeployError
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them"),
@@ -25,7 +26,6 @@ CONFIG = {
     "https": {"url": "http://127.0.0.1:9/v3"},
     "time": {"ntp": []},
 }
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +123,10 @@ def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path
     configure(board, changes=["feed.max_points=7"], authority=tmp_path / "mine.pem", console=said)
     assert (disk / "certs" / "ca.pem").read_text() == PEM
     assert saved(disk)["feed"] == {"max_points": 7}
-    with pytest.raises(ConfigureError, match=r"none.pem: cannot be read: No such file"):
+    with pytest.raises(DeployError, match=r"none.pem: cannot be read: No such file"):
         configure(board, authority=tmp_path / "none.pem", console=said)
     (tmp_path / "key.pem").write_text(PEM.replace("CERTIFICATE", "PRIVATE KEY"))
-    with pytest.raises(ConfigureError, match=r"key.pem: has no certificate; expected PEM"):
+    with pytest.raises(DeployError, match=r"key.pem: has no certificate; expected PEM"):
         configure(board, authority=tmp_path / "key.pem", console=said)
     assert (disk / "certs" / "ca.pem").read_text() == PEM
 
