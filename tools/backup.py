@@ -37,6 +37,8 @@ def backup(
     measuring is not in the copy. One that is cut off leaves nothing that can be restored.
     """
     console = Console() if console is None else console
+    if folder.exists() and not folder.is_dir():
+        raise BackupError(f"{folder}: is no folder; name a new one")
     if folder.exists() and any(path.name != _UNFINISHED for path in folder.iterdir()):
         raise BackupError(f"{folder}: is not empty; name a new folder")
     with Board(port) as board:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from tools import ROOT, ToolError
 from tools.board import Board, BoardError
-from tools.deploy import configuration_files
+from tools.deploy import certificates, configuration_files
 from tools.staging import Interrupted, Plan, bring_up_to_date, sum_up
 
 _ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
@@ -60,7 +60,7 @@ def configure(
     console = Console() if console is None else console
     settings = configuration_files(file, root) if file else {}
     if authority:
-        settings[_AUTHORITY] = _read(authority)
+        settings[_AUTHORITY] = certificates(authority)
     wanted = [_change(change, console) for change in changes or []]
     with Board(port) as board:
         board.finish_cut_off()
@@ -92,8 +92,9 @@ def configure(
                 ) from error
         if well and (file or wanted):
             well = _is_well(board, console)
-        if reset:
+        if reset and not board.is_unix_port:
             board.reset()
+            console.print("The board restarts.")
     return well
 
 
@@ -101,13 +102,6 @@ def _send(board: Board, files: dict[str, bytes], console: Console) -> None:
     todo = Plan(files, {}, [], 0)
     bring_up_to_date(board, todo, console)
     sum_up(todo, console)
-
-
-def _read(authority: Path) -> bytes:
-    try:
-        return authority.read_bytes()
-    except OSError as error:
-        raise ConfigureError(f"{authority}: cannot be read: {error.strerror}") from error
 
 
 def _change(change: str, console: Console) -> tuple[str, object]:
@@ -156,6 +150,8 @@ def _talk(board: Board, code: str, console: Console) -> list[str]:
             text, secret = json.loads(line.removeprefix(_ASK))
             return json.dumps(_answer(text, secret, console))
         shown.append(line)
+        if line.startswith(_SAVED):
+            line = _SAVED  # what it says of Ctrl-D is for its own prompt
         style = "red" if line.startswith(("wrong ", _REFUSED)) else ""
         console.print(Text(line, style), soft_wrap=True)
         return None

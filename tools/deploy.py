@@ -28,6 +28,8 @@ Source = Literal["mpy", "py"]
 # The oldest MicroPython that runs the firmware.
 _OLDEST = (1, 23)
 
+_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"  # begins each in a PEM file
+
 # Run by the unix port, with the configuration's path put in.
 _CHECK = """
 import json
@@ -75,7 +77,7 @@ def deploy(
         bring_up_to_date(board, todo, console)
         sum_up(todo, console)
         if config is None and not board.hashes([CONFIG]):
-            console.print(f"There is no {CONFIG} on the board yet: give one with --config FILE.")
+            console.print(f"There is no {CONFIG} on the board yet. Next: csipio configure {port}")
         if reset and not board.is_unix_port:
             board.reset()
             console.print("The board restarts.")
@@ -121,13 +123,26 @@ def configuration_files(config: Path, root: Path = ROOT) -> dict[str, bytes]:
     name = checked["settings"]["ca"].lstrip("/")
     authority = config.parent / name
     if authority.is_file():
-        files[name] = authority.read_bytes()
+        files[name] = certificates(authority)
     elif {"mqtts", "wss", "https"}.intersection(checked["settings"]["schemes"]):
         raise DeployError(
             f"{config}: tls.ca is {name}, but there is no {authority}; "
             "put the CA certificates (PEM) there"
         )
     return files
+
+
+def certificates(path: Path) -> bytes:
+    """The file with the certificates to trust. Raises DeployError for what has none."""
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise DeployError(f"{path}: cannot be read: {error.strerror}") from error
+    if _CERTIFICATE not in found:
+        raise DeployError(
+            f"{path}: has no certificate; expected PEM, with a line {_CERTIFICATE.decode()}"
+        )
+    return found
 
 
 def choose(board: Board, facts: Facts, image: bytes, source: Source | None) -> Way:

@@ -33,4 +33,6 @@ def split(words: list[str], what: str) -> tuple[str, Path]:
     *ports, path = words
     if len(ports) > 1:
         raise PortError(f"expected PORT and {what}, got {len(words)} words")
+    if Path(path).is_char_device():
+        raise PortError(f"{path} is a port; expected {what} after it")
     return chosen(ports[0] if ports else None), Path(path)

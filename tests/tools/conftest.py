@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.tools.terminal import CONFIG, port
+from tests.tools.terminal import CONFIG, PEM, port
 from tools import ROOT, micropython
 from tools.build import build
 
@@ -48,7 +48,7 @@ def config(tmp_path):
     """A valid configuration with the CA file beside it."""
     folder = tmp_path / "configuration"
     (folder / "certs").mkdir(parents=True)
-    (folder / "certs" / "ca.pem").write_text("certificate\n")
+    (folder / "certs" / "ca.pem").write_text(PEM)
     path = folder / "mine.json"
     path.write_text(json.dumps(CONFIG))
     return path

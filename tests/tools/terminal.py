@@ -17,6 +17,7 @@ CONFIG = {
     "https": {"url": "https://localhost/v3"},
     "tls": {"ca": "certs/ca.pem"},
 }
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 @contextlib.contextmanager

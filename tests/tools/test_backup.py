@@ -58,6 +58,8 @@ def test_nothing_is_overwritten_here(unix_port, disk, tmp_path):
     (tmp_path / "copy" / "mine").write_text("")
     with pytest.raises(BackupError, match="is not empty; name a new folder"):
         backup(unix_port, tmp_path / "copy")
+    with pytest.raises(BackupError, match="mine: is no folder; name a new one"):
+        backup(unix_port, tmp_path / "copy" / "mine")
 
 
 def test_a_board_with_the_firmware_alone_has_nothing_to_keep(unix_port, disk, tmp_path):

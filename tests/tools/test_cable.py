@@ -16,7 +16,7 @@ import rich.prompt
 from rich.console import Console
 
 from tests.tools.cable import pulled_everywhere
-from tests.tools.terminal import CONFIG, files, port
+from tests.tools.terminal import CONFIG, PEM, files, port
 from tools import ROOT, ToolError, board, micropython
 from tools.backup import BackupError, backup, restore
 from tools.board import Board, BoardError
@@ -153,7 +153,7 @@ def test_a_file_comes_with_its_certificates_or_not_at_all(monkeypatch, disk, pat
 
     for authority, is_old, restarted in cut_off(monkeypatch, disk, path, act, CONFIG.__eq__):
         if restarted or not is_old:
-            assert authority == (KEPT["certs/ca.pem"] if is_old else b"certificate\n")
+            assert authority == (KEPT["certs/ca.pem"] if is_old else PEM.encode())
 
 
 def test_keys_are_all_set_or_none(monkeypatch, disk, path, said):
@@ -189,7 +189,7 @@ def test_the_old_one_is_whole_when_the_power_goes_while_it_is_saved(
 
 
 def test_an_authority_never_comes_without_the_keys(monkeypatch, disk, path, said, tmp_path):
-    (tmp_path / "mine.pem").write_text("certificate\n")
+    (tmp_path / "mine.pem").write_text(PEM)
     new = OLD | {"feed": {"max_points": 7}}
 
     def act(name):
@@ -198,13 +198,13 @@ def test_an_authority_never_comes_without_the_keys(monkeypatch, disk, path, said
 
     for authority, is_old, _ in cut_off(monkeypatch, disk, path, act, new.__eq__):
         assert authority == KEPT["certs/ca.pem"] or not is_old
-    assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+    assert (disk / "certs" / "ca.pem").read_text() == PEM
 
 
 def test_that_the_keys_are_saved_is_told_where_the_certificates_are_not(
     monkeypatch, disk, path, said, tmp_path
 ):
-    (tmp_path / "mine.pem").write_text("certificate\n")
+    (tmp_path / "mine.pem").write_text(PEM)
 
     def act(name):
         changes = ["feed.max_points=7"]
@@ -221,7 +221,7 @@ def test_that_the_keys_are_saved_is_told_where_the_certificates_are_not(
 
 
 def test_what_is_refused_changes_no_certificate(disk, path, said, tmp_path):
-    (tmp_path / "mine.pem").write_text("certificate\n")
+    (tmp_path / "mine.pem").write_text(PEM)
     fill(disk, FIRMWARE | KEPT)
     changes = ["feed.format=fat"]
     on_a_board(

@@ -8,10 +8,11 @@ import pytest
 import rich.prompt
 from rich.console import Console
 
-from tests.tools.terminal import port
+from tests.tools.terminal import PEM, port
 from tools import micropython
 from tools.build import build
 from tools.configure import ConfigureError, configure
+from tools.deploy import DeployError
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them"),
@@ -118,12 +119,16 @@ def test_a_file_is_checked_here_sent_and_tried_there(board, disk, said, config):
 
 def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path):
     (disk / "config.json").write_text(json.dumps(CONFIG))
-    (tmp_path / "mine.pem").write_text("certificate\n")
+    (tmp_path / "mine.pem").write_text(PEM)
     configure(board, changes=["feed.max_points=7"], authority=tmp_path / "mine.pem", console=said)
-    assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+    assert (disk / "certs" / "ca.pem").read_text() == PEM
     assert saved(disk)["feed"] == {"max_points": 7}
-    with pytest.raises(ConfigureError, match=r"none.pem: cannot be read: No such file"):
+    with pytest.raises(DeployError, match=r"none.pem: cannot be read: No such file"):
         configure(board, authority=tmp_path / "none.pem", console=said)
+    (tmp_path / "key.pem").write_text(PEM.replace("CERTIFICATE", "PRIVATE KEY"))
+    with pytest.raises(DeployError, match=r"key.pem: has no certificate; expected PEM"):
+        configure(board, authority=tmp_path / "key.pem", console=said)
+    assert (disk / "certs" / "ca.pem").read_text() == PEM
 
 
 def test_the_boards_questions_are_asked_here(board, disk, said, answers):
@@ -135,6 +140,8 @@ def test_the_boards_questions_are_asked_here(board, disk, said, answers):
     assert saved(disk)["time"]["zone"] == "CET-1"
     assert asked[0] == ("The device's id, _dev_… [_dev_1]", False)
     assert ("The secret of its key [as it is]", True) in asked
+    # Ctrl-D is for the board's own prompt: in a computer's shell it would end the shell.
+    assert "Saved.\n" in said.file.getvalue() and "Ctrl-D" not in said.file.getvalue()
     assert "hunter2" not in said.file.getvalue() + str(asked)
 
 

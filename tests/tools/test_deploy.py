@@ -10,7 +10,7 @@ import time
 import pytest
 import serial
 
-from tests.tools.terminal import CONFIG, files, port
+from tests.tools.terminal import CONFIG, PEM, files, port
 from tools import board, cli, micropython
 from tools.board import Board, BoardError
 from tools.build import build
@@ -106,11 +106,15 @@ def test_sources_replace_bytecode_and_back(unix_port, root, disk):
 
 def test_a_configuration_comes_with_its_certificates(unix_port, root, disk, config, capfd):
     deploy(unix_port, root=root)
-    assert "There is no config.json on the board" in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert f"There is no config.json on the board yet. Next: csipio configure {unix_port}" in shown
     sent = deploy(unix_port, config, root=root)
     assert set(sent.send) == {"config.json", "certs/ca.pem"}
     assert json.loads((disk / "config.json").read_text()) == CONFIG
-    assert (disk / "certs" / "ca.pem").read_text() == "certificate\n"
+    assert (disk / "certs" / "ca.pem").read_text() == PEM
+    (config.parent / "certs" / "ca.pem").write_text("<html>not found</html>")
+    with pytest.raises(DeployError, match=r"ca.pem: has no certificate; expected PEM"):
+        deploy(unix_port, config, root=root)
     assert "do-not-print-me" not in "".join(capfd.readouterr())
 
 

@@ -13,7 +13,7 @@ import pytest
 from esp32_mock_bootloader import mock_bootloader
 from rich.console import Console
 
-from tests.tools.terminal import CONFIG
+from tests.tools.terminal import CONFIG, PEM
 from tools import flash as flashing
 from tools import micropython, vfs
 from tools.flash import FlashError, ask, flash, read_image
@@ -207,7 +207,7 @@ def test_the_first_files_are_written_with_it(chip, tmp_path, said, config, monke
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert CONFIG["device"]["id"] in done.stdout and "certificate\n" in done.stdout
+    assert CONFIG["device"]["id"] in done.stdout and PEM in done.stdout
     assert "written" in done.stdout
 
 

@@ -47,6 +47,16 @@ def test_no_board_is_told(plugged):
         many_boards.deploy([], [])
 
 
+@pytest.mark.parametrize("words", [["image.bin", "PORT"], ["PORT"]])
+def test_a_port_is_not_taken_for_a_file(plugged, words):
+    """To read one as a file would wait for ever."""
+    plugged("/dev/ttyUSB0")
+    with open("/dev/ptmx", "rb") as terminal:
+        words = [word.replace("PORT", terminal.name) for word in words]
+        with pytest.raises(PortError, match="/dev/ptmx is a port; expected IMAGE after it"):
+            split(words, "IMAGE")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them")
 @pytest.mark.timeout(300)
 def test_every_board_gets_a_line_and_a_failure_stops_no_other(tmp_path, config):
