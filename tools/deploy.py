@@ -29,6 +29,7 @@ Source = Literal["mpy", "py"]
 _OLDEST = (1, 23)
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"  # begins each in a PEM file
+_DER = b"\x30\x82"  # begins one in DER: an ASN.1 sequence whose length has two bytes
 
 # Run by the unix port, with the configuration's path put in.
 _CHECK = """
@@ -138,9 +139,9 @@ def certificates(path: Path) -> bytes:
         found = path.read_bytes()
     except OSError as error:
         raise DeployError(f"{path}: cannot be read: {error.strerror}") from error
-    if _CERTIFICATE not in found:
+    if _CERTIFICATE not in found and not found.startswith(_DER):
         raise DeployError(
-            f"{path}: has no certificate; expected PEM, with a line {_CERTIFICATE.decode()}"
+            f"{path}: has no certificate; expected PEM, with {_CERTIFICATE.decode()}, or DER"
         )
     return found
 

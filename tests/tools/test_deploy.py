@@ -112,6 +112,8 @@ def test_a_configuration_comes_with_its_certificates(unix_port, root, disk, conf
     assert set(sent.send) == {"config.json", "certs/ca.pem"}
     assert json.loads((disk / "config.json").read_text()) == CONFIG
     assert (disk / "certs" / "ca.pem").read_text() == PEM
+    (config.parent / "certs" / "ca.pem").write_bytes(b"\x30\x82\x01\x0a" + bytes(266))  # DER
+    assert set(deploy(unix_port, config, root=root).send) == {"certs/ca.pem"}
     (config.parent / "certs" / "ca.pem").write_text("<html>not found</html>")
     with pytest.raises(DeployError, match=r"ca.pem: has no certificate; expected PEM"):
         deploy(unix_port, config, root=root)

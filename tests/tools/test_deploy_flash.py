@@ -195,7 +195,7 @@ def test_the_moving_phase_reads_little(root, tmp_path, reads, files):
     worst_step = worst_phase = 0
     with disk(tmp_path, 512) as name:
         for turn in range(6):
-            certs.write_text(f"certificate {turn}\n" * 80)
+            certs.write_text(f"-----BEGIN CERTIFICATE-----\ncertificate {turn}\n" * 40)
             write_config(config, turn)
             reads.clear()
             sent = deploy(
