@@ -14,11 +14,10 @@ from rich.console import Console
 
 from tools import ToolError
 from tools.board import Board
-from tools.staging import OLD, STAGING, Plan, bring_up_to_date, progress_bar, sum_up
+from tools.staging import CONFIG, OLD, STAGING, Plan, bring_up_to_date, progress_bar, sum_up
 
 # What a deployment puts on a board, and leaves there when it was cut off.
 _FIRMWARE = {"boot.py", "main.py", "firmware", "lib", STAGING, OLD}
-_CONFIG = "config.json"
 # In the folder of a backup while it is made.
 _UNFINISHED = "backup.unfinished"
 
@@ -70,8 +69,8 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
     console = Console() if console is None else console
     if (folder / _UNFINISHED).exists():
         raise BackupError(f"{folder}: this backup was cut off; make a new one: `csipio backup`")
-    if not (folder / _CONFIG).is_file():
-        raise BackupError(f"{folder}: has no {_CONFIG}; name a folder that `csipio backup` made")
+    if not (folder / CONFIG).is_file():
+        raise BackupError(f"{folder}: has no {CONFIG}; name a folder that `csipio backup` made")
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

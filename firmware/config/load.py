@@ -40,11 +40,13 @@ def load_good(trial, failed=()) -> tuple:
         text = "%s: cannot be put in force: %s: %s"
         path = GOOD if crc is None else CONFIG
         problems.append(text % (path, type(error).__name__, error))
-    settings = _another(CONFIG, files.crc32(CONFIG), failed, problems)
+    crc = files.crc32(CONFIG)
+    settings = _another(CONFIG, crc, failed, problems)
     if settings is None and trial.pending():
         trial.roll_back(problems[0])
-        settings = _another(CONFIG, files.crc32(CONFIG), failed, problems)
-    trial.in_force(settings is not None)
+        crc = files.crc32(CONFIG)
+        settings = _another(CONFIG, crc, failed, problems)
+    trial.in_force(None if settings is None else crc)
     if settings is None and files.exists(GOOD):
         settings = _another(GOOD, None, failed, problems)
     if settings is None and failed:

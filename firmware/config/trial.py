@@ -56,9 +56,9 @@ class Trial:
         """Whether a configuration is on trial."""
         return self.mark is not None and "crc" in self.mark
 
-    def in_force(self, is_first: bool) -> None:
-        """config.json is in force, or, if not `is_first`, what is in its place."""
-        self.crc = files.crc32(CONFIG) if is_first else None
+    def in_force(self, crc: "int | None") -> None:
+        """config.json, which has this sum, is in force; None: what is in its place."""
+        self.crc = crc
 
     def proven(self) -> None:
         """The regulation has run with what is in force: config.json becomes the last good one, so
