@@ -1,9 +1,11 @@
 """Fixtures of the tests of the tools."""
 
+import io
 import json
 import shutil
 
 import pytest
+from rich.console import Console
 
 from tests.tools.terminal import CONFIG, PEM, port
 from tools import ROOT, micropython
@@ -52,3 +54,9 @@ def config(tmp_path):
     path = folder / "mine.json"
     path.write_text(json.dumps(CONFIG))
     return path
+
+
+@pytest.fixture
+def said():
+    """A console; what was said on it is in its `file`."""
+    return Console(file=io.StringIO(), width=200, force_terminal=False)

@@ -17,6 +17,30 @@ CONFIG = {
     "https": {"url": "https://localhost/v3"},
     "tls": {"ca": "certs/ca.pem"},
 }
+# Nothing of it can be reached: what is tried fails at once.
+UNREACHABLE = {
+    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
+    "mqtt": {"url": "mqtt://127.0.0.1:9"},
+    "https": {"url": "http://127.0.0.1:9/v3"},
+    "time": {"ntp": []},
+}
+# What MicroPython takes for a flash, in its own memory.
+BLOCKS = """
+class Blocks:
+    def __init__(self, data):
+        self.data = data
+
+    def readblocks(self, block, buffer, offset=0):
+        start = block * 4096 + offset
+        buffer[:] = memoryview(self.data)[start:start + len(buffer)]
+
+    def writeblocks(self, block, buffer, offset=None):
+        start = block * 4096 + (offset or 0)
+        self.data[start:start + len(buffer)] = buffer
+
+    def ioctl(self, op, arg):
+        return {4: len(self.data) // 4096, 5: 4096}.get(op, 0)
+"""
 PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 

@@ -1,10 +1,8 @@
 """Backup and restore, with the real mpremote to the unix port on a pseudo-terminal."""
 
-import io
 import sys
 
 import pytest
-from rich.console import Console
 
 from tests.tools.terminal import files, port
 from tools import micropython
@@ -29,11 +27,6 @@ def fill(folder, contents):
     for path, data in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(data)
-
-
-@pytest.fixture
-def said():
-    return Console(file=io.StringIO(), width=200)
 
 
 def test_what_a_board_keeps_comes_on_another_one(unix_port, disk, tmp_path, said):

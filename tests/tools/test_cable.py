@@ -4,7 +4,6 @@ The board has the old or the new, whole, and the next run succeeds. What the boa
 start is done by its own boot.py.
 """
 
-import io
 import json
 import shutil
 import subprocess
@@ -13,10 +12,9 @@ from unittest.mock import Mock
 
 import pytest
 import rich.prompt
-from rich.console import Console
 
 from tests.tools.cable import pulled_everywhere
-from tests.tools.terminal import CONFIG, PEM, files, port
+from tests.tools.terminal import CONFIG, PEM, UNREACHABLE, files, port
 from tools import ROOT, ToolError, board, micropython
 from tools.backup import BackupError, backup, restore
 from tools.board import Board, BoardError
@@ -28,16 +26,9 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-# Nothing of it can be reached: what is tried fails at once.
-OLD = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
-    "mqtt": {"url": "mqtt://127.0.0.1:9"},
-    "https": {"url": "http://127.0.0.1:9/v3"},
-    "time": {"ntp": []},
-}
 FIRMWARE = {"boot.py": (ROOT / "boot.py").read_bytes(), "main.py": b"2\n"}
 KEPT = {
-    "config.json": json.dumps(OLD).encode(),
+    "config.json": json.dumps(UNREACHABLE).encode(),
     "certs/ca.pem": b"old certificate\n",
     "settings.json": b'{"values": {}}',
     "journal/00000001.seg": bytes(range(256)) * 3,
@@ -87,11 +78,6 @@ def path():
     """Where MicroPython finds the firmware, and `setup`."""
     firmware = build().files
     return [firmware, firmware / "lib", firmware / "firmware/setup"]
-
-
-@pytest.fixture
-def said():
-    return Console(file=io.StringIO(), width=200)
 
 
 def fill(folder, contents):
@@ -158,7 +144,7 @@ def test_a_file_comes_with_its_certificates_or_not_at_all(monkeypatch, disk, pat
 
 def test_keys_are_all_set_or_none(monkeypatch, disk, path, said):
     changes = ["feed.max_points=7", "time.zone=CET-1"]
-    new = OLD | {"feed": {"max_points": 7}, "time": {"ntp": [], "zone": "CET-1"}}
+    new = UNREACHABLE | {"feed": {"max_points": 7}, "time": {"ntp": [], "zone": "CET-1"}}
 
     def act(name):
         configure(name, changes=changes, console=said)
@@ -184,13 +170,13 @@ def test_the_old_one_is_whole_when_the_power_goes_while_it_is_saved(
     half = (disk / "config.json.new").read_bytes()
     assert bool(half) == bool(writes) and not half.endswith(b"}}")
     on_a_board(disk, path, lambda name: configure(name, changes=changes, console=said))
-    assert json.loads(files(disk)["config.json"]) == OLD | {"feed": {"max_points": 7}}
+    assert json.loads(files(disk)["config.json"]) == UNREACHABLE | {"feed": {"max_points": 7}}
     assert not (disk / "config.json.new").exists()
 
 
 def test_an_authority_never_comes_without_the_keys(monkeypatch, disk, path, said, tmp_path):
     (tmp_path / "mine.pem").write_text(PEM)
-    new = OLD | {"feed": {"max_points": 7}}
+    new = UNREACHABLE | {"feed": {"max_points": 7}}
 
     def act(name):
         changes = ["feed.max_points=7"]
@@ -216,7 +202,7 @@ def test_that_the_keys_are_saved_is_told_where_the_certificates_are_not(
             patch.setattr(Board, "write", Mock(side_effect=raised))
             with pytest.raises(ToolError, match=f"configuration is saved; .*{words}"):
                 on_a_board(disk, path, act)
-        assert json.loads(files(disk)["config.json"]) == OLD | {"feed": {"max_points": 7}}
+        assert json.loads(files(disk)["config.json"]) == UNREACHABLE | {"feed": {"max_points": 7}}
         assert files(disk)["certs/ca.pem"] == KEPT["certs/ca.pem"]
 
 

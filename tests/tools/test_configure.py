@@ -1,14 +1,12 @@
 """Configuring over a serial line: the board's own `setup`, on a pseudo-terminal."""
 
-import io
 import json
 import sys
 
 import pytest
 import rich.prompt
-from rich.console import Console
 
-from tests.tools.terminal import PEM, port
+from tests.tools.terminal import PEM, UNREACHABLE, port
 from tools import micropython
 from tools.build import build
 from tools.configure import ConfigureError, configure
@@ -18,14 +16,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="pseudo-terminals as mpremote knows them"),
     pytest.mark.timeout(300),
 ]
-
-# Nothing of it can be reached: what is tried fails at once.
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "hunter2"},
-    "mqtt": {"url": "mqtt://127.0.0.1:9"},
-    "https": {"url": "http://127.0.0.1:9/v3"},
-    "time": {"ntp": []},
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +30,6 @@ def board(firmware, disk):
         micropython.command(), disk, [firmware, firmware / "lib", firmware / "firmware/setup"]
     ) as name:
         yield name
-
-
-@pytest.fixture
-def said():
-    return Console(file=io.StringIO(), width=200)
 
 
 @pytest.fixture
@@ -73,7 +58,7 @@ def saved(disk):
 
 
 def test_keys_are_set_saved_and_tried(board, disk, said):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     changes = ["feed.max_points=7", "sensors[0]={}", "sensors[0].prop=room"]
     changes += ["sensors[0].driver=room"]
     assert not configure(board, changes=changes, console=said)
@@ -85,14 +70,14 @@ def test_keys_are_set_saved_and_tried(board, disk, said):
 
 
 def test_what_a_key_cannot_be_changes_nothing(board, disk, said):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     assert not configure(board, changes=["feed.max_points=7", "feed.format=fat"], console=said)
     assert 'feed.format: expected "plain" or "compact", got "fat"' in said.file.getvalue()
-    assert saved(disk) == CONFIG
+    assert saved(disk) == UNREACHABLE
 
 
 def test_a_secret_is_asked_for_and_never_an_argument(board, disk, said, answers, monkeypatch):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     with pytest.raises(ConfigureError, match="a secret in a command is seen by others"):
         configure(board, changes=["device.key_secret=hunter3"], console=said)
     asked = answers("hunter3")
@@ -118,7 +103,7 @@ def test_a_file_is_checked_here_sent_and_tried_there(board, disk, said, config):
 
 
 def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     (tmp_path / "mine.pem").write_text(PEM)
     configure(board, changes=["feed.max_points=7"], authority=tmp_path / "mine.pem", console=said)
     assert (disk / "certs" / "ca.pem").read_text() == PEM
@@ -132,10 +117,10 @@ def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path
 
 
 def test_the_boards_questions_are_asked_here(board, disk, said, answers):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     asked = answers("_dev_2", "", "", "room", "26", "", "20.5", "CET-1")
     assert configure(board, console=said)
-    assert saved(disk)["device"] == {**CONFIG["device"], "id": "_dev_2"}
+    assert saved(disk)["device"] == {**UNREACHABLE["device"], "id": "_dev_2"}
     assert saved(disk)["thermostat"]["setpoint"] == 20.5
     assert saved(disk)["time"]["zone"] == "CET-1"
     assert asked[0] == ("The device's id, _dev_… [_dev_1]", False)
@@ -146,11 +131,11 @@ def test_the_boards_questions_are_asked_here(board, disk, said, answers):
 
 
 def test_ctrl_c_leaves_all_as_it_was(board, disk, said, answers):
-    (disk / "config.json").write_text(json.dumps(CONFIG))
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     answers("_dev_2", KeyboardInterrupt())
     assert not configure(board, console=said)
     assert "Stopped; everything is as it was." in said.file.getvalue()
-    assert saved(disk) == CONFIG
+    assert saved(disk) == UNREACHABLE
 
 
 def test_a_board_without_the_firmware_is_told(unix_port, said):

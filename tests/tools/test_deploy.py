@@ -10,7 +10,7 @@ import time
 import pytest
 import serial
 
-from tests.tools.terminal import CONFIG, PEM, files, port
+from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port
 from tools import board, cli, micropython
 from tools.board import Board, BoardError
 from tools.build import build
@@ -21,29 +21,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 # A board's own file system, of 160 KiB, in the unix port's memory.
-SMALL_DISK = """
+SMALL_DISK = f"""
 import os, vfs
-
-class Blocks:
-    def __init__(self, count):
-        self.data = bytearray(count * 4096)
-
-    def readblocks(self, block, buffer, offset=0):
-        start = block * 4096 + offset
-        buffer[:] = memoryview(self.data)[start:start + len(buffer)]
-
-    def writeblocks(self, block, buffer, offset=None):
-        start = block * 4096 + (offset or 0)
-        self.data[start:start + len(buffer)] = buffer
-
-    def ioctl(self, op, arg):
-        if op == 4:
-            return len(self.data) // 4096
-        if op == 5:
-            return 4096
-        return 0
-
-blocks = Blocks(40)
+{BLOCKS}
+blocks = Blocks(bytearray(40 * 4096))
 vfs.VfsLfs2.mkfs(blocks)
 vfs.mount(vfs.VfsLfs2(blocks), "/disk")
 os.chdir("/disk")

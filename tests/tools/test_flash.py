@@ -1,7 +1,6 @@
 """Flashing: the real esptool against a bootloader without a chip."""
 
 import contextlib
-import io
 import random
 import socket
 import subprocess
@@ -11,29 +10,19 @@ from pathlib import Path
 
 import pytest
 from esp32_mock_bootloader import mock_bootloader
-from rich.console import Console
 
-from tests.tools.terminal import CONFIG, PEM
+from tests.tools.terminal import BLOCKS, CONFIG, PEM
 from tools import flash as flashing
 from tools import micropython, vfs
 from tools.flash import FlashError, ask, flash, read_image
 
 MIB = 1 << 20
-MOUNT = """
+MOUNT = f"""
 import os, sys, vfs
-class Disk:
-    def __init__(self, path):
-        with open(path, "rb") as file:
-            self.data = bytearray(file.read())
-    def readblocks(self, block, buffer, offset=0):
-        start = block * 4096 + offset
-        buffer[:] = memoryview(self.data)[start:start + len(buffer)]
-    def writeblocks(self, block, buffer, offset=None):
-        start = block * 4096 + (offset or 0)
-        self.data[start:start + len(buffer)] = buffer
-    def ioctl(self, op, arg):
-        return {4: len(self.data) // 4096, 5: 4096}.get(op, 0)
-vfs.mount(vfs.VfsLfs2(Disk(sys.argv[1]), readsize=32, progsize=32, lookahead=32), "/disk")
+{BLOCKS}
+with open(sys.argv[1], "rb") as file:
+    blocks = Blocks(bytearray(file.read()))
+vfs.mount(vfs.VfsLfs2(blocks, readsize=32, progsize=32, lookahead=32), "/disk")
 for name in ("config.json", "certs/ca.pem"):
     print(open("/disk/" + name).read())
 with open("/disk/new.txt", "w") as file:
@@ -64,11 +53,6 @@ def chip():
     """An ESP32 with 4 MB that waits in its bootloader; its address."""
     with mock_bootloader("esp32") as mock:
         yield mock.url()
-
-
-@pytest.fixture
-def said():
-    return Console(file=io.StringIO(), width=200, force_terminal=False)
 
 
 def test_an_image_says_what_it_is_for(tmp_path):

@@ -11,7 +11,7 @@ from firmware.commands.store import Store
 from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.supervision import parts
-from settings import DEVICE
+from settings import DEVICE, alone
 from settings import settings as checked_settings
 
 HEAP = "1M"
@@ -74,17 +74,7 @@ class Radio:
 
 
 def settings(**changes):
-    given = {
-        "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
-        "https": {"url": "http://127.0.0.1:1"},
-        "time": {"ntp": []},
-        "buffer": {"flash_kib": 64, "ram_points": 64},
-        "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.1}],
-        "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "min_off_s": 0},
-        "health": {"every_s": 1},
-    }
-    given.update(changes)
-    return checked_settings(**given)
+    return checked_settings(**alone(health={"every_s": 1}, **changes))
 
 
 def lives(seconds=2.5, trial=None, **changes):

@@ -15,23 +15,17 @@ from firmware.link.uplink import Uplink
 from firmware.points.queue import Queue
 from firmware.supervision import faults
 from firmware.supervision.loop_meter import LoopMeter
-from settings import settings
+from settings import alone, settings
 from shortage import short
 
 HEAP = "1M"
 
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},
-    "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
-    "https": {"url": "http://127.0.0.1:1"},
-    "time": {"ntp": []},
-    "buffer": {"flash_kib": 64, "ram_points": 64},
-    "sensors": [
+CONFIG = alone(
+    sensors=[
         {"prop": "temperature", "driver": "room", "every_s": 0.1, "start": 10},
         {"prop": "count", "driver": "counter", "every_s": 0.1},
-    ],
-    "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "min_off_s": 0},
-}
+    ]
+)
 RUN_MS = 1500
 
 

@@ -8,22 +8,11 @@ import sys
 from firmware import app
 from firmware.board import board
 from firmware.setup import entrance
+from settings import alone
 
 HEAP = "1M"
 
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},
-    "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
-    "https": {"url": "http://127.0.0.1:1"},
-    "time": {"ntp": []},
-    "buffer": {"flash_kib": 64, "ram_points": 64},
-    "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.1, "start": 10}],
-    "thermostat": {
-        "sensor": "temperature",
-        "relay": {"pin": 26},
-        "min_off_s": 0,
-    },
-}
+CONFIG = alone(sensors=[{"prop": "temperature", "driver": "room", "every_s": 0.1, "start": 10}])
 LINES = ["To go on: Ctrl-D, or import main.", "To configure it: import setup; setup.help()"]
 
 

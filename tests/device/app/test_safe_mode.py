@@ -10,25 +10,22 @@ from firmware.board import board
 from firmware.config.trial import Trial
 from firmware.supervision import starts
 from logs import Logged
+from settings import alone
 
 HEAP = "1M"
 REAL_MS = uptime.ms
 
-CONFIG = {
-    "device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "geheim-geheim", "led": 25},
-    "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
-    "https": {"url": "http://127.0.0.1:1"},
-    "time": {"ntp": []},
-    "buffer": {"flash_kib": 64, "ram_points": 64},
-    "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.1, "start": 10}],
-    "thermostat": {
+CONFIG = alone(
+    device={"id": "_dev_1", "key_id": "_key_1", "key_secret": "geheim-geheim", "led": 25},
+    sensors=[{"prop": "temperature", "driver": "room", "every_s": 0.1, "start": 10}],
+    thermostat={
         "sensor": "temperature",
         "relay": {"pin": 26},
         "min_on_s": 0,
         "min_off_s": 0,
         "failsafe": {"on_s": 600, "every_s": 3600},
     },
-}
+)
 
 
 class Soon:

@@ -9,6 +9,7 @@ from firmware.config import load
 from firmware.config.trial import Trial
 from firmware.points import queue as queue_module
 from logs import logged
+from settings import alone
 from settings import settings as checked_settings
 
 HEAP = "1M"
@@ -26,17 +27,7 @@ class Order:
 
 
 def settings(**changes):
-    given = {
-        "mqtt": {"url": "mqtt://127.0.0.1:1", "grace_s": 0},
-        "https": {"url": "http://127.0.0.1:1"},
-        "time": {"ntp": []},
-        "buffer": {"flash_kib": 64, "ram_points": 64},
-        "sensors": [{"prop": "temperature", "driver": "room", "every_s": 0.1}],
-        "thermostat": {"sensor": "temperature", "relay": {"pin": 26}, "min_off_s": 0},
-        "health": {"every_s": 1},
-    }
-    given.update(changes)
-    return checked_settings(**given)
+    return checked_settings(**alone(health={"every_s": 1}, **changes))
 
 
 def made_by(**changes):
