@@ -132,8 +132,6 @@ class Rollout:
             self._unsent.update(waiting)
             save()  # before any of it is sent
         for name, device in zip(names, part, strict=True):
-            if self._is_bad(part):
-                break
             if device.state not in _OPEN:
                 continue
             try:
@@ -150,6 +148,8 @@ class Rollout:
                 break
             except ClientError as error:
                 device.state, device.text = FAILED, str(error)
+            if device.state in _BAD and self._is_bad(part):
+                break
         save()
 
     def _look(self, client, name, device, now_s):

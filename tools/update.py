@@ -37,9 +37,9 @@ class Going:
         self.result = "" if self.asked else str(told.get("result") or "")
         self.verdict = json.dumps(values.get("lastcommand"))
         last = values.get("lastcommand", (None, ""))[0]
-        if before not in (None, self.verdict) and not self.result and isinstance(last, dict):
-            if last.get("property") == "update" and last.get("ok") is False:
-                self.result = f"refused: {last.get('reason')}"
+        last = last if isinstance(last, dict) and before not in (None, self.verdict) else {}
+        if not self.result and last.get("property") == "update" and last.get("ok") is False:
+            self.result = f"refused: {last.get('reason')}"
         self.state = "" if self.asked else str(told.get("state") or "")
         percent = told.get("percent", 0)
         self.percent = percent if isinstance(percent, int | float) else 0
