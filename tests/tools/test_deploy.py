@@ -5,12 +5,11 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 import serial
 
-from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port
+from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port, wait_for
 from tools import board, cli, micropython
 from tools.board import Board, BoardError
 from tools.build import build
@@ -235,39 +234,6 @@ def test_something_else_at_the_port_is_told(root, tmp_path, monkeypatch, program
         pytest.raises(BoardError, match=expected),
     ):
         deploy(name, root=root)
-
-
-@pytest.fixture
-def like_esp32(disk, monkeypatch):
-    """Makes the unix port pass for an ESP32, but for the soft reset, which would end it.
-
-    Its `machine` notes what is done to it, a line each, in the file that this returns.
-    """
-    notes = disk / "machine.txt"
-    (disk / "machine.py").write_text(
-        "def note(text):\n"
-        "    with open('machine.txt', 'a') as file:\n"
-        "        file.write(text + '\\n')\n"
-        "def WDT(timeout):\n"
-        "    note('watchdog %d' % timeout)\n"
-        "def reset():\n"
-        "    note('reset')\n"
-    )
-    enter, evaluate = Board._enter, Board._eval
-    monkeypatch.setattr(Board, "_enter", lambda self, soft_reset=False: enter(self))
-    monkeypatch.setattr(
-        Board,
-        "_eval",
-        lambda self, text: "esp32" if "platform" in text else evaluate(self, text),
-    )
-    return notes
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_watchdog_is_held_off_and_the_board_restarted(unix_port, root, like_esp32):
