@@ -23,6 +23,7 @@ _SAVED = "Saved."  # begins what setup.save says when it has
 _CHANGED = "Changed; setup.save()"  # what setup.set says, which is for its own prompt, too
 _REFUSED = "Not changed: "  # and setup.set, when it has not
 _AUTHORITY = "certs/ca.pem"
+_TEXTS = ("ssid", "id", "key_id", "hostname")  # which may look like something else
 _SECRETS = ("password", "key_secret")
 
 # Runs on the board: what asks there prints what it asks for, and reads a line.
@@ -129,9 +130,11 @@ def _change(change: str, console: Console) -> tuple[str, object]:
     if not equals:
         raise ConfigureError(f"{change}: expected key=value, such as thermostat.setpoint=20.5")
     try:
-        return key, json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return key, text
+    # A network may be called 12345678, or true.
+    return key, text if key.rpartition(".")[2] in _TEXTS and type(value) is not str else value
 
 
 def _secret(key: str, variable: str, console: Console) -> str:
@@ -143,10 +146,15 @@ def _secret(key: str, variable: str, console: Console) -> str:
         ) from None
 
 
+def _json(value: object) -> str:
+    """As it is, not escaped: MicroPython does not join the two halves of an emoji's escape."""
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _set(board: Board, wanted: list[tuple[str, object]], console: Console) -> bool:
     """Set them all and save; or change nothing, and say what is wrong."""
     for key, value in wanted:
-        code = f"setup.set({key!r}, json.loads({json.dumps(value)!r}))"
+        code = f"setup.set({key!r}, json.loads({_json(value)!r}))"
         if any(line.startswith(_REFUSED) for line in _talk(board, code, console)):
             return False
     return any(line.startswith(_SAVED) for line in _talk(board, "setup.save()", console))
@@ -169,7 +177,7 @@ def _talk(board: Board, code: str, console: Console) -> list[str]:
     def hear(line: str) -> str | None:
         if line.startswith(_ASK):
             text, secret = json.loads(line.removeprefix(_ASK))
-            return json.dumps(_answer(text, secret, console))
+            return _json(_answer(text, secret, console))
         shown.append(line)
         if line.startswith(_SAVED):
             line = _SAVED  # what it says of Ctrl-D is for its own prompt

@@ -161,6 +161,21 @@ def test_a_change_is_told_without_words_of_the_boards_own_prompt(board, disk, sa
     assert said.file.getvalue().startswith("Changed.\nChanged.\nSaved.\n")
 
 
+def test_any_network_and_any_password_come_as_they_are(board, disk, said, answers, monkeypatch):
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
+    password = "a\"b'c\\d ü 🏠"
+    monkeypatch.setenv("CSIPIO_WIFI_0_PASSWORD", password)
+    for name in ("🏠 Büro", "12345678", "true", '"quoted"', "[a]"):
+        text = json.dumps(name) if name.startswith('"') else name
+        changes = [f"wifi[0].ssid={text}", "wifi[0].password"]
+        configure(board, changes=changes, console=said)
+        assert saved(disk)["wifi"] == [{"ssid": name, "password": password}]
+    answers("_dev_🏠", "", "", "none", "CET-1", "", "", "", "")
+    configure(board, console=said)
+    assert saved(disk)["device"]["id"] == "_dev_🏠"
+    assert password not in said.file.getvalue()
+
+
 def test_the_check_may_be_stopped_when_it_is_saved(board, disk, said, monkeypatch):
     (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     real = configuring._talk

@@ -10,7 +10,7 @@ import pytest
 import serial
 
 from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port, wait_for
-from tools import board, cli, micropython
+from tools import ROOT, board, cli, micropython
 from tools.board import Board, BoardError
 from tools.build import build
 from tools.deploy import DeployError, deploy
@@ -257,3 +257,18 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(capsys, monkeypatc
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("csipio: ") and "Traceback" not in error
+
+
+def test_a_deployment_that_cannot_be_finished_keeps_nothing_from_starting(disk):
+    """A board whose boot.py dies does not run main.py."""
+    (disk / "boot.py").write_bytes((ROOT / "boot.py").read_bytes())
+    (disk / "deploy.tmp").mkdir()
+    (disk / "deploy.tmp" / "finish.py").write_text("raise OSError(5)\n")
+    done = subprocess.run(
+        micropython.command("-c", "import boot\nprint('main')"),
+        cwd=disk,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.endswith("main\n"), done.stderr
+    assert "OSError" in done.stdout and (disk / "deploy.tmp" / "finish.py").exists()
