@@ -2,7 +2,7 @@
 
 try:
     from firmware import app
-except Exception as error:
+except (Exception, KeyboardInterrupt) as error:
     from firmware import rescue
 
     rescue.died(error)

@@ -20,29 +20,39 @@ _SIZE, _REASON, _COUNT = 13, 8, 9  # of the RTC's memory
 
 
 def died(error) -> None:
-    """The import died of that: the relays off, the fault on flash, and another start. Ctrl-C gives
-    the prompt, and ends the row of starts.
+    """The import died of that: the relays off, the fault on flash, and another start. Ctrl-C, then
+    or as that error, gives the prompt, and ends the row of starts.
     """
-    sys.print_exception(error)
-    gc.collect()
-    for step in (_relays_off, _count, lambda: _keep(error)):
-        try:
-            step()
-        except Exception as another:  # the other steps are still to come
-            sys.print_exception(another)
-    print("The firmware cannot be loaded; restarting in %d s. Ctrl-C gives the prompt." % _AGAIN_S)
+    pressed = isinstance(error, KeyboardInterrupt)
+    steps = [_relays_off]
+    if not pressed:
+        sys.print_exception(error)
+        gc.collect()
+        steps += [_count, lambda: _keep(error)]
     try:
-        time.sleep(_AGAIN_S)
+        for step in steps:
+            try:
+                step()
+            except Exception as another:  # the other steps are still to come
+                sys.print_exception(another)
+        if not pressed:
+            text = "The firmware cannot be loaded; restarting in %d s. Ctrl-C gives the prompt."
+            print(text % _AGAIN_S)
+            time.sleep(_AGAIN_S)
+            _restart()
+            return
     except KeyboardInterrupt:
-        _count(0)
-        print("Stopped; the relay is off. To mend it: csipio deploy.")
-        return
-    _restart()
+        _relays_off()
+    _count(0)
+    print("Stopped; the relay is off. To go on: Ctrl-D. To mend it: csipio deploy.")
 
 
 def _relays_off():
-    with open("config.good.json") as file:
-        regulated = json.load(file).get("thermostat") or {}
+    try:
+        with open("config.good.json") as file:
+            regulated = json.load(file).get("thermostat") or {}
+    except OSError:
+        return  # nothing ever ran well
     for name in ("relay", "stage2", "cooler"):
         relay = regulated.get(name)
         if relay and sys.platform == "esp32":

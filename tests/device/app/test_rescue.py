@@ -91,6 +91,15 @@ def test_each_counts_as_a_start_that_ended_early_until_ctrl_c():
     assert early() == 255
 
 
+def test_ctrl_c_while_it_is_imported_ends_the_row_too_with_the_relays_off():
+    RTC.kept = b""
+    die(MemoryError("short"))
+    die(KeyboardInterrupt(), {"thermostat": {"relay": relay(26)}})
+    assert Machine.resets == 0 and Pin.driven == {26: [0]}
+    assert early() == 0
+    assert "lastfault.txt" not in os.listdir()
+
+
 def test_the_number_of_readings_beside_the_count_stays():
     RTC.kept = b""
     esp32.Retained().set(1234567)
