@@ -32,8 +32,6 @@ _CLIENT = "_???_csipio%s"
 
 _REFUSED_MS = const(60000)  # of the fleet's key, or of the connection: then it is tried again
 _AGAIN_MS = const(120000)  # the same where there was no answer, or one that is none
-_ANSWER_MS = const(30000)
-_CLOSING_MS = const(3000)  # the broker closes after its answer
 _LARGEST = const(4096)  # bytes of an answer
 _DEEPEST = const(7)  # its brackets within brackets; a configuration has six
 # What it has, and what each is here.
@@ -125,10 +123,10 @@ async def _ask(device, client, on_command, outcome):
         session.publish(_TOPIC, request.encode(), 2)
         await session.flush()
         what = "the answer to the request for an identity"
-        await within(_ANSWER_MS, what, _received(session, answers))
+        await within(deadlines.IDENTITY_MS, what, _received(session, answers))
         answer = _checked(answers[0])
         try:
-            await within(_CLOSING_MS, "the end", _received(session, ()))
+            await within(deadlines.CLOSING_MS, "the end", _received(session, ()))
         except LinkError:
             pass
     finally:
