@@ -54,8 +54,10 @@ async def run(provision, answer=None, code=0):
         if code:
             for attempt in range(4):
                 await until(
-                    lambda n=attempt: len(world.broker.connects) > n
-                    and world.link.failover.mqtt.at_ms > world._ms() + MINUTE,
+                    lambda n=attempt: (
+                        len(world.broker.connects) > n
+                        and world.link.failover.mqtt.at_ms > world._ms() + MINUTE
+                    ),
                     "a refusal",
                 )
                 if attempt == 3:

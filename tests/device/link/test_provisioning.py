@@ -224,8 +224,9 @@ async def test_a_session_in_between_is_a_new_beginning_of_the_refusals():
             world.broker.start()
             for attempt in range(1, 4):
                 await until(
-                    lambda n=tried + attempt: len(world.broker.connects) == n
-                    and backoff.at_ms > uptime.ms() + MINUTE,
+                    lambda n=tried + attempt: (
+                        len(world.broker.connects) == n and backoff.at_ms > uptime.ms() + MINUTE
+                    ),
                     "a refusal",
                 )
                 world.broker.code = 0 if attempt == 3 else 4
@@ -291,8 +292,10 @@ async def test_a_device_with_an_identity_loads_nothing_of_it():
             world.broker.code = 5
             for attempt in range(1, 6):
                 await until(
-                    lambda n=attempt: len(world.broker.connects) == n
-                    and world.link.failover.mqtt.at_ms > uptime.ms(),
+                    lambda n=attempt: (
+                        len(world.broker.connects) == n
+                        and world.link.failover.mqtt.at_ms > uptime.ms()
+                    ),
                     "a refusal",
                 )
                 assert world.link.failover.mqtt.at_ms - uptime.ms() <= MINUTE + 5000
