@@ -63,7 +63,7 @@ def recall(device: dict) -> None:
 
 def forget(device: dict) -> None:
     """The platform refuses this identity: there is none any more, nor on flash."""
-    _log.warning("%s is given up: the broker refuses it; a new identity is asked for", device["id"])
+    _log.warning("%s is given up: it is refused; a new one is asked for", device["id"])
     for _, _, _, name in _SHAPE:
         device[name] = None
     kept = _kept()
@@ -157,7 +157,7 @@ def _checked(payload) -> dict:
         for name, kind, limits, _ in _SHAPE:
             if not kinds.fits(kind, limits, tree.get(name)):
                 flaw = "%s: %s" % (name, kinds.expected(kind, limits, ""))
-        if flaw is None and not tree["deviceId"].startswith("_dev_"):
+        if flaw is None and not tree["deviceId"].encode().startswith(b"_dev_"):
             flaw = "deviceId: an id that begins with _dev_"
         if type(tree.get("config", {})) not in (dict, type(None)):
             flaw = "config: an object"

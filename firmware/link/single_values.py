@@ -38,8 +38,8 @@ class SingleValues:
     """Values on their way, in the order in which they were offered; `len` tells how many."""
 
     def __init__(self, sensors: list, device: dict, queue, clock):
-        """`sensors`: as in config.json; only those whose `send` is not "feed" are served. `device`:
-        its `id` is read whenever something is sent.
+        """`sensors`: as in config.json; only those whose `send` is not "feed" are served.
+        `device`: its `id` is read whenever something is sent.
         """
         self._queue = queue
         self._clock = clock

@@ -15,7 +15,7 @@ OWN = f"csipio/provisions/{CLIENT}"
 @pytest.fixture
 def fleet(platform):
     """A fleet that knows the first device by its MAC."""
-    made = control.new_fleet("house")
+    made = control.fleet_of({"fleets": []}, "house")
     made["boards"].append({"mac": MAC, "device": "thermostat", "config": {"feed": {}}})
     platform.control(lambda tree: tree.update(fleets=[made]))
     return made
@@ -133,9 +133,8 @@ def test_an_answer_is_late_by_as_much_as_is_asked_for(platform, info, fleet):
 
 
 def test_the_line_of_json_tells_the_fleets_keys(platform, fleet):
-    platform.control(lambda tree: None)
     made = {name: fleet[name] for name in ("name", "key_id", "key_secret")}
-    assert platform._platform.info["fleets"] == [made]
+    assert platform.fleets == [made]
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ Reading
 
 Modules: `control` (the file by which one changes all this while it runs), `authority` (TLS),
 `properties` and `feed` (what is valid), `ingest` (what becomes of it), `store` (SQLite), `broker`,
-`provisions`, `api` and `state` (the transports), `service` (all of it together), `command` (the command line's
-part), `thread` (for tests).
+`provisions`, `api` and `state` (the transports), `service` (all of it together), `command` (the
+command line's part), `thread` (for tests).
 """
 
 from .command import main

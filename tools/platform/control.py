@@ -57,6 +57,7 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from . import properties
@@ -232,6 +233,32 @@ def write(path: Path, tree: dict) -> None:
     part.replace(path)
 
 
+def change(folder: Path, edit: Callable[[dict], object]) -> None:
+    """Let `edit` change the tree of the control file in a stand-in's folder, which obeys it
+    within a tenth of a second if it runs. Raises ControlError, OSError and what `edit` raises, and
+    then nothing was changed.
+    """
+    path = folder / "control.json"
+    try:
+        tree = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ControlError(f"{path}: expected JSON: {error}") from None
+    tree.setdefault("devices", [])
+    tree.setdefault("fleets", [])
+    edit(tree)
+    _check({"retained": {}, **tree})
+    write(path, tree)
+
+
+def fleet_of(tree: dict, name: str) -> dict:
+    """The fleet of that name, which is made if there is none."""
+    for fleet in tree["fleets"]:
+        if fleet["name"] == name:
+            return fleet
+    tree["fleets"].append(_new_fleet(name))
+    return tree["fleets"][-1]
+
+
 def _digits() -> str:
     return str(secrets.randbelow(9 * 10**17) + 10**17)
 
@@ -246,7 +273,7 @@ def new_device(name: str) -> dict:
     return device | {"profile": "thermostat", "status": "debug"}
 
 
-def new_fleet(name: str) -> dict:
+def _new_fleet(name: str) -> dict:
     """A fleet with a new key, and no boards yet."""
     return {"name": name, **_key(), "fault": "", "delay_s": 0, "boards": []}
 

@@ -197,7 +197,7 @@ async def test_a_connection_that_is_cut_at_any_packet_costs_one_attempt():
             world.complete()
 
 
-async def test_an_identity_that_is_refused_is_tried_three_times_more_and_then_a_new_one_asked_for():
+async def test_an_identity_that_is_refused_is_tried_three_times_more_and_then_given_up():
     async with lab(https=False) as world:
         world.broker.code = 5
         world.broker.answer = changed(deviceId="_dev_1")
