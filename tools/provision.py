@@ -170,17 +170,19 @@ def _files(
         settings = json.loads(config.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise ProvisionError(f"{config}: cannot be read: {error}") from error
-    if not isinstance(settings, dict):
+    device, tls = {}, {}
+    if isinstance(settings, dict):
+        device, tls = settings.get("device", {}), settings.get("tls", {})
+    if not all(isinstance(section, dict) for section in (settings, device, tls)):
         raise ProvisionError(f"{config}: expected an object with sections")
-    device = settings.get("device", {})
     key = {name: fleet[name] for name in ("key_id", "key_secret")}
     settings["device"] = {name: device[name] for name in device if name not in _IDENTITY}
     settings["device"]["provision"] = (device.get("provision") or {}) | key
     with tempfile.TemporaryDirectory(prefix="csipio-provision-") as temporary:
         path = Path(temporary) / CONFIG
-        name = settings.get("tls", {}).get("ca", "certs/ca.pem").lstrip("/")
+        name = str(tls.get("ca", "certs/ca.pem")).lstrip("/")
         authority = config.parent / name
-        if authority.is_file():
+        if authority.is_file() and ".." not in Path(name).parts:
             (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
             (path.parent / name).write_bytes(authority.read_bytes())
         for place, tree in _variants(table, config, boards, settings):
