@@ -55,7 +55,7 @@ def test_it_reports_what_it_measured_before_it_was_anybody(platform, board):
     assert board.interrupt() == 0
     assert not (board.folder / "identity.json").exists(), "it is in memory alone"
     board.start()
-    wait(lambda: sum("this device is" in line for line in board.log) == 2, "it asks again")
+    wait(lambda: sum("this device is _dev_" in line for line in board.log) == 2, "it asks again")
 
 
 def test_heat_does_not_wait_for_an_identity(platform, board):
@@ -128,7 +128,11 @@ def test_a_configuration_that_fails_its_trial_does_not_come_back(platform, board
     fleets(platform, boards=[{"mac": MAC, "device": "thermostat", "config": part}])
     board.start()
     board.wait_log("back to the configuration before", 90)
-    wait(lambda: sum("this device is" in line for line in board.log) == 3, "the third start", 40)
+    wait(
+        lambda: sum("this device is _dev_" in line for line in board.log) == 3,
+        "the third start",
+        40,
+    )
     wait(
         lambda: any(
             w["prop"] == "lastcommand" and not w["value"]["ok"] for w in platform.writes()
