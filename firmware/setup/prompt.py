@@ -142,7 +142,7 @@ def _tell(act):
 
 
 def _default(cell):
-    return cell if cell == "required" else "without it " + cell
+    return cell if cell.startswith("required") else "without it " + cell
 
 
 def _refuse(path):
