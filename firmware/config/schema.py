@@ -53,7 +53,8 @@ wifi       | sections | 8  | []       | the networks to join, on a board
 
 network    | section  |    | {}       | how the board is in its network
   hostname   | text or null  | 1 to 32 | null  | \
-      its name there, of letters, digits and hyphens; null: `csipio-` and the end of `device.id`, or of its MAC with `device.provision`
+      its name there, of letters, digits and hyphens; null: `csipio-` and the end of `device.id`, \
+      or of the MAC with `device.provision`
   country    | text or null  | 2 to 2  | null  | \
       where it is, such as `DE`, for the radio's channels; null: anywhere
   power_save | true or false |         | false | \
