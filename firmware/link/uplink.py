@@ -63,7 +63,7 @@ class Uplink:
         self._device = device  # without an identity its `id` is None
         self._refusals = 0  # of that identity, in a row
         if device["provision"]:
-            passing(_recall, device)
+            passing(_provisioning).recall(device)
         self._queue = queue
         self._clock = clock
         self._wifi = wifi
@@ -204,7 +204,7 @@ class Uplink:
         return self._device["id"] is not None
 
     async def _provision(self):
-        asking = passing(_asking, self._device, self.mqtt, self._on_command)
+        asking = passing(_provisioning).ask(self._device, self.mqtt, self._on_command)
         self._ended("provisioning", await asking)
 
     async def _serve(self):
@@ -225,7 +225,7 @@ class Uplink:
             if self._refusals > _RETRIES:
                 self._refusals = outcome.floor_ms = 0
                 self.failover.carrier = "none"
-                passing(_forget, self._device)
+                passing(_provisioning).forget(self._device)
 
     def _ended(self, way, outcome):
         self.alive_ms = uptime.ms()
@@ -270,22 +270,8 @@ class Uplink:
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
 
 
-# Only a device that is provisioned needs these, and only now and then.
-
-
-def _recall(device):
+def _provisioning():
+    """What only a device that is provisioned needs, and only now and then."""
     from firmware.link import provisioning
 
-    provisioning.recall(device)
-
-
-def _asking(device, client, on_command):
-    from firmware.link import provisioning
-
-    return provisioning.ask(device, client, on_command)
-
-
-def _forget(device):
-    from firmware.link import provisioning
-
-    provisioning.forget(device)
+    return provisioning
