@@ -44,6 +44,10 @@ async def waits(world, attempts, floor_ms):
     await until(lambda: len(asked) == attempts + 1, "the next attempt")
 
 
+async def failed(world):
+    await until(lambda: world.link.failover.mqtt.at_ms > uptime.ms(), "a failure")
+
+
 def no_secret(world):
     for line in world.lines:
         assert not any(secret in line for secret in SECRETS), line
@@ -82,6 +86,7 @@ async def test_no_request_goes_to_the_api_before_it_is_somebody():
             await nothing_more(world, 80)
         assert world.api.requests == []
         assert len(world.queue) == 1
+        await failed(world)
         world.broker.fleet_code = 0
         await world.retry_mqtt()
         await world.empty()
@@ -104,6 +109,7 @@ async def test_a_fleets_key_that_is_refused_is_tried_again_after_a_minute():
             await waits(world, 1, MINUTE)
             await waits(world, 2, MINUTE)
             assert world.told("the broker refused the fleet's key, device.provision")
+            await failed(world)
             world.broker.fleet_code = 0
             await world.retry_mqtt()
             await until(lambda w=world: w.broker.subscriptions, "a session")
@@ -121,6 +127,7 @@ async def test_without_an_answer_it_leaves_and_asks_again_after_two_minutes():
             await waits(world, 1, 2 * MINUTE)
             await until(lambda: len(world.broker.requests()) == 2, "the second request")
             assert world.broker.goodbyes == 1, "it has disconnected"
+            await failed(world)
             world.broker.answer = changed()
             await world.retry_mqtt()
             await until(lambda: world.broker.subscriptions, "a session")
@@ -130,6 +137,7 @@ async def test_a_broker_that_closes_without_an_answer_is_asked_again_after_two_m
     async with lab(https=False) as world:
         world.broker.vanishes = True
         await waits(world, 1, 2 * MINUTE)
+        await failed(world)
         world.broker.vanishes = False
         await world.retry_mqtt()
         await until(lambda: world.broker.subscriptions, "a session")
