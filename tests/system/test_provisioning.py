@@ -44,7 +44,7 @@ def values(platform, prop="counter"):
 def test_it_reports_what_it_measured_before_it_was_anybody(platform, board):
     fleets(platform, delay_s=4)
     board.count(0.2)
-    board.start()
+    board.start(heap="172K")
     board.wait_log("this device is _dev_")
     before = len(board.counted())
     assert before > 5, "it measures and heats meanwhile"
