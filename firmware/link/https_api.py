@@ -21,13 +21,12 @@ class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
     def __init__(self, settings: dict, network, queue, pace):
-        device = settings["device"]
         self._queue = queue
         self._pace = pace
         self._log = Log("https_api")
         self._http = Http(network)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
-        self._auth = (device["key_id"], device["key_secret"])
+        self._device = settings["device"]  # its key may come, or change, while this runs
         self._alone = True  # feeds of one property go to its own address
         self._blamed = 0  # points that were refused alone since a receipt last came
         self._blamed_ms = 0  # when the last of them was
@@ -91,7 +90,7 @@ class Api:
         scanner = https_state.Scanner(found)
         answer = await self._http.get(
             self._url + "/state?header=true&meta=true&stats=false",
-            auth=self._auth,
+            auth=(self._device["key_id"], self._device["key_secret"]),
             timeout=deadlines.STATE_MS / 1000,
             sink=take,
         )
@@ -120,7 +119,7 @@ class Api:
                 self._url + path,
                 data=data,
                 headers=_JSON,
-                auth=self._auth,
+                auth=(self._device["key_id"], self._device["key_secret"]),
                 timeout=deadlines.EXCHANGE_MS / 1000,
                 once=once,
             )

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from tools import ToolError
 
-from .control import ControlError
+from .control import ControlError, change, fleet_of
 from .service import Platform
 
 _QUIET = ("aiohttp", "transitions")
 
 
-def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> None:
+def main(
+    directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int, fleet: str | None = None
+) -> None:
     """Run until SIGINT or SIGTERM. Without a `directory` everything is in a temporary one.
+    `fleet`: the name of a fleet that there is to be.
 
     Port 0 is a free one. When all listen, one JSON line goes to standard output
     (`Platform.info`); the log goes to standard error. Raises ToolError if it cannot start.
@@ -28,21 +31,26 @@ def main(directory: Path | None, mqtt: int, mqtts: int, ws: int, https: int) -> 
             if directory.exists() and not directory.is_dir():
                 raise ToolError(f"{directory}: expected a folder for --dir, or none yet")
             directory.mkdir(parents=True, exist_ok=True)
-            asyncio.run(serve(directory, mqtt, mqtts, ws, https))
+            asyncio.run(serve(directory, mqtt, mqtts, ws, https, fleet))
             return
         with tempfile.TemporaryDirectory(prefix="csipio-platform-") as temporary:
-            asyncio.run(serve(Path(temporary), mqtt, mqtts, ws, https))
+            asyncio.run(serve(Path(temporary), mqtt, mqtts, ws, https, fleet))
     except (OSError, ControlError) as error:
         raise ToolError(str(error)) from error
 
 
-async def serve(directory: Path, mqtt: int, mqtts: int, ws: int, https: int) -> None:
+async def serve(
+    directory: Path, mqtt: int, mqtts: int, ws: int, https: int, fleet: str | None = None
+) -> None:
     """Run in the current event loop's main thread until SIGINT or SIGTERM."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, told.set)
     async with Platform(directory, mqtt, mqtts, ws, https) as platform:
+        if fleet is not None:
+            change(directory, lambda tree: fleet_of(tree, fleet))
+            await platform.refresh()
         print(json.dumps(platform.info), flush=True)
         await told.wait()
 
