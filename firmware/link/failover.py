@@ -78,8 +78,9 @@ class Failover:
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
-    def next(self, now: int, joined: bool, dated: bool) -> str:
-        """The state to be in now. `joined`: the network is; `dated`: the time is known.
+    def next(self, now: int, joined: bool, dated: bool, errand=None) -> str:
+        """The state to be in now. `joined`: the network is; `dated`: the time is known. `errand`:
+        something else is to be done over HTTPS, which carries the feeds meanwhile.
 
         "wifi" while the network is joined means that it has to be joined anew.
         """
@@ -93,7 +94,7 @@ class Failover:
             self.state = "time"
         elif before == "asking":
             self.state = "mqtt"
-        elif now >= self.mqtt.at_ms:
+        elif now >= self.mqtt.at_ms and not errand:
             # The state is asked for even while HTTPS is left alone for having failed: if both ways
             # come back together, a session without it would miss the commands of the time before.
             self.state = "asking"
@@ -104,7 +105,7 @@ class Failover:
             self._heard(now)
             self.state = "wifi"
         else:
-            self.state = "https" if self.carrier == "https" else "waiting"
+            self.state = "https" if errand or self.carrier == "https" else "waiting"
         return self.state
 
     def stopped(self):
