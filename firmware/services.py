@@ -275,7 +275,9 @@ class Services:
         ValueError, with words.
         """
         if self._update or files.exists(_UPDATE):
-            raise ValueError("another update is under way; wait until it is told what became of it")
+            raise ValueError(
+                "another update is under way; wait until it is told what became of it"
+            )
         if self._trial.pending():
             raise ValueError("a configuration is on trial; wait until it is kept or given up")
         if not self._uplink:

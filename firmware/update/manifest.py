@@ -126,7 +126,9 @@ def _only(text, characters) -> bool:
 def _numbers(version) -> "list | None":
     """A version for comparing: 0.10 is later than 0.9, and 1.0 is 1. None: it is none."""
     found = version.split(".")
-    if len(found) > 4 or not all(part and len(part) < 6 and _only(part, "0123456789") for part in found):
+    if len(found) > 4 or not all(
+        part and len(part) < 6 and _only(part, "0123456789") for part in found
+    ):
         return None
     numbers = [int(part) for part in found]
     while numbers and not numbers[-1]:

@@ -1,8 +1,8 @@
 """update.json: what is known of an update over a restart.
 
-    {"state": "downloading", "manifest": …}                     the command's value, verified
-    {"state": "trial", "version": …, "target": …, "tries": n}   the next start runs it, or this one
-    {"state": "ended", "version": …, "result": …}               to be told
+{"state": "downloading", "manifest": …}                     the command's value, verified
+{"state": "trial", "version": …, "target": …, "tries": n}   the next start runs it, or this one
+{"state": "ended", "version": …, "result": …}               to be told
 """
 
 import json
