@@ -24,6 +24,7 @@ def _port(what: str):
     return typer.Option(help=f"Port of {what}.", min=0, max=65535)
 
 
+_RELEASES = typer.Option(metavar="DIR", help="Serves the releases of this folder to devices.")
 _LEFT_OUT = "PORT may be left out where there is one board."
 
 
@@ -35,6 +36,7 @@ def _port_and(metavar: str, what: str):
 @app.command()
 def run(
     port: Annotated[int, _port("the HTTPS API; 0 picks a free one")] = 0,
+    releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both.
 
@@ -42,7 +44,7 @@ def run(
     """
     from tools import run
 
-    run.main(port)
+    run.main(port, releases)
 
 
 @app.command()
@@ -55,6 +57,7 @@ def platform(
     mqtts: Annotated[int, _port("MQTT over TLS")] = 0,
     ws: Annotated[int, _port("MQTT over WebSocket")] = 0,
     https: Annotated[int, _port("the HTTPS API")] = 0,
+    releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in alone: a broker and an HTTPS API on this machine.
 
@@ -62,7 +65,7 @@ def platform(
     """
     from tools import platform
 
-    platform.main(folder, mqtt, mqtts, ws, https)
+    platform.main(folder, mqtt, mqtts, ws, https, releases)
 
 
 @app.command()

@@ -47,12 +47,14 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 """
 
 
-def main(port: int) -> None:
+def main(port: int, releases: Path | None = None) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP, the API on `port` (0: a free one).
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
-    ends by itself. Raises ToolError if it cannot start.
+    ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
     """
+    if releases is not None and not releases.is_dir():
+        raise ToolError(f"{releases}: expected a folder for --releases")
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     stop = _stop_event()
     with contextlib.ExitStack() as stack:
@@ -61,7 +63,9 @@ def main(port: int) -> None:
         ).resolve()
         troubles = _log_to(folder / "platform.log")
         try:
-            platform = stack.enter_context(PlatformThread(folder / "platform", https=port))
+            platform = stack.enter_context(
+                PlatformThread(folder / "platform", https=port, releases=releases)
+            )
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
         with Device(folder / "device", platform.info) as device:
