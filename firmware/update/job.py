@@ -57,13 +57,14 @@ class Job:
             await manifest.verify(tree, self._key)
             if not resumed:
                 target.discard()
-                state.write("downloading", manifest=tree)
+                state.write({"state": "downloading", "manifest": tree})
             await self._download()
             await self._check()
             await target.prepare()
             self._say("waiting")
             await self._rest()
-            state.write("trial", version=tree["version"], target=target.name, tries=1)
+            mark = {"state": "trial", "version": tree["version"], "target": target.name}
+            state.write(dict(mark, tries=1))
             targets.arm(target.name, self._board)
             self._restart()
             await asyncio.Event().wait()

@@ -34,5 +34,5 @@ def make(tree, settings: tuple, uplink, board, supervisor, ticks, tell, rests):
             if not resumed:
                 raise
             # The firmware was replaced by other means meanwhile, or the key.
-            state.write("ended", version=tree["version"], result="given up: %s" % error)
+            state.end(tree["version"], "given up: %s" % error)
     return Trial(confirm_s, uplink, board, supervisor, ticks, tell, rests, restart).run

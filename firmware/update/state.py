@@ -31,10 +31,16 @@ def read() -> "dict | None":
     return None
 
 
-def write(state: str, **more) -> None:
+def write(tree: dict) -> None:
     """Raises OSError."""
-    more["state"] = state
-    files.replace_json(_FILE, more)
+    files.replace_json(_FILE, tree)
+
+
+def end(version: str, result: str) -> dict:
+    """It has ended, and that is still to be told. Raises OSError."""
+    tree = {"state": "ended", "version": version, "result": result}
+    write(tree)
+    return tree
 
 
 def forget() -> None:

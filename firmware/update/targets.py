@@ -12,7 +12,6 @@ import sys
 
 from micropython import const
 
-import firmware
 from firmware.base import files
 from firmware.update.fetch import GivenUp
 from firmware.update.state import remove
@@ -32,10 +31,14 @@ _LONGEST_LINE = const(160)
 
 def kind() -> str:
     """What this device runs from."""
-    place = firmware.__path__
+    place = _place()
     if ".frozen" in place:
         return "app"
     return "romfs" if place.startswith("/rom") else "files"
+
+
+def _place() -> str:
+    return sys.modules["firmware"].__path__
 
 
 def chip(board) -> str:
@@ -56,7 +59,7 @@ def running(board) -> str:
     if kind() == "app":
         partition = board.partition()
         return partition(partition.RUNNING).info()[4]
-    place = firmware.__path__.partition("/")[0]
+    place = _place().partition("/")[0]
     return place if place in _SETS else ""
 
 
@@ -127,7 +130,7 @@ class _Files:
 
     def room(self) -> None:
         _empty(self.name)
-        stat = os.statvfs("")
+        stat = os.statvfs(os.getcwd())
         free = stat[0] * stat[4] + self.got() - _SPARE
         # The image, and what is in it: each file takes a block more.
         needs = 2 * self._size + self._size // 4

@@ -9,11 +9,13 @@ import asyncio
 from micropython import const
 
 from firmware import VERSION
+from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.update import state, targets
 
 _LOOK_MS = const(250)
 _TRIES = const(3)
+_DEATHS = const(3)  # of tasks: more will follow
 _PATIENCE = const(6)  # times update.confirm_s, for the platform to be reached
 
 
@@ -38,9 +40,9 @@ class Trial:
             state.forget()
         elif tree["state"] == "trial":
             if targets.running(self._board) == tree["target"]:
-                await self._prove(tree)
+                tree = await self._prove(tree)
             else:
-                await self._again(tree)
+                tree = await self._again(tree)
         if tree and tree["state"] == "ended":
             version, result = tree["version"], tree["result"]
             while not self._uplink.reached():
@@ -56,30 +58,31 @@ class Trial:
         log = Log("update")
         log.info("%s is on trial", VERSION)
         since = self._ticks()
-        restarts = supervisor.restarts
-        end = since + _PATIENCE * self._confirm_s
+        before = restarts = supervisor.restarts
+        end_ms = uptime.ms() + 1000 * _PATIENCE * self._confirm_s
         while True:
             now = self._ticks()
             if supervisor.restarts != restarts:
                 restarts = supervisor.restarts
                 since = now
+            broken = restarts - before >= _DEATHS
             steady = now - since >= self._confirm_s
             if steady and uplink.sent and uplink.asked:
                 break
-            if now >= end:
+            if broken or uptime.ms() >= end_ms:
                 why = "the platform was not reached with it in time"
                 if not steady:
                     why = "its tasks did not keep running"
                 log.error("%s; back to the version before", why)
-                self._ended(tree, "went back: " + why)
+                state.end(tree["version"], "went back: " + why)
                 while not self._rests(True):
                     await asyncio.sleep_ms(_LOOK_MS)
                 self._restart()
                 await asyncio.Event().wait()
             await asyncio.sleep_ms(_LOOK_MS)
         targets.confirm(tree["target"], self._board)
-        self._ended(tree, "confirmed")
         log.info("%s is confirmed", VERSION)
+        return state.end(tree["version"], "confirmed")
 
     async def _again(self, tree):
         """The version before runs: the trial was cut short, or was never begun."""
@@ -88,14 +91,9 @@ class Trial:
             while not self._rests(False):
                 await asyncio.sleep_ms(_LOOK_MS)
             tree["tries"] += 1
-            state.write(**tree)
+            state.write(tree)
             targets.arm(tree["target"], self._board)
             self._restart()
             await asyncio.Event().wait()
         why = "it did not keep running (%s)" % cause
-        self._ended(tree, "went back: " + why)
-
-    def _ended(self, tree, result):
-        tree["state"] = "ended"
-        tree["result"] = result
-        state.write("ended", version=tree["version"], result=result)
+        return state.end(tree["version"], "went back: " + why)
