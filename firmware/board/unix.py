@@ -229,7 +229,7 @@ def chip() -> tuple:
 
 
 def partition():
-    """The class of MicroPython's esp32.Partition. Raises OSError, with words, where there is none."""
+    """MicroPython's class esp32.Partition. Raises OSError, with words, where there is none."""
     raise OSError("the unix port has no slots for applications")
 
 

@@ -77,8 +77,8 @@ class Http:
         return await self.request("POST", url, data, headers, auth, timeout, None, once)
 
     async def get(self, url, headers=None, auth=None, timeout=10, sink=None) -> Response:
-        """`sink`: called with each piece of the body of a 200 or 206, instead of keeping it: a memoryview
-        that is valid until the call returns. What the call raises ends the exchange.
+        """`sink`: called with each piece of the body of a 200 or 206, instead of keeping it: a
+        memoryview that is valid until the call returns. What the call raises ends the exchange.
         """
         return await self.request("GET", url, None, headers, auth, timeout, sink)
 

@@ -217,8 +217,8 @@ def test_an_image_that_is_not_the_one_is_not_run(device, shelf, what):
     told = results(platform)[-1] if results(platform) else "refused: " + verdict["reason"]
     assert words in told
     heats(device, platform, old)
-    assert not (device.folder / "firmware.b").exists() or not list(
-        (device.folder / "firmware.b").iterdir()
+    assert not (device.folder / "firmware.a").exists() or not list(
+        (device.folder / "firmware.a").iterdir()
     )
     table.add(
         "images", list(IMAGES).index(what), [f"one that is {what}", told, "the old one", "yes"]
