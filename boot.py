@@ -59,7 +59,10 @@ def _finish_deployment():
             text = file.read()
     except OSError:
         return
-    exec(text, {})
+    try:
+        exec(text, {})
+    except Exception as error:  # it must not keep main.py from running
+        sys.print_exception(error)
 
 
 _finish_deployment()

@@ -1,5 +1,10 @@
 """Starts the firmware. Ctrl-C on the serial line stops it, relay off, and gives the REPL."""
 
-from firmware import app
+try:
+    from firmware import app
+except (Exception, KeyboardInterrupt) as error:
+    from firmware import rescue
 
-app.run()
+    rescue.died(error)
+else:
+    app.run()

@@ -34,6 +34,7 @@ _BUFFER_SILENCE_MS = const(60000)
 _PROVEN = const(5)  # steps of the regulation after which its configuration is a good one
 _UPDATE = "update.json"  # there is an update under way, on trial or to be told
 _LASTED = const(120)  # after which a start has not ended early
+_FAULT_S = const(60)  # between two looks for a fault to be told
 
 
 class Services:
@@ -67,7 +68,7 @@ class Services:
         self._untold: Any = None
         self._update: Any = None  # the coroutine function of one that is under way or on trial
         self._updates = False  # there is a task for them
-        self._owes = False  # a report of how the run before ended
+        self._owes = False  # a look for a fault to be told
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
         self._waiting = {}
         self._lost = 0
@@ -87,8 +88,11 @@ class Services:
             columns += [(name, 0) for name, _ in self._regulation.state()]
         settable = ("device", "thermostat", "program") if self._program else ("device",)
         columns += door.properties(settable)
-        if settings["health"]["every_s"]:
-            columns += [(name, 0) for name in settings["health"]["properties"]]
+        health = settings["health"]
+        reported = health["properties"] if health["every_s"] else ()
+        columns += [(name, 0) for name in reported]
+        if "lastfault" not in reported:
+            columns.append(("lastfault", 0))
         survived = board.reset_cause() in board.COUNTER_SURVIVES
         retained = board.Retained()
         feed, buffer = settings["feed"], settings["buffer"]
@@ -159,7 +163,7 @@ class Services:
         supervisor.add_all(tasks)
         self._uplink = uplink
         self._settings = None
-        self._owes = intake.has("lastfault") and files.exists(starts.FAULT)
+        self._owes = files.exists(starts.FAULT)
         return True
 
     # What the samplers and the loop tell
@@ -210,8 +214,10 @@ class Services:
                 del self._waiting[name]
         if self._commands:
             self._commands.tick(now_ms)
-        # At once: this run may not last until the next report.
-        if self._owes and self._uplink.reached():
+        # At once, with or without a report: this run may not last until the next one.
+        if self._ticks % _FAULT_S == 0:
+            self._owes = True
+        if self._owes and self._uplink and self._uplink.reached():
             self._owes = False
             text = self.lastfault()
             if text:

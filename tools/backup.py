@@ -40,7 +40,7 @@ def backup(
         raise BackupError(f"{folder}: is no folder; name a new one")
     if folder.exists() and any(path.name != _UNFINISHED for path in folder.iterdir()):
         raise BackupError(f"{folder}: is not empty; name a new folder")
-    with Board(port) as board:
+    with Board(port, reset) as board:
         board.finish_cut_off()
         kept = _kept(board)
         if not kept:
@@ -57,7 +57,8 @@ def backup(
         if reset:
             board.reset()
     size = sum((folder / path).stat().st_size for path in kept)
-    console.print(f"{len(kept)} files are in {folder} ({size} bytes), each checked.")
+    they = "1 file is" if len(kept) == 1 else f"{len(kept)} files are"
+    console.print(f"{they} in {folder} ({size} bytes), each checked.")
     return list(kept)
 
 
@@ -79,7 +80,7 @@ def restore(port: str, folder: Path, reset: bool = True, console: Console | None
     foreign = sorted({path.split("/")[0] for path in files} & _FIRMWARE)
     if foreign:
         raise BackupError(f"{folder}: {foreign[0]} is the firmware's; deploy puts that on a board")
-    with Board(port) as board:
+    with Board(port, reset) as board:
         board.finish_cut_off()
         there = _kept(board)
         send = {

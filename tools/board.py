@@ -53,8 +53,10 @@ class Board:
     Paths are relative to the board's root. Every method raises BoardError.
     """
 
-    def __init__(self, port: str) -> None:
+    def __init__(self, port: str, restart: bool = False) -> None:
+        """restart: also after a failure, or Ctrl-C, in a `with`."""
         self.port = port
+        self._restart = restart
         self._transport = _open(port)
         try:
             with self._telling("start"):
@@ -74,8 +76,17 @@ class Board:
     def __enter__(self) -> "Board":
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is not None and self._restart and not self.is_unix_port:
+                self.reset()
+        except BoardError as lost:
+            raise BoardError(
+                f"{error or lost}. Its firmware stands still: the board's button EN or RST starts "
+                f"it, or its watchdog, {_WATCHDOG_MS // 60000} minutes after it was stopped"
+            ) from error
+        finally:
+            self.close()
 
     @property
     def is_unix_port(self) -> bool:
@@ -299,11 +310,16 @@ class _Offsets(io.TextIOBase):
         return len(text)
 
 
+def no_such(port: str) -> str:
+    """What is told of a port that is not there."""
+    known = sorted(found.device for found in serial.tools.list_ports.comports())
+    there = "there are " + ", ".join(known) if known else "no serial port was found"
+    return f"{port}: no such port; {there}"
+
+
 def _open(port: str) -> SerialTransport:
     if not Path(port).exists():
-        known = sorted(found.device for found in serial.tools.list_ports.comports())
-        there = "there are " + ", ".join(known) if known else "no serial port was found"
-        raise BoardError(f"{port}: no such port; {there}")
+        raise BoardError(no_such(port))
     if not os.access(port, os.R_OK | os.W_OK):
         raise BoardError(
             f"{port}: not allowed for this user; on most Linux systems membership in the group "

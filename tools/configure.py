@@ -20,8 +20,10 @@ from tools.staging import Interrupted, Plan, bring_up_to_date, sum_up
 
 _ASK = "\x1eask "  # begins a line that asks; ASCII's record separator
 _SAVED = "Saved."  # begins what setup.save says when it has
+_CHANGED = "Changed; setup.save()"  # what setup.set says, which is for its own prompt, too
 _REFUSED = "Not changed: "  # and setup.set, when it has not
 _AUTHORITY = "certs/ca.pem"
+_TEXTS = ("ssid", "id", "key_id", "hostname")  # which may look like something else
 _SECRETS = ("password", "key_secret")
 
 # Runs on the board: what asks there prints what it asks for, and reads a line.
@@ -62,7 +64,7 @@ def configure(
     if authority:
         settings[_AUTHORITY] = certificates(authority)
     wanted = [_change(change, console) for change in changes or []]
-    with Board(port) as board:
+    with Board(port, reset) as board:
         board.finish_cut_off()
         if not board.has("setup"):
             raise ConfigureError(
@@ -73,15 +75,17 @@ def configure(
             # It takes the place of nothing, and the answers are tried with it.
             _send(board, settings, console)
             settings = {}
+        tried = False
         if file:
-            well = True
+            saved = True
         elif wanted:
-            well = _set(board, wanted, console)
+            saved = _set(board, wanted, console)
         else:
             lines = _talk(board, "setup.wizard(_ask)", console)
-            well = any(line.startswith(_SAVED) for line in lines)
+            saved = any(line.startswith(_SAVED) for line in lines)
+            tried = _is_right(lines)
         # What is refused, or stopped, changes no certificate either.
-        if well and settings:
+        if saved and settings:
             try:
                 _send(board, settings, console)
             except (BoardError, Interrupted) as error:
@@ -90,12 +94,17 @@ def configure(
                 raise type(error)(
                     f"the configuration is saved; of the certificates: {error}. Give --ca again"
                 ) from error
-        if well and (file or wanted):
-            well = _is_well(board, console)
+        if saved and (file or wanted):
+            try:
+                tried = _is_right(_talk(board, "setup.check()", console))
+            except KeyboardInterrupt:
+                console.print("Stopped; it is saved, and not all of it is tried.")
+        if saved and not tried:
+            console.print("It is saved; what is told to be wrong is not mended by that.")
         if reset and not board.is_unix_port:
             board.reset()
             console.print("The board restarts.")
-    return well
+    return saved and tried
 
 
 def _send(board: Board, files: dict[str, bytes], console: Console) -> None:
@@ -117,28 +126,48 @@ def _change(change: str, console: Console) -> tuple[str, object]:
                 f"{key}: a secret in a command is seen by others, and remembered: give "
                 f"`--set {key}` alone, which asks for it, or put it into ${variable}"
             )
-        return key, os.environ.get(variable) or Prompt.ask(key, password=True, console=console)
+        return key, os.environ.get(variable) or _secret(key, variable, console)
     if not equals:
         raise ConfigureError(f"{change}: expected key=value, such as thermostat.setpoint=20.5")
     try:
-        return key, json.loads(text)
+        value = json.loads(text)
     except ValueError:
         return key, text
+    # A network may be called 12345678, or true.
+    return key, text if key.rpartition(".")[2] in _TEXTS and type(value) is not str else value
+
+
+def _secret(key: str, variable: str, console: Console) -> str:
+    try:
+        return Prompt.ask(key, password=True, console=console)
+    except (KeyboardInterrupt, EOFError):
+        raise ConfigureError(
+            f"{key}: nothing was changed; where nobody can answer, put it into ${variable}"
+        ) from None
+
+
+def _json(value: object) -> str:
+    """As it is, not escaped: MicroPython does not join the two halves of an emoji's escape."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _set(board: Board, wanted: list[tuple[str, object]], console: Console) -> bool:
     """Set them all and save; or change nothing, and say what is wrong."""
     for key, value in wanted:
-        code = f"setup.set({key!r}, json.loads({json.dumps(value)!r}))"
+        code = f"setup.set({key!r}, json.loads({_json(value)!r}))"
         if any(line.startswith(_REFUSED) for line in _talk(board, code, console)):
             return False
     return any(line.startswith(_SAVED) for line in _talk(board, "setup.save()", console))
 
 
-def _is_well(board: Board, console: Console) -> bool:
-    """What the board's own check says, line by line."""
-    lines = _talk(board, "setup.check()", console)
-    return not any(line.startswith("wrong ") for line in lines)
+def _is_right(lines: list[str]) -> bool:
+    """Whether all that the board tried is well: what was mended meanwhile is told twice."""
+    verdicts = {}
+    for line in lines:
+        verdict, _, rest = line.partition("  ")
+        if verdict in ("ok", "wrong"):
+            verdicts[rest.partition(":")[0]] = verdict
+    return "wrong" not in verdicts.values()
 
 
 def _talk(board: Board, code: str, console: Console) -> list[str]:
@@ -148,10 +177,12 @@ def _talk(board: Board, code: str, console: Console) -> list[str]:
     def hear(line: str) -> str | None:
         if line.startswith(_ASK):
             text, secret = json.loads(line.removeprefix(_ASK))
-            return json.dumps(_answer(text, secret, console))
+            return _json(_answer(text, secret, console))
         shown.append(line)
         if line.startswith(_SAVED):
             line = _SAVED  # what it says of Ctrl-D is for its own prompt
+        elif line.startswith(_CHANGED):
+            line = "Changed."
         style = "red" if line.startswith(("wrong ", _REFUSED)) else ""
         console.print(Text(line, style), soft_wrap=True)
         return None

@@ -65,12 +65,14 @@ def properties(config: Path | None = None) -> list[dict[str, Any]]:
         if regulated or owner == "device":
             when = "always" if owner == "device" else "`thermostat`"
             found.append({"name": name, **_command(kind, limits), "when": when})
-    found.append({"name": "lastcommand", **_reported("lastcommand"), "when": "always"})
+    always = ("lastcommand", "lastfault")
+    found += [{"name": name, **_reported(name), "when": "always"} for name in always]
     health = firmware["health"]
     if settings:
         section = settings["health"]
         health = section["properties"] if section["every_s"] else []
-    found += [{"name": name, **_reported(name), "when": "`health.properties`"} for name in health]
+    when = "`health.properties`"
+    found += [{"name": n, **_reported(n), "when": when} for n in health if n not in always]
     return found
 
 

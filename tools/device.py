@@ -115,7 +115,9 @@ def check(folder: Path) -> None:
     if not folder.is_dir():
         raise DeviceError(f"{folder}: no such folder; make it and put a config.json into it")
     if not any((folder / name).is_file() for name in ("config.json", "config.good.json")):
-        raise DeviceError(f"{folder}: no config.json in it; the README says what belongs there")
+        raise DeviceError(
+            f"{folder}: no config.json in it; docs/configuration.md says what belongs there"
+        )
 
 
 def places(root: Path = ROOT, origin: Origin = "romfs") -> linker.Places:

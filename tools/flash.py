@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.prompt import Confirm
 
 from tools import ROOT, ToolError, vfs
-from tools.board import Board, BoardError
+from tools.board import Board, BoardError, no_such
 from tools.deploy import configuration_files
 from tools.facts import Facts
 
@@ -148,6 +148,10 @@ def flash(
         _ask_to_erase(port, console)
     elif files is not None and not sure:
         _ask_to_erase(port, console, "The file system is made anew: ")
+    if erase and not stub:
+        # The chip's own loader erases a part of the flash only, which may be all of it.
+        _esptool(port, stub, "erase-region", "0", f"{chip.flash:#x}")
+        erase = False
     _write(port, image, files, erase, stub, console)
     console.print("Written and verified.")
     if wait:
@@ -187,8 +191,13 @@ def _ask_to_erase(port, console, why=""):
         f"{why}this takes the readings that wait on the board, what was set there, and its "
         f"configuration with it. `csipio backup {port} DIR` keeps them."
     )
-    if not Confirm.ask(f"Go on with {port}?", default=False, console=console):
-        raise FlashError("nothing was written")
+    try:
+        sure = Confirm.ask(f"Go on with {port}?", default=False, console=console)
+    except (KeyboardInterrupt, EOFError):
+        console.print()
+        sure = False
+    if not sure:
+        raise FlashError("nothing was written; where nobody can answer, --yes does")
 
 
 def _write(port, image, files, erase, stub, console):
@@ -209,6 +218,8 @@ def _write(port, image, files, erase, stub, console):
 
 def _esptool(port, stub, *arguments, quiet=False) -> str:
     """Run esptool; what it says, where that is not shown to the user. Raises FlashError."""
+    if "://" not in port and not Path(port).exists():
+        raise FlashError(no_such(port))
     command = [sys.executable, "-m", "esptool", "--port", port, "--baud", str(_BAUD)]
     if not stub:
         command.append("--no-stub")

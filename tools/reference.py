@@ -1,12 +1,12 @@
-"""The README's tables of configuration, commands and properties, made from the firmware's own.
+"""The tables of keys, drivers, commands and properties in docs/, made from the firmware's own.
 
-    python -m tools.reference --check README.md
-    python -m tools.reference --write README.md
+    python -m tools.reference --check
+    python -m tools.reference --write
 
 The text between `<!-- configuration:begin -->` and `<!-- configuration:end -->`, and the same for
-`commands` and `properties`, is compared or replaced. The firmware's tables are MicroPython's to
-import, so it is MicroPython that prints them, a JSON line a row, with what is expected in the
-words of the firmware's own error messages.
+`drivers`, `commands` and `properties`, is compared or replaced. The firmware's tables are
+MicroPython's to import, so it is MicroPython that prints them, a JSON line a row, with what is
+expected in the words of the firmware's own error messages.
 """
 
 import argparse
@@ -61,8 +61,13 @@ def rows() -> list[dict]:
 
 
 def configuration(table: list[dict]) -> str:
-    """The reference of config.json: its sections, and the keys of each driver."""
-    parts = [_keys([row for row in table if row["table"] == "configuration"])]
+    """The keys of config.json, apart from those of the drivers."""
+    return _keys([row for row in table if row["table"] == "configuration"])
+
+
+def drivers(table: list[dict]) -> str:
+    """The keys of each driver."""
+    parts = []
     for driver in [row for row in table if row["table"] == "driver"]:
         keys = [row for row in table if row["table"] == f"driver {driver['name']}"]
         more = f":\n\n{_keys(keys)}" if keys else " has no keys of its own.\n"
@@ -112,54 +117,60 @@ def _keys(table):
 
 
 def _cell(text):
-    """A table's cell: quoted choices as code, as everywhere in the README."""
+    """A table's cell: quoted choices as code, as everywhere in docs/."""
     words = [f"`{word}`" if word.startswith('"') else word for word in text.split(" ")]
     return " ".join(words).replace("|", "\\|")
 
 
-def renewed(text: str) -> str:
-    """A README's text with the tables as they are now. Raises ToolError without their places."""
-    table = rows()
-    for name, content in (
-        ("configuration", configuration(table)),
-        ("commands", commands(table)),
-        ("properties", properties()),
-    ):
+def renewed(text: str, tables: dict[str, str]) -> str:
+    """A page's text with the tables, by name, that have a place in it."""
+    for name, content in tables.items():
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, found_begin, rest = text.partition(begin)
         _, found_end, after = rest.partition(end)
-        if not (found_begin and found_end):
-            raise ToolError(f"there is no {begin.strip()} … {end} to put the table into")
-        text = f"{before}{begin}\n{content}\n{end}{after}"
+        if found_begin and found_end:
+            text = f"{before}{begin}\n{content}\n{end}{after}"
     return text
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The exit status: 0, or 1 if --check finds the tables out of date."""
+def main(arguments: list[str] | None = None, folder: Path = ROOT / "docs") -> int:
+    """The exit status: 0, or 1 if --check finds a table out of date, or one has no place."""
     parser = argparse.ArgumentParser(prog="python -m tools.reference", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--check", metavar="FILE", type=Path, help="fail if a table is out of date")
-    what.add_argument("--write", metavar="FILE", type=Path, help="bring the tables up to date")
+    what.add_argument("--check", action="store_true", help="fail if a table is out of date")
+    what.add_argument("--write", action="store_true", help="bring the tables up to date")
     chosen = parser.parse_args(arguments)
-    path = chosen.check or chosen.write
-    try:
-        text = path.read_text(encoding="utf-8")
-        new = renewed(text)
-    except (OSError, ToolError) as error:
-        print(f"{path}: {error}", file=sys.stderr)
-        return 1
-    if new == text:
-        return 0
-    if chosen.check:
-        print(
-            f"{path}: its tables are not the firmware's; "
-            f"bring them up to date with: python -m tools.reference --write {path}",
-            file=sys.stderr,
-        )
-        return 1
-    path.write_text(new, encoding="utf-8")
-    return 0
+    table = rows()
+    tables = {
+        "configuration": configuration(table),
+        "drivers": drivers(table),
+        "commands": commands(table),
+        "properties": properties(),
+    }
+    pages = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
+    status = 0
+    for name in tables:
+        if not any(f"<!-- {name}:begin -->" in text for text in pages.values()):
+            print(
+                f"{folder}: no page has <!-- {name}:begin --> … <!-- {name}:end -->",
+                file=sys.stderr,
+            )
+            status = 1
+    for path, text in pages.items():
+        new = renewed(text, tables)
+        if new == text:
+            continue
+        if chosen.write:
+            path.write_text(new, encoding="utf-8")
+        else:
+            print(
+                f"{path}: its tables are not the firmware's; "
+                "bring them up to date with: python -m tools.reference --write",
+                file=sys.stderr,
+            )
+            status = 1
+    return status
 
 
 if __name__ == "__main__":

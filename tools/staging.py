@@ -231,11 +231,15 @@ def sum_up(todo: Plan, console: Console) -> None:
     if todo.send or todo.remove:
         size = sum(map(len, todo.send.values()))
         console.print(
-            f"{len(todo.send)} files sent and verified ({size} bytes), {todo.unchanged} "
+            f"{_files(len(todo.send))} sent and verified ({size} bytes), {todo.unchanged} "
             f"unchanged, {len(todo.remove)} removed."
         )
     else:
-        console.print(f"The board is up to date: {todo.unchanged} files, none sent.")
+        console.print(f"The board is up to date: {_files(todo.unchanged)}, none sent.")
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from firmware.base.log import Log
 class Device:
     """The owner of these commands."""
 
-    def __init__(self, queue, restart, propose, update):
+    def __init__(self, queue, restart, propose, update=None):
         """propose: puts a part of a configuration on trial and returns that part without its
         secrets, and whether it changes anything; raises ValueError, with words.
         update: begins an update, and returns the answer; raises the same.

@@ -121,7 +121,7 @@ def read(path: str) -> dict:
         raise ValueError("needs more memory than there is; is it the right file?")
     except OSError as error:
         if error.errno == errno.ENOENT:
-            raise ValueError("no such file; write one, see Configuration in README.md")
+            raise ValueError("no such file; write one, see docs/configuration.md")
         raise ValueError("cannot be read: %s" % error)
 
 

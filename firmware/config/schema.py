@@ -12,7 +12,7 @@ is `required` has no default. A section whose default is {} has the defaults of 
 default is null may be null, and the part of the firmware that it is for is left out then.
 
 The table is a text because a text stays in flash and costs no RAM. Its rows are read one at a time
-while a configuration is checked. The meanings are for the README; they are not in the bytecode.
+while a configuration is checked. The meanings are for docs/; they are not in the bytecode.
 """
 
 import io

@@ -23,6 +23,9 @@ class Draft:
         self.given: dict = {}
         self.problem = None
         self.changed = False
+        if not files.exists(CONFIG):
+            self.problem = "There is no %s yet: this begins a new one." % CONFIG
+            return
         try:
             self.given = load.read(CONFIG)
         except ValueError as error:

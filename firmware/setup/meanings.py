@@ -1,4 +1,4 @@
-"""What every key means, for `setup.help` and the README.
+"""What every key means, for `setup.help` and docs/.
 
 The linked firmware's own tables have no meanings. Those who ask find them in firmware/reference,
 a module that tools/build.py makes of the tables as they stand in the sources.

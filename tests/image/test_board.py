@@ -9,7 +9,7 @@ from tools import ROOT
 from tools.image import partitions, pinned
 
 BOARD = ROOT / "image/CSIPIO_THERMOSTAT"
-README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
 
 FLASH = 4 * 1024 * 1024
 TABLE_END = 0x9000  # ESP-IDF's bootloader and the table itself come before
@@ -71,15 +71,21 @@ def test_a_slot_is_not_smaller_than_that_of_micropythons_ota_variant():
 def test_the_file_system_has_room_for_the_journal_and_the_rest():
     # MicroPython finds it by its label.
     assert (TABLE["vfs"].type, TABLE["vfs"].subtype) == ("data", "fat")
-    default = re.search(r"^\| `buffer\.flash_kib` \|.*\| `(\d+)` \|", README, re.MULTILINE)[1]
+    keys = (DOCS / "configuration.md").read_text()
+    default = re.search(r"^\| `buffer\.flash_kib` \|.*\| `(\d+)` \|", keys, re.MULTILINE)[1]
     # A quarter of it stays free for littlefs to wear its blocks evenly.
     assert TABLE["vfs"].size * 3 // 4 >= int(default) * 1024 + 128 * 1024
     # And no other layout of this table could give it more: the last slot ends where it begins.
     assert TABLE["vfs"].offset == TABLE["ota_1"].end
 
 
-def test_the_readme_says_how_large_the_file_system_is():
-    room = README.partition("## The board's own image")[2].partition("\n## ")[0]
+def test_its_page_says_how_large_the_file_system_is():
+    room = (
+        (DOCS / "image.md")
+        .read_text()
+        .partition("## The board's own image")[2]
+        .partition("\n## ")[0]
+    )
     assert f"{TABLE['vfs'].size // 1024} KiB" in room
     assert f"{TABLE['ota_0'].size // 1024} KiB" in room
     assert pinned()["MICROPYTHON_TAG"] in room and pinned()["IDF_VERSION"] in room

@@ -266,23 +266,23 @@ def test_a_board_without_a_configuration_takes_one_without_a_restart(terminal, b
     terminal.until("listening for commands")
 
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "prompt.md").read_text(encoding="utf-8")
 
 
-def as_in_the_readme(shown, info):
-    """What a terminal showed, with the values that the README has for those of one day."""
-    for mine, readme in (
+def as_on_the_page(shown, info):
+    """What a terminal showed, with the values that the page has for those of one day."""
+    for mine, theirs in (
         (info["device"]["id"], "_dev_571692235317590466"),
         (info["device"]["key_id"], "_key_1"),
         (f"localhost:{info['mqtts']}", "localhost:8883"),
         (f"localhost:{info['https']}", "localhost:8443"),
     ):
-        shown = shown.replace(mine, readme)
+        shown = shown.replace(mine, theirs)
     shown = re.sub(r"20\d\d-\d\d-\d\dT[\d:.]+Z", "2026-11-29T09:30:00.000Z", shown)
     return re.sub(r" *\d+\.\d{3} I ", "      42.125 I ", shown)
 
 
-def test_the_readme_shows_what_is_shown(terminal, board, platform):
+def test_the_page_shows_what_is_shown(terminal, board, platform):
     info = platform.info
     config = given(platform)
     write(board, config)
@@ -312,8 +312,8 @@ def test_the_readme_shows_what_is_shown(terminal, board, platform):
     go_on(">>> ", "setup.check()")
     go_on(">>> ", "setup.save()")
     shown.append(terminal.until(">>> "))
-    text = as_in_the_readme("".join(shown), info)
-    blocks = re.findall(r"(?<=\n\n)((?:    .*\n)+)", README.partition("### At the prompt")[2])
-    readme = re.sub(r"^    ", "", "".join(blocks[:2]), flags=re.MULTILINE)
+    text = as_on_the_page("".join(shown), info)
+    blocks = re.findall(r"(?<=\n\n)((?:    .*\n)+)", PAGE)
+    page = re.sub(r"^    ", "", "".join(blocks[:2]), flags=re.MULTILINE)
     print(text)
-    assert text == readme
+    assert text == page

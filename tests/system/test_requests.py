@@ -1,6 +1,6 @@
 """Why the fallback does not use `requests`: what MicroPython's own does, shown on real servers.
 
-If one of these fails, the module has changed, and README's Dependencies has to be read again.
+If one of these fails, the module has changed, and docs/dependencies.md has to be read again.
 """
 
 import subprocess

@@ -190,3 +190,45 @@ def test_the_linked_firmware_has_it_too(device, platform, early, reaches):
         device.start()
         device.wait_log("loop: relay on: 1")
         assert count(device, "safe mode") == 0
+
+
+# The firmware cannot be imported, until the file `mended` is there.
+NO_IMPORT = """
+import builtins, os, time
+real = builtins.__import__
+class Soon:
+    sleep = lambda seconds: time.sleep(0.5)
+def __import__(name, globals=None, locals=None, names=(), level=0):
+    if name == "firmware" and "app" in (names or ()) and "mended" not in os.listdir():
+        raise MemoryError("broken for a test")
+    if name == "firmware" and "rescue" in (names or ()):
+        real("firmware.rescue").rescue.time = Soon
+    return real(name, globals, locals, names, level)
+builtins.__import__ = __import__
+"""
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("origin", ["romfs", "sources"])
+def test_starts_that_die_while_the_firmware_is_imported_lead_to_it_too(device, platform, origin):
+    device.start_broken(NO_IMPORT, origin=origin)
+    wait(lambda: count(device, "The firmware cannot be loaded") >= 3, "three starts", 60)
+    assert "the import, firmware " in (device.folder / "lastfault.txt").read_text()
+    (device.folder / "mended").touch()
+    in_safe_mode(device)
+    wait(lambda: fault(platform), "the fault")
+    assert fault(platform).startswith("the import, firmware ")
+    assert fault(platform).rstrip().endswith("MemoryError: broken for a test")
+
+
+@pytest.mark.timeout(180)
+def test_ctrl_c_while_it_cannot_be_imported_gives_the_prompt_and_ends_the_row(device):
+    device.start_broken(NO_IMPORT.replace("time.sleep(0.5)", "time.sleep(seconds)"))
+    device.wait_log("The firmware cannot be loaded; restarting in 10 s. Ctrl-C gives the prompt.")
+    assert device.interrupt() == 0
+    device.wait_log("Stopped; the relay is off.")
+    assert not (device.folder / "restarted").exists()
+    (device.folder / "mended").touch()
+    device.start()
+    device.wait_log("listening for commands")
+    assert count(device, "safe mode") == 0

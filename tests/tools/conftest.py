@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.tools.terminal import CONFIG, PEM, port
 from tools import ROOT, micropython
+from tools.board import Board
 from tools.build import build
 
 
@@ -60,3 +61,29 @@ def config(tmp_path):
 def said():
     """A console; what was said on it is in its `file`."""
     return Console(file=io.StringIO(), width=200, force_terminal=False)
+
+
+@pytest.fixture
+def like_esp32(disk, monkeypatch):
+    """Makes the unix port pass for an ESP32, but for the soft reset, which would end it.
+
+    Its `machine` notes what is done to it, a line each, in the file that this returns.
+    """
+    notes = disk / "machine.txt"
+    (disk / "machine.py").write_text(
+        "def note(text):\n"
+        "    with open('machine.txt', 'a') as file:\n"
+        "        file.write(text + '\\n')\n"
+        "def WDT(timeout):\n"
+        "    note('watchdog %d' % timeout)\n"
+        "def reset():\n"
+        "    note('reset')\n"
+    )
+    enter, evaluate = Board._enter, Board._eval
+    monkeypatch.setattr(Board, "_enter", lambda self, soft_reset=False: enter(self))
+    monkeypatch.setattr(
+        Board,
+        "_eval",
+        lambda self, text: "esp32" if "platform" in text else evaluate(self, text),
+    )
+    return notes

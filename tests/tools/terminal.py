@@ -139,3 +139,10 @@ class Terminal:
         self.type(line)
         self.until(line)
         return self.until(">>> ").strip()
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

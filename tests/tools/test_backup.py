@@ -1,13 +1,15 @@
 """Backup and restore, with the real mpremote to the unix port on a pseudo-terminal."""
 
 import sys
+from unittest.mock import Mock
 
 import pytest
 
-from tests.tools.terminal import files, port
-from tools import micropython
+from tests.tools.terminal import files, port, wait_for
+from tools import ToolError, micropython
 from tools.backup import BackupError, backup, restore
 from tools.board import Board, BoardError
+from tools.configure import configure
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
@@ -94,3 +96,52 @@ def test_a_board_that_is_pulled_while_it_is_restored_keeps_what_it_had(
             **FIRMWARE,
             "config.json": b"old",
         }
+
+
+def test_one_file_is_one_file(unix_port, disk, tmp_path, said):
+    fill(disk, {"config.json": b"{}"})
+    backup(unix_port, tmp_path / "copy", console=said)
+    assert "1 file is in" in said.file.getvalue()
+    (disk / "config.json").write_bytes(b"other")
+    restore(unix_port, tmp_path / "copy", console=said)
+    assert "1 file sent and verified" in said.file.getvalue()
+    restore(unix_port, tmp_path / "copy", console=said)
+    assert "The board is up to date: 1 file, none sent." in said.file.getvalue()
+
+
+def without_firmware(port, folder, reset):
+    configure(port, changes=["a=1"], reset=reset)
+
+
+def nothing_there(port, folder, reset):
+    backup(port, folder / "copy", reset=reset)
+
+
+def stopped(port, folder, reset):
+    fill(folder / "copy", KEPT)
+    restore(port, folder / "copy", reset=reset)
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("command", [without_firmware, nothing_there, stopped])
+def test_after_a_failure_the_board_runs_again(
+    unix_port, tmp_path, monkeypatch, command, reset, like_esp32
+):
+    monkeypatch.setattr(Board, "free", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(Board, "names", lambda self: [])
+    monkeypatch.setattr(Board, "has", lambda self, module: False)
+    with pytest.raises((ToolError, KeyboardInterrupt)):
+        command(unix_port, tmp_path, reset)
+    wanted = "watchdog 600000\n" + ("reset\n" if reset else "")
+    wait_for(lambda: like_esp32.read_text() == wanted)
+
+
+def test_where_it_cannot_be_restarted_it_is_told_how(
+    unix_port, disk, tmp_path, monkeypatch, like_esp32
+):
+    fill(disk, KEPT)
+    lost = Mock(side_effect=BoardError("the cable was pulled"))
+    monkeypatch.setattr(Board, "reset", lost)
+    monkeypatch.setattr(Board, "hashes", lost)
+    with pytest.raises(BoardError, match=r"pulled. Its firmware stands still: .* EN or RST"):
+        backup(unix_port, tmp_path / "copy")

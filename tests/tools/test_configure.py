@@ -7,6 +7,7 @@ import pytest
 import rich.prompt
 
 from tests.tools.terminal import PEM, UNREACHABLE, port
+from tools import configure as configuring
 from tools import micropython
 from tools.build import build
 from tools.configure import ConfigureError, configure
@@ -119,7 +120,7 @@ def test_the_authority_is_put_where_it_is_looked_for(board, disk, said, tmp_path
 def test_the_boards_questions_are_asked_here(board, disk, said, answers):
     (disk / "config.json").write_text(json.dumps(UNREACHABLE))
     asked = answers("_dev_2", "", "", "room", "26", "", "20.5", "CET-1")
-    assert configure(board, console=said)
+    configure(board, console=said)
     assert saved(disk)["device"] == {**UNREACHABLE["device"], "id": "_dev_2"}
     assert saved(disk)["thermostat"]["setpoint"] == 20.5
     assert saved(disk)["time"]["zone"] == "CET-1"
@@ -128,6 +129,73 @@ def test_the_boards_questions_are_asked_here(board, disk, said, answers):
     # Ctrl-D is for the board's own prompt: in a computer's shell it would end the shell.
     assert "Saved.\n" in said.file.getvalue() and "Ctrl-D" not in said.file.getvalue()
     assert "hunter2" not in said.file.getvalue() + str(asked)
+
+
+def test_an_empty_board_is_not_told_of_a_mistake(board, disk, said, answers):
+    answers(KeyboardInterrupt())
+    configure(board, console=said)
+    text = said.file.getvalue()
+    assert text.startswith("There is no config.json yet: this begins a new one.\n"), text
+    assert "no such file" not in text and "README" not in text
+
+
+def test_questions_that_end_in_something_wrong_do_not_end_well(board, disk, said, answers):
+    wrong = dict(UNREACHABLE, https={"url": "http://127.0.0.1:1/v3"})
+    (disk / "config.json").write_text(json.dumps(wrong))
+    answers("", "", "", "room", "26", "", "20.5", "")
+    assert not configure(board, console=said)
+    assert saved(disk)["thermostat"]["setpoint"] == 20.5
+    assert "It is saved; what is told to be wrong is not mended" in said.file.getvalue()
+
+
+def test_what_was_wrong_and_is_mended_ends_well():
+    wrong = ["wrong  broker: it refused the key", "ok  room: 18.00 °C"]
+    assert not configuring._is_right(wrong)
+    assert configuring._is_right([*wrong, "ok  broker: 127.0.0.1"])
+    assert not configuring._is_right(["ok  room: 1", "wrong  room: absent", "--  relay"])
+
+
+def test_a_change_is_told_without_words_of_the_boards_own_prompt(board, disk, said):
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
+    configure(board, changes=["feed.max_points=7", "feed.max_age_s=7"], console=said)
+    assert said.file.getvalue().startswith("Changed.\nChanged.\nSaved.\n")
+
+
+def test_any_network_and_any_password_come_as_they_are(board, disk, said, answers, monkeypatch):
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
+    password = "a\"b'c\\d ü 🏠"
+    monkeypatch.setenv("CSIPIO_WIFI_0_PASSWORD", password)
+    for name in ("🏠 Büro", "12345678", "true", '"quoted"', "[a]"):
+        text = json.dumps(name) if name.startswith('"') else name
+        changes = [f"wifi[0].ssid={text}", "wifi[0].password"]
+        configure(board, changes=changes, console=said)
+        assert saved(disk)["wifi"] == [{"ssid": name, "password": password}]
+    answers("_dev_🏠", "", "", "none", "CET-1", "", "", "", "")
+    configure(board, console=said)
+    assert saved(disk)["device"]["id"] == "_dev_🏠"
+    assert password not in said.file.getvalue()
+
+
+def test_the_check_may_be_stopped_when_it_is_saved(board, disk, said, monkeypatch):
+    (disk / "config.json").write_text(json.dumps(UNREACHABLE))
+    real = configuring._talk
+
+    def talk(board, code, console):
+        if "check" in code:
+            raise KeyboardInterrupt
+        return real(board, code, console)
+
+    monkeypatch.setattr(configuring, "_talk", talk)
+    assert not configure(board, changes=["feed.max_points=7"], console=said)
+    assert "Stopped; it is saved, and not all of it is tried." in said.file.getvalue()
+    assert saved(disk)["feed"] == {"max_points": 7}
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt(), EOFError()])
+def test_a_secret_that_nobody_gives_changes_nothing(said, answers, ended):
+    answers(ended)
+    with pytest.raises(ConfigureError, match=r"put it into \$CSIPIO_DEVICE_KEY"):
+        configure("/dev/ttyNONE", changes=["device.key_secret"], console=said)
 
 
 def test_ctrl_c_leaves_all_as_it_was(board, disk, said, answers):

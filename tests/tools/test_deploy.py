@@ -5,13 +5,12 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 import serial
 
-from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port
-from tools import board, cli, micropython
+from tests.tools.terminal import BLOCKS, CONFIG, PEM, files, port, wait_for
+from tools import ROOT, board, cli, micropython
 from tools.board import Board, BoardError
 from tools.build import build
 from tools.deploy import DeployError, deploy
@@ -237,39 +236,6 @@ def test_something_else_at_the_port_is_told(root, tmp_path, monkeypatch, program
         deploy(name, root=root)
 
 
-@pytest.fixture
-def like_esp32(disk, monkeypatch):
-    """Makes the unix port pass for an ESP32, but for the soft reset, which would end it.
-
-    Its `machine` notes what is done to it, a line each, in the file that this returns.
-    """
-    notes = disk / "machine.txt"
-    (disk / "machine.py").write_text(
-        "def note(text):\n"
-        "    with open('machine.txt', 'a') as file:\n"
-        "        file.write(text + '\\n')\n"
-        "def WDT(timeout):\n"
-        "    note('watchdog %d' % timeout)\n"
-        "def reset():\n"
-        "    note('reset')\n"
-    )
-    enter, evaluate = Board._enter, Board._eval
-    monkeypatch.setattr(Board, "_enter", lambda self, soft_reset=False: enter(self))
-    monkeypatch.setattr(
-        Board,
-        "_eval",
-        lambda self, text: "esp32" if "platform" in text else evaluate(self, text),
-    )
-    return notes
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_the_watchdog_is_held_off_and_the_board_restarted(unix_port, root, like_esp32):
     deploy(unix_port, root=root)
     wait_for(lambda: like_esp32.read_text() == "watchdog 600000\nreset\n")
@@ -291,3 +257,18 @@ def test_the_command_line_says_what_is_wrong_and_exits_with_2(capsys, monkeypatc
     assert left.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith("csipio: ") and "Traceback" not in error
+
+
+def test_a_deployment_that_cannot_be_finished_keeps_nothing_from_starting(disk):
+    """A board whose boot.py dies does not run main.py."""
+    (disk / "boot.py").write_bytes((ROOT / "boot.py").read_bytes())
+    (disk / "deploy.tmp").mkdir()
+    (disk / "deploy.tmp" / "finish.py").write_text("raise OSError(5)\n")
+    done = subprocess.run(
+        micropython.command("-c", "import boot\nprint('main')"),
+        cwd=disk,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.endswith("main\n"), done.stderr
+    assert "OSError" in done.stdout and (disk / "deploy.tmp" / "finish.py").exists()

@@ -168,6 +168,58 @@ def test_erasing_is_asked_for(chip, tmp_path, said, monkeypatch):
     assert "the readings that wait on the board" in said.file.getvalue()
 
 
+@pytest.mark.parametrize("ended", [KeyboardInterrupt(), EOFError()])
+def test_where_nobody_answers_nothing_is_erased(chip, tmp_path, said, monkeypatch, ended):
+    def get(*args, **more):
+        raise ended
+
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    monkeypatch.setattr("rich.prompt.Confirm.get_input", get)
+    monkeypatch.setattr(flashing, "_write", lambda *args: pytest.fail("it was written"))
+    with pytest.raises(FlashError, match="nothing was written; where nobody can answer, --yes"):
+        flash(chip, path, erase=True, stub=False, console=said)
+
+
+@pytest.mark.parametrize("stub", [True, False])
+def test_all_is_erased_when_it_is_answered_yes(tmp_path, said, monkeypatch, capfd, stub):
+    asked, old, left = [], tmp_path / "old.bin", tmp_path / "left.bin"
+    old.write_bytes(b"\x5a" * 4096)
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    monkeypatch.setattr(
+        "rich.prompt.Confirm.get_input", lambda *args, **more: asked.append(args[1]) or "y"
+    )
+    with mock_bootloader("esp32") as chip:
+        url = chip.url()
+        flashing._esptool(url, True, "write-flash", "0x3f0000", str(old), quiet=True)
+        flash(url, path, erase=True, stub=stub, wait=False, console=said)
+        flashing._esptool(url, True, "read-flash", "0x3f0000", "64", str(left), quiet=True)
+    assert len(asked) == 1
+    shown = capfd.readouterr().out
+    if stub:
+        assert "Flash memory erased" in shown
+        assert left.read_bytes() == b"\xff" * 64
+    else:
+        # The mock's ROM takes the command and erases nothing.
+        assert "Flash memory region erased" in shown
+    assert shown.index("erased successfully") < shown.index("Hash of data verified")
+    assert "Written and verified." in said.file.getvalue()
+
+
+def test_without_esptools_loader_all_of_the_flash_is_one_region(chip, tmp_path, said, monkeypatch):
+    ran = []
+    real = flashing._esptool
+
+    def esptool(port, stub, *arguments, **more):
+        ran.append(arguments)
+        return real(port, stub, *arguments, **more)
+
+    monkeypatch.setattr(flashing, "_esptool", esptool)
+    path = image(tmp_path / "good.bin", partitions=WITH_VFS)
+    flash(chip, path, erase=True, sure=True, stub=False, wait=False, console=said)
+    assert ran[1] == ("erase-region", "0", hex(4 * MIB))
+    assert ran[2][0] == "write-flash" and "--erase-all" not in ran[2]
+
+
 def test_the_first_files_are_written_with_it(chip, tmp_path, said, config, monkeypatch):
     written = {}
     real = flashing._esptool
@@ -208,8 +260,11 @@ def test_files_that_do_not_fit_are_refused():
 
 
 def test_a_port_without_a_board_is_told(tmp_path):
-    with pytest.raises(FlashError, match="Is it the right port"):
+    with pytest.raises(FlashError, match=r"no-port: no such port; ") as told:
         ask(str(tmp_path / "no-port"))
+    assert "BOOT" not in str(told.value)
+    with pytest.raises(FlashError, match="Is it the right port"):
+        ask("socket://127.0.0.1:1")
 
 
 def test_a_micropython_that_does_not_answer_is_told(tmp_path, said, monkeypatch):

@@ -8,7 +8,7 @@ from firmware import app, config, safe_mode
 from firmware.base import files, uptime
 from firmware.board import board
 from firmware.config.trial import Trial
-from firmware.supervision import starts
+from firmware.supervision import faults, starts
 from logs import Logged
 from settings import alone
 
@@ -26,6 +26,12 @@ CONFIG = alone(
         "failsafe": {"on_s": 600, "every_s": 3600},
     },
 )
+
+
+class Delivered:
+    """A queue all of whose points the platform has."""
+
+    numbers = (1000, 1000)
 
 
 class Soon:
@@ -351,6 +357,28 @@ def test_the_fault_is_told_when_the_platform_is_reached_and_not_before():
     services.tick(1000)
     services.tick(2000)
     assert told == [("lastfault", "the run\nValueError: (hidden)")], told
+
+
+def test_the_fault_is_told_without_any_report_of_health_also_one_of_this_run():
+    for health in ({"every_s": 0}, {"properties": ["uptime"]}):
+        good(dict(CONFIG, health=health))
+        with open("lastfault.txt", "w") as file:
+            file.write("the run\nValueError: before")
+        services = app.App(config.last_good(), Trial())._services
+        told = []
+        add = told.append
+        services._intake.tell = lambda name, value, t_ms=None, add=add: add((name, value))
+        services._uplink.reached = lambda: ["mqtt"]
+        services.tick(0)
+        assert told == [("lastfault", "the run\nValueError: before")], told
+        services._untold._queue = Delivered
+        for _ in range(60):
+            services.tick(0)
+        assert not files.exists("lastfault.txt")
+        faults.keep("link", ValueError("now"))
+        for _ in range(60):
+            services.tick(0)
+        assert len(told) == 2 and told[1][1].endswith("ValueError: now\n"), told
 
 
 def test_what_only_heats_ends_as_safely_as_the_rest():

@@ -114,7 +114,7 @@ def test_the_memory_is_told_at_the_start():
 
 
 def test_the_default_configuration_runs():
-    """As the README's first example has it, but for the driver."""
+    """As the first example of docs/configuration.md has it, but for the driver."""
     with open("config.json", "w") as file:
         file.write(
             '{"device": {"id": "_dev_1", "key_id": "_key_1", "key_secret": "s"},'

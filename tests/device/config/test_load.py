@@ -67,7 +67,7 @@ def test_another_top_level_is_refused():
 def test_a_missing_file_is_told_with_what_to_do():
     assert load.load("config.json") == (
         None,
-        ["config.json: no such file; write one, see Configuration in README.md"],
+        ["config.json: no such file; write one, see docs/configuration.md"],
     )
 
 

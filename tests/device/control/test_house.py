@@ -320,7 +320,7 @@ def test_the_failsafe_alone_keeps_the_house_from_freezing():
 
 
 def test_the_regulators_compared():
-    """The table of the README, and that its words about it hold."""
+    """The table of docs/measured.md, and that its words about it hold."""
     table = house.compare()
     print(house.HEADINGS)
     for name, figures in table:

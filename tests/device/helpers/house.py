@@ -150,7 +150,7 @@ class Rig:
         return self.on(25)
 
 
-# The two regulators in the same house, for the README: csipio bench measures these too.
+# The two regulators in the same house, for docs/measured.md: csipio bench measures these too.
 
 HEADINGS = "regulator   overshoot, K  RMS error, K  with sun and windows, K  switchings an hour"
 TABLE = "%-10s  %12.2f  %12.2f  %23.2f  %18.2f"

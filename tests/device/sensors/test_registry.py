@@ -1,4 +1,4 @@
-"""The registry: every driver has what the sampler, the configuration and the README need."""
+"""The registry: every driver has what the sampler, the configuration and docs/ need."""
 
 import io
 

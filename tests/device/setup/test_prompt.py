@@ -103,7 +103,7 @@ def test_a_default_holds_again_and_an_entry_goes():
 
 def test_a_board_without_a_configuration_is_set_up_key_by_key():
     begin(None)
-    assert said(setup.show)[0].startswith("config.json: no such file")
+    assert said(setup.show)[0].startswith("There is no config.json yet")
     said(setup.set, "device.id", "_dev_1")
     assert said(setup.save)[0] == "Not saved:"
     for path, value in (
