@@ -1,4 +1,6 @@
-"""The image, a range of 4 KiB at a time, over the API's connection."""
+"""The image, a range of 4 KiB at a time, over the API's connection; each piece of it goes to flash
+as it comes. A range counts once all of it is there; else it is written anew.
+"""
 
 from micropython import const
 
@@ -29,13 +31,13 @@ class Fetch:
         self._hops = 0
         self._tag: "str | None" = None
         self._changes = 0
-        self.buffer = bytearray(RANGE)
+        self._most = 0
         self._filled = 0
         self.at = target.got()
 
     async def step(self) -> None:
         """Get the next range and write it. Raises LinkError: later again; GivenUp: never."""
-        most = min(RANGE, self._size - self.at)
+        self._most = most = min(RANGE, self._size - self.at)
         self._filled = 0
         headers = {"Range": "bytes=%d-%d" % (self.at, self.at + most - 1)}
         answer = await self._get(self._address or self._url, headers, self._take)
@@ -51,9 +53,9 @@ class Fetch:
 
     def _take(self, data):
         end = self._filled + len(data)
-        if end > RANGE:
+        if end > self._most:
             self._whole()
-        self.buffer[self._filled : end] = data
+        self._target.write(self.at + self._filled, data)
         self._filled = end
 
     def _whole(self):
@@ -61,14 +63,14 @@ class Fetch:
         raise GivenUp(text + " knows the header Range")
 
     def _check(self, told, most):
-        """It is the range that was asked for: write it."""
+        """Is it the range that was asked for?"""
         self._hops = 0
         unit, _, rest = told.get("content-range", "").partition(" ")
         places, _, total = rest.partition("/")
         if total.isdigit() and int(total) != self._size:
             text = "the file at the URL has %s bytes, and the manifest says %d; put the image of"
             raise GivenUp((text + " the release there") % (total[:12], self._size))
-        if unit != "bytes" or places.partition("-")[0] != str(self.at) or self._filled > most:
+        if unit != "bytes" or places.partition("-")[0] != str(self.at):
             raise GivenUp("the server answers with another range than it was asked for")
         tag = told.get("etag")
         if self._tag is not None and tag != self._tag:
@@ -81,7 +83,7 @@ class Fetch:
         self._tag = tag
         if self._filled < most:
             raise LinkError("a range of the image was cut short")
-        self._target.write(self.at, memoryview(self.buffer)[:most])
+        self._target.settle()
         self.at += most
 
     def _follow(self, location):

@@ -16,9 +16,10 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import LinkError
 from firmware.update import manifest, state, targets
-from firmware.update.fetch import RANGE, Fetch, GivenUp
+from firmware.update.fetch import Fetch, GivenUp
 
 _LOOK_MS = const(250)
+_READ = const(512)  # bytes that are read back at a time
 _PAUSE_MS = const(5000)  # after a failure, and twice that after the next one
 _LONGEST_PAUSE_MS = const(600000)
 _PATIENCE_MS = const(86400000)  # without a range that comes through
@@ -54,10 +55,12 @@ class Job:
         """Returns when it has ended; never where the device is to restart."""
         tree, target = self._tree, self._target
         try:
-            await manifest.verify(tree, self._key)
-            if not resumed:
-                target.discard()
-                state.write({"state": "downloading", "manifest": tree})
+            if self._key:
+                await manifest.verify(tree, self._key)
+                if not resumed:
+                    target.discard()
+                    state.write({"state": "downloading", "manifest": tree})
+                tree["signature"] = self._key = ""  # a kilobyte
             await self._download()
             await self._check()
             await target.prepare()
@@ -122,14 +125,14 @@ class Job:
 
     async def _check(self):
         """What flash reads back is the image. Raises GivenUp."""
-        buffer = self._fetch.buffer
+        self._fetch = None
+        buffer = bytearray(_READ)
         digest = hashlib.sha256()
         size = self._tree["size"]
-        for at in range(0, size, RANGE):
+        for at in range(0, size, _READ):
             n = min(self._target.read_into(at, buffer), size - at)
             digest.update(memoryview(buffer)[:n])
             await asyncio.sleep_ms(0)
-        self._fetch = None
         if binascii.hexlify(digest.digest()).decode() != self._tree["sha256"]:
             text = "the image is not the one that was signed; put that of the release at the URL"
             raise GivenUp(text)

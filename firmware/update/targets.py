@@ -1,7 +1,8 @@
 """Where an image goes, and how the next start is told to run it.
 
 A target has `name`; `room()` raises ValueError where the image is too large; `got()` bytes are
-there already, and `write(at, data)` adds a range of 4 KiB, the last one may be shorter;
+there already, at a multiple of 4 KiB; `write(at, data)` adds to them, or goes back to such a
+multiple; `settle()` is called at the end of 4 KiB, all of which are there;
 `read_into(at, buffer)` reads flash back; `prepare()`, a coroutine, is called once that is checked;
 `discard()` takes away what nobody needs. They raise OSError, and GivenUp, with words.
 """
@@ -103,11 +104,12 @@ class _Slot:
     def write(self, at: int, data) -> None:
         if at % _NOTED == 0:  # a slot does not know how far it was written
             files.replace(_GOT, lambda file: file.write(str(at)))
-        block = at // _BLOCK
-        self._slot.ioctl(_ERASE, block)
-        if len(data) < _BLOCK:
-            data = bytes(data) + b"\xff" * (_BLOCK - len(data))
-        self._slot.writeblocks(block, data, 0)
+        if at % _BLOCK == 0:
+            self._slot.ioctl(_ERASE, at // _BLOCK)
+        self._slot.writeblocks(at // _BLOCK, data, at % _BLOCK)
+
+    def settle(self) -> None:
+        pass
 
     def read_into(self, at: int, buffer) -> int:
         self._slot.readblocks(at // _BLOCK, buffer, at % _BLOCK)
@@ -149,8 +151,11 @@ class _Files:
         if at == 0 or not self._file:
             self._close()
             self._file = open(_PART, "r+b" if at else "wb")  # noqa: SIM115 kept over the ranges
-        self._file.seek(at)
+        if at % _BLOCK == 0:
+            self._file.seek(at)
         self._file.write(data)
+
+    def settle(self) -> None:
         self._file.flush()
 
     def read_into(self, at: int, buffer) -> int:

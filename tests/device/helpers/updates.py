@@ -99,11 +99,12 @@ def partitions(chips):
 
         def writeblocks(self, block, buffer, offset=None):
             self._check_passive()
-            assert offset == 0 and len(buffer) == 4096
-            at = block * 4096
-            kept = bytes(memoryview(self._chip.data)[at : at + 4096])
-            assert kept == b"\xff" * 4096, "it is written before it is erased"
-            _checked(self._chip.writeblocks(block, buffer, 0))
+            # Without an offset it would erase by itself.
+            assert offset is not None and offset + len(buffer) <= 4096
+            at = block * 4096 + offset
+            kept = bytes(memoryview(self._chip.data)[at : at + len(buffer)])
+            assert kept == b"\xff" * len(buffer), "it is written before it is erased"
+            _checked(self._chip.writeblocks(block, buffer, offset))
 
         def set_boot(self):
             image = Partition.images.get(self._name)

@@ -54,7 +54,7 @@ async def test_a_range_comes_with_credentials_to_the_apis_own_host_alone():
     async with World() as world:
         await world.connected()
         got = bytearray()
-        headers = b"Content-Range: bytes 0-4/9\r\nETag: \"x\"\r\n"
+        headers = b'Content-Range: bytes 0-4/9\r\nETag: "x"\r\n'
         world.api.state = (206, headers, b"hello")
         answers = []
 

@@ -1,5 +1,6 @@
 """An update, in a slot and as a set of files: done, gone back on, cut at every flash operation."""
 
+import gc
 import os
 
 import flash
@@ -8,6 +9,7 @@ from firmware.link import LinkError
 from updates import SLOT_BLOCKS, Updated
 
 TIMEOUT_S = 600
+HEAP = "4M"
 APP = b"\xe9" + b"new" * 4000
 FILES = releases.image(
     {"firmware/app.mpy": b"a" * 5000, "firmware/x/y.mpy": b"b" * 700, "lib/z.mpy": b""}
@@ -196,3 +198,24 @@ async def test_the_power_may_go_at_every_flash_operation():
                 at += 1
             assert at > 20, (kind, at)
             print("%s, %s: cut at %d operations" % (kind, leaves, at - 1))
+
+
+async def test_it_keeps_little_in_ram_beside_its_code():
+    """Its code takes 4 KiB of a 32-bit board whose code runs from flash; 8 are allowed in all."""
+    for kind in ("app", "files"):
+        with Updated(kind, IMAGES[kind]) as device:
+            device.hurried()
+            made = tree(kind)
+            gc.collect()
+            before = gc.mem_alloc()
+            most = []
+
+            def look():
+                gc.collect()
+                most.append(gc.mem_alloc() - before)
+                return len(device.asked) == 2
+
+            assert await device.start(made, until=look) == "stopped"
+            # Of a word of 64 bits, with what the test itself keeps.
+            assert max(most) < 8192, (kind, most)
+            print("%s: %d bytes" % (kind, max(most)))
