@@ -11,7 +11,7 @@ import os
 from firmware.base import files
 
 _FILE = "update.json"
-_KEYS = {
+_KEYS: dict = {
     "downloading": {"manifest": dict},
     "trial": {"version": str, "target": str, "tries": int},
     "ended": {"version": str, "result": str},

@@ -13,6 +13,11 @@ import sys
 
 from micropython import const
 
+try:
+    from typing import Any
+except ImportError:  # the board has no typing, and asks for no types
+    Any = None
+
 from firmware.base import files
 from firmware.update.fetch import GivenUp
 from firmware.update.state import remove
@@ -39,7 +44,9 @@ def kind() -> str:
 
 
 def _place() -> str:
-    return sys.modules["firmware"].__path__
+    """Where the firmware was found, such as `/rom/firmware`."""
+    path: Any = sys.modules["firmware"].__path__
+    return path
 
 
 def chip(board) -> str:
@@ -128,7 +135,7 @@ class _Files:
     def __init__(self, size: int):
         self._size = size
         self.name = _SETS[running(None) == _SETS[0]]
-        self._file = None
+        self._file: Any = None
 
     def room(self) -> None:
         _empty(self.name)
