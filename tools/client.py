@@ -26,6 +26,10 @@ class ClientError(ToolError):
     """The platform refuses; to ask again would not help."""
 
 
+class KeyRefusedError(ClientError):
+    """The platform does not know the client key."""
+
+
 class AwayError(ClientError):
     """The platform cannot be reached, or has a fault of its own: it may be well later."""
 
@@ -79,8 +83,8 @@ class Client:
         answer = self._ask("POST", device, "", {prop: value})
         if not isinstance(answer, dict) or answer.get("accepted") != 1:
             raise ClientError(
-                f"{device}: the platform does not take the property `{prop}`: it must be public, of "
-                "the type object, with publish `always` (`csipio properties` prints them all)"
+                f"{device}: the platform does not take the property `{prop}`: it must be public, "
+                "of the type object, with publish `always` (`csipio properties` prints them all)"
             )
 
     def _ask(self, method: str, device: str, path: str, body: object = None) -> object:
@@ -121,7 +125,7 @@ class Client:
         if error.code >= 500:
             return AwayError(f"{self.api}: {error.code}: {said}")
         if error.code == 401:
-            return ClientError(
+            return KeyRefusedError(
                 f"{self.api}: the client key is refused: check --client-key and its secret"
             )
         return ClientError(f"{device}: {error.code}: {said}")

@@ -27,19 +27,30 @@ def new_key(path: Path, passphrase: str | None) -> str:
 
     Raises ReleaseError.
     """
+    check_new(path)
     key = releases.new_key()
     text = releases.key_text(key, passphrase)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise ReleaseError(
-            f"{path}: is there already, and no key is ever replaced; name another file"
-        ) from None
+        raise _taken(path) from None
     except OSError as error:
         raise ReleaseError(f"{path}: cannot be written: {error.strerror}") from error
     with open(descriptor, "wb") as file:
         file.write(text)
     return releases.public(key)
+
+
+def check_new(path: Path) -> None:
+    """Raise ReleaseError where a key would replace a file."""
+    if path.exists():
+        raise _taken(path)
+
+
+def _taken(path: Path) -> ReleaseError:
+    return ReleaseError(
+        f"{path}: is there already, and no key is ever replaced; name another file"
+    )
 
 
 def private_key(path: Path, ask=None):

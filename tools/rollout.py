@@ -15,14 +15,14 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from tools import release
-from tools.client import AwayError, BusyError, ClientError
+from tools.client import AwayError, BusyError, ClientError, KeyRefusedError
 from tools.releases import Release, ReleaseError
 from tools.update import CONFIRMED, Going, command, is_version
 
@@ -32,7 +32,10 @@ RESULT_S = 24 * 3600
 _EVERY_S = 15.0
 _FEW = 10  # a stage of so many may have one that fails, however small the share
 
-WAITING, SENT, WELL, FAILED, SILENT = "waiting", "sent", "confirmed", "failed", "silent"
+# SENDING: the stage has begun, so the command may have been sent.
+WAITING, SENDING, SENT = "waiting", "sending", "sent"
+WELL, FAILED, SILENT = "confirmed", "failed", "silent"
+_OPEN = (WAITING, SENDING, SENT)
 _BAD = (FAILED, SILENT)
 
 
@@ -49,6 +52,7 @@ class Device:
     heard_s: float = 0.0  # when something of it changed last
     mark: str = ""  # a hash of all that it has told
     text: str = ""
+    verdict: str = ""  # its `lastcommand` before the command was sent
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,8 @@ class Rollout:
         self.rules = rules
         self._made = made
         self._value = value
+        self.trouble = ""
+        self._unsent: set[str] = set()  # of the stage, what was certainly not sent yet
         self._free_s = -math.inf  # before it, the platform takes no more commands
 
     def stage(self) -> tuple[int, list[Device], list[str]]:
@@ -113,43 +119,49 @@ class Rollout:
         return bad > self.rules.may_fail(len(part))
 
     def step(self, client, now_s: float, save: Callable[[], None]) -> None:
-        """Look after each device of the stage once. Raises ClientError where the key is refused."""
+        """Look after each device of the stage once. Raises KeyRefusedError.
+
+        `trouble` says afterwards why the platform could not be asked for all, if it could not.
+        """
         _, part, names = self.stage()
+        self.trouble = ""
+        waiting = [name for name in names if self.devices[name].state == WAITING]
+        if waiting:
+            for name in waiting:
+                self.devices[name].state = SENDING
+            self._unsent.update(waiting)
+            save()  # before any of it is sent
         for name, device in zip(names, part, strict=True):
-            if self._is_bad(part):
-                return
-            if device.state not in (WAITING, SENT):
+            if device.state not in _OPEN:
                 continue
-            before = (device.state, device.mark)
             try:
                 self._look(client, name, device, now_s)
+            except KeyRefusedError:
+                raise
             except BusyError as error:
                 self._free_s = now_s + error.after_s
-            except AwayError:
-                # Nobody can be heard: that is no silence of the devices.
-                if device.state == SENT:
-                    device.heard_s = max(device.heard_s, now_s - self.rules.silent_s / 2)
-            if before != (device.state, device.mark):
-                save()
+            except AwayError as error:
+                self.trouble = str(error)
+                for other in part:  # that nobody can be heard is no silence of theirs
+                    if other.state == SENT:
+                        other.heard_s = now_s
+                break
+            except ClientError as error:
+                device.state, device.text = FAILED, str(error)
+            if device.state in _BAD and self._is_bad(part):
+                break
+        save()
 
     def _look(self, client, name, device, now_s):
-        try:
-            values = client.read(name)
-        except AwayError:
-            raise
-        except ClientError as error:
-            if "client key" in str(error):
-                raise
-            device.state, device.text = FAILED, str(error)
-            return
-        now = Going(self._made.version, values)
-        if device.state == WAITING:
+        values = client.read(name)
+        before = device.verdict if device.state == SENT else None
+        now = Going(self._made.version, values, before)
+        if device.state == SENDING:
             self._begin(client, name, device, now, now_s)
-            values = None
-        elif now.result:
+            return
+        if now.result:
             device.state = WELL if now.result == CONFIRMED else FAILED
             device.text = now.result
-        if device.state != SENT or values is None:
             return
         mark = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
         if mark != device.mark:
@@ -157,7 +169,8 @@ class Rollout:
         elif now_s - device.heard_s >= self.rules.silent_s:
             device.state = SILENT
             device.text = f"nothing heard for {now_s - device.heard_s:.0f} s"
-        if device.state == SENT and now_s - device.sent_s >= self.rules.result_s:
+            return
+        if now_s - device.sent_s >= self.rules.result_s:
             device.state = FAILED
             device.text = f"no result in {now_s - device.sent_s:.0f} s"
 
@@ -165,23 +178,24 @@ class Rollout:
         if is_version(now.running, self._made.version) and not now.under_way:
             device.state, device.text = WELL, "ran it already"
             return
-        if not now.under_way:
+        # A result may be that of an earlier roll-out, unless something may have been sent in this.
+        if not now.under_way and (name in self._unsent or not now.result):
             if now_s < self._free_s:
                 return
             try:
                 client.write(name, "update", self._value)
-            except AwayError:
+            except BusyError:
                 raise
-            except ClientError as error:
-                if "client key" in str(error):
-                    raise
-                device.state, device.text = FAILED, str(error)
-                return
+            except AwayError:  # it may have arrived
+                self._unsent.discard(name)
+                raise
+        self._unsent.discard(name)
         device.state, device.sent_s, device.heard_s = SENT, now_s, now_s
+        device.verdict = now.verdict
 
 
 def _is_over(part: list[Device]) -> bool:
-    return all(device.state not in (WAITING, SENT) for device in part)
+    return all(device.state not in _OPEN for device in part)
 
 
 # -- files
@@ -260,7 +274,7 @@ class State:
         return devices
 
     def save(self, devices: dict[str, Device]) -> None:
-        known = {name: asdict(device) for name, device in devices.items()}
+        known = {name: vars(device) for name, device in devices.items()}
         text = json.dumps({"release": self._release, "devices": known}, indent=0)
         release.write_whole(self.path, text.encode())
 
@@ -316,12 +330,12 @@ def _run(job, kept, client, console, now, sleep):
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=len(job.devices))
-        number = 0
         while True:
             number, part, _ = job.stage()
             job.step(client, now(), lambda: kept.save(job.devices))
-            done = sum(device.state not in (WAITING, SENT) for device in job.devices.values())
-            bar.update(task, description=f"stage {number}", completed=done)
+            done = sum(device.state not in _OPEN for device in job.devices.values())
+            told = f"stage {number} {job.trouble}".strip()
+            bar.update(task, description=told, completed=done)
             if _is_over(part) or job.stopped():
                 kept.save(job.devices)
                 console.print(_line(number, part))
@@ -334,7 +348,7 @@ def _run(job, kept, client, console, now, sleep):
 def _line(number: int, part: list[Device]) -> str:
     counts = {
         state: sum(device.state == state for device in part)
-        for state in (WELL, FAILED, SILENT, SENT, WAITING)
+        for state in (WELL, FAILED, SILENT, SENT, SENDING, WAITING)
     }
     told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     return f"stage {number}, {len(part)} devices: {told}"

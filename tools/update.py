@@ -18,23 +18,35 @@ _EVERY_S = 2.0
 
 
 class Going:
-    """How an update goes, from the values of the properties `update` and `firmware`."""
+    """How an update goes, from what a device has told.
 
-    def __init__(self, version: str, values: dict[str, tuple[object, str]]):
-        """values: what `Client.read` gives."""
+    A device answers a command that it refuses at once in `lastcommand` alone; all else is told by
+    `update`.
+    """
+
+    def __init__(
+        self, version: str, values: dict[str, tuple[object, str]], before: str | None = None
+    ):
+        """values: what `Client.read` gives. before: `verdict` of before the command was sent;
+        without it, no refusal is looked for."""
         told = values.get("update", (None, ""))[0]
         told = told if isinstance(told, dict) and told.get("version") == version else {}
         self.running = str(values.get("firmware", ("", ""))[0])
         # The command itself stands there, too, until the device answers.
         self.asked = "url" in told
         self.result = "" if self.asked else str(told.get("result") or "")
+        self.verdict = json.dumps(values.get("lastcommand"))
+        last = values.get("lastcommand", (None, ""))[0]
+        last = last if isinstance(last, dict) and before not in (None, self.verdict) else {}
+        if not self.result and last.get("property") == "update" and last.get("ok") is False:
+            self.result = f"refused: {last.get('reason')}"
         self.state = "" if self.asked else str(told.get("state") or "")
         percent = told.get("percent", 0)
         self.percent = percent if isinstance(percent, int | float) else 0
 
     @property
     def under_way(self) -> bool:
-        return self.asked or bool(self.state and not self.result)
+        return not self.result and (self.asked or bool(self.state))
 
 
 def command(made: Release, url: str) -> dict:
@@ -81,7 +93,7 @@ def update(
         client.write(device, "update", value)
         console.print(f"{device}: {before.running or 'unknown'} -> {made.version}, sent")
     try:
-        result = _follow(device, made.version, client, console, sleep)
+        result = _follow(device, made.version, before.verdict, client, console, sleep)
     except KeyboardInterrupt:
         console.print(
             f"{device}: not followed any longer. The update goes on; "
@@ -93,7 +105,7 @@ def update(
     return well
 
 
-def _follow(device, version, client, console, sleep) -> str:
+def _follow(device, version, before, client, console, sleep) -> str:
     """The result, in the device's words."""
     columns = (
         TextColumn("{task.description}"),
@@ -105,7 +117,7 @@ def _follow(device, version, client, console, sleep) -> str:
         told = ""
         while True:
             try:
-                now = Going(version, client.read(device))
+                now = Going(version, client.read(device), before)
             except AwayError as error:
                 bar.update(task, description=str(error))
             else:

@@ -6,6 +6,7 @@ and other units than bytes, get the whole file, too.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import re
 from collections import deque
@@ -20,6 +21,7 @@ from .ingest import Refused
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _CHUNK = 1024  # of a slow answer
+_LOOK_EVERY_S = 0.02  # whether a client has given up
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Releases:
         if found:
             answer.headers["Content-Range"] = f"bytes {first}-{end - 1}/{len(body)}"
         self.asked.append((name, wanted, answer.status))
-        await _send(request, answer, body[first:end], fault)
+        with contextlib.suppress(ConnectionError):  # the client may end it as it likes
+            await _send(request, answer, body[first:end], fault)
         return answer
 
     def _body(self, name: str) -> bytes:
@@ -110,7 +113,8 @@ async def _send(
     elif fault.kind in ("cut", "stalled") and fault.number < len(body):
         await answer.write(body[: int(fault.number)])
         if fault.kind == "stalled":
-            await request.wait_for_disconnection()
+            while request.transport is not None:  # noqa: ASYNC110, nothing tells of its end
+                await asyncio.sleep(_LOOK_EVERY_S)
         elif request.transport is not None:
             request.transport.close()  # after what it has been given
         return
