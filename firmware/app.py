@@ -184,7 +184,7 @@ class App:
         _log.error("what was only in RAM is lost")
 
     def _make_radio(self, settings: dict):
-        radio, device_id = settings["network"], settings["device"]["id"]
+        radio, device_id = settings["network"], settings["device"]["id"] or board.mac()
         self._wifi = board.Wifi(settings["wifi"], radio=radio, device_id=device_id)
 
     def _failed(self, name: str, error):

@@ -123,6 +123,8 @@ class Services:
             return False
         settings, clock = self._settings, self._clock
         supervisor, trial = self._supervisor, self._trial
+        if settings["device"]["provision"]:
+            settings["device"]["provision"]["mac"] = board.mac()
         tls = settings["tls"]
         names = Resolver(board.name_servers, more=settings["network"]["dns"])
         network = Network(names, tls["ca"], tls["verify"], tight)

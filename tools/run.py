@@ -15,12 +15,13 @@ from rich.console import Console
 
 from tools import ToolError
 from tools.live import Columns, Tally
-from tools.platform.control import ControlError
+from tools.platform.control import ControlError, fleet_of
 from tools.platform.store import now_ms
 from tools.platform.thread import PlatformThread
-from tools.simulated import Device
+from tools.simulated import Device, config
 
 _LINE_EVERY_S = 1.0
+_MAC = "02:00:00:00:00:01"
 _LAST_WORDS = 12  # lines of the device's log that are shown when it has ended by itself
 
 _BANNER = """\
@@ -47,8 +48,9 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 """
 
 
-def main(port: int, releases: Path | None = None) -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP, the API on `port` (0: a free one).
+def main(port: int, provision: bool = False, releases: Path | None = None) -> None:
+    """Run until SIGINT, SIGTERM or SIGHUP, the API on `port` (0: a free one). `provision`: the
+    device has a fleet's key alone.
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
     ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
@@ -68,7 +70,8 @@ def main(port: int, releases: Path | None = None) -> None:
             )
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
-        with Device(folder / "device", platform.info) as device:
+        settings = _provisioned(platform, folder / "device") if provision else None
+        with Device(folder / "device", platform.info, settings=settings) as device:
             console.print(_banner(platform.info, device, folder))
             tally = Tally()
             started = time.monotonic()
@@ -78,6 +81,17 @@ def main(port: int, releases: Path | None = None) -> None:
             sys.exit(1)
         tally.add(platform.writes(tally.journal_rows))
         console.print(_totals(tally, time.monotonic() - started, len(platform.points())))
+
+
+def _provisioned(platform: PlatformThread, folder: Path) -> dict:
+    """The configuration of a device that the stand-in knows by the MAC of that folder."""
+    folder.mkdir()
+    (folder / "mac").write_text(_MAC)
+    board = {"mac": _MAC, "device": platform.info["device"]["id"]}
+    platform.control(lambda tree: fleet_of(tree, "fleet")["boards"].append(board))
+    (fleet,) = platform.fleets
+    key = {name: fleet[name] for name in ("key_id", "key_secret")}
+    return config(platform.info) | {"device": {"provision": key}}
 
 
 def _stop_event() -> threading.Event:

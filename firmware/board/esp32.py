@@ -50,6 +50,10 @@ _feeder: "machine.Timer | None" = None  # feeds it while somebody is at the prom
 _feedings = 0  # that are left to it
 
 
+def mac() -> str:
+    return ":".join(["%02x" % byte for byte in machine.unique_id()])
+
+
 def counter_ms() -> int:
     return time.time_ns() // 1000000
 

@@ -54,6 +54,24 @@ def reset_cause() -> str:
 COUNTER_SURVIVES = ()
 
 
+def mac() -> str:
+    """The board's MAC, such as 01:23:45:67:89:ab, which no other board has.
+
+    Here it is in the file `mac` in the device's folder, which is made where there is none.
+    """
+    try:
+        with open("mac") as file:
+            return file.read().strip().lower()
+    except OSError:
+        pass
+    six = bytearray(os.urandom(6))
+    six[0] = six[0] & 0xFC | 2  # nobody's own: locally administered, for one station
+    made = ":".join(["%02x" % byte for byte in six])
+    with open("mac", "w") as file:
+        file.write(made)
+    return made
+
+
 def counter_ms() -> int:
     """Milliseconds on the board's own counter, which some restarts do not set back."""
     return uptime.ms()

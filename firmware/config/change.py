@@ -12,7 +12,7 @@ from micropython import const
 
 from firmware.base import files
 from firmware.config import check, load, schema
-from firmware.config.trial import CONFIG, GOOD, OLD, WAYS
+from firmware.config.trial import CONFIG, GOOD, IDENTITY, OLD, WAYS
 
 _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
@@ -106,18 +106,21 @@ def shown(part: dict) -> dict:
 def censored(text: str) -> str:
     """A text without the secrets of the configurations on flash."""
     secrets = schema.secrets()
-    for path in (CONFIG, GOOD, OLD):
+    for path in (CONFIG, GOOD, OLD, IDENTITY):
+        parts: list = []
         try:
-            given = load.read(path)
+            parts.append(load.read(path))
         except ValueError:
             continue
-        for section in given.values():
-            for part in section if type(section) is list else (section,):
-                for key in secrets if type(part) is dict else ():
-                    value = part.get(key)
-                    # A shorter one protects nothing, and may be a word of anything.
-                    if type(value) is str and len(value) >= _SHORTEST:
-                        text = text.replace(value, _HIDDEN)
+        while parts:
+            part = parts.pop()
+            parts.extend(part.values() if type(part) is dict else part)
+            for key in secrets if type(part) is dict else ():
+                value = part.get(key)
+                # A shorter one protects nothing, and may be a word of anything.
+                if type(value) is str and len(value) >= _SHORTEST:
+                    text = text.replace(value, _HIDDEN)
+            parts = [member for member in parts if type(member) in (dict, list)]
     return text
 
 

@@ -9,7 +9,8 @@
 
     wifi      the network is joined
     time      nothing can be dated, and no certificate be checked, before the time is known
-    asking    the platform's state: limits, and the commands that were missed
+    asking    the platform's state: limits, and the commands that were missed;
+              or, as `provisioning`, for who this device is
     mqtt      connecting to the broker, then feeds and commands
     waiting   until MQTT is to be tried again
     https     the same, and the feeds go this way meanwhile
@@ -52,6 +53,7 @@ class Outcome:
     acknowledged = False  # the broker acknowledged a feed or a value
     unanswered_ms: "int | None" = None  # when the feed was sent whose PUBACK was late
     smaller = False  # it ended at a feed that was too large, and the next ones are smaller
+    floor_ms: "int | None" = None  # the least time to the next attempt; None: as the error says
     error: "Exception | None" = None  # the LinkError that ended it; None: left on purpose
 
 
@@ -78,9 +80,10 @@ class Failover:
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
-    def next(self, now: int, joined: bool, dated: bool, errand=None) -> str:
-        """The state to be in now. `joined`: the network is; `dated`: the time is known. `errand`:
-        something else is to be done over HTTPS, which carries the feeds meanwhile.
+    def next(self, now: int, joined: bool, dated: bool, identified=True, errand=None) -> str:
+        """The state to be in now. `joined`: the network is; `dated`: the time is known;
+        `identified`: the device has an identity; `errand`: something else is to be done over
+        HTTPS, which carries the feeds meanwhile.
 
         "wifi" while the network is joined means that it has to be joined anew.
         """
@@ -98,7 +101,9 @@ class Failover:
             # The state is asked for even while HTTPS is left alone for having failed: if both ways
             # come back together, a session without it would miss the commands of the time before.
             self.state = "asking"
-            if self.https.refused and now < self.https.at_ms:
+            if not identified:
+                self.state = "provisioning"
+            elif self.https.refused and now < self.https.at_ms:
                 self._told = False
                 self.state = "mqtt"
         elif now >= self._rejoin_ms:
@@ -150,7 +155,7 @@ class Failover:
             self._hurried = False
             if lasted_ms >= _STABLE_MS:
                 self.mqtt.succeeded()
-            self._failed(self.mqtt, session.error, now)
+            self._failed(self.mqtt, session.error, now, session.floor_ms)
             if session.smaller:
                 self.mqtt.restart(now)
         if session.carried:
@@ -206,10 +211,12 @@ class Failover:
         self.carrier = "none"
         self._failed(self.https, error, now)
 
-    def _failed(self, backoff, error, now: int):
+    def _failed(self, backoff, error, now: int, floor_ms=None):
         if error.refused:
             self._heard(now)
-        backoff.failed(now, _REFUSED_MS if error.refused else 0)
+        if floor_ms is None:
+            floor_ms = _REFUSED_MS if error.refused else 0
+        backoff.failed(now, floor_ms)
 
     def _heard(self, now: int):
         """Somebody of the platform has answered."""

@@ -61,11 +61,8 @@ class MqttClient:
             from firmware.link.websocket import upgrade
 
             self._upgrade = upgrade
-        self._user = device["key_id"].encode()
-        self._password = device["key_secret"].encode()
-        self._id = device["id"].encode()
-        self._commands = _COMMANDS % self._id
-        self._feeds = _FEEDS % self._id
+        self._device = device  # it may get its id and key, or another one, while this runs
+        self._commands = self._feeds = b""
         self._keepalive_s = settings["mqtt"]["keepalive_s"]
         answer_ms = max(round(1000 * settings["mqtt"]["grace_s"]), deadlines.ANSWER_LEAST_MS)
         self._answer_ms = min(answer_ms, deadlines.ANSWER_MOST_MS)
@@ -141,8 +138,16 @@ class MqttClient:
             self._session.leave()
         self._session = None
 
-    async def open(self) -> tuple:
-        """(stream, session) that the broker has accepted. Raises LinkError."""
+    async def open(self, who=None, on_message=None) -> tuple:
+        """(stream, session) that the broker has accepted. Raises LinkError.
+
+        `who`: as whom, `id`, `key_id` and `key_secret`; None: as this device.
+        on_message(topic, payload): who hears what the broker sends then.
+        """
+        who = who or self._device
+        client_id = who["id"].encode()
+        self._commands = _COMMANDS % client_id
+        self._feeds = _FEEDS % client_id
         stream = await self._network.connect(self._host, self._port, self._tls)
         try:
             wire = stream
@@ -150,9 +155,11 @@ class MqttClient:
                 upgrade = self._upgrade(stream, self._host, self._port, self._path, self._tls)
                 ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
                 wire = await within(ms, "the upgrade to a WebSocket", upgrade)
-            session = Session(wire, self._id, self._on_message, self._max_packet)
+            heard = on_message or self._on_message
+            session = Session(wire, client_id, heard, self._max_packet)
             self._session = session
-            await session.connect(self._user, self._password, self._keepalive_s)
+            user, password = who["key_id"].encode(), who["key_secret"].encode()
+            await session.connect(user, password, self._keepalive_s)
             return stream, session
         except BaseException:
             stream.close()

@@ -11,6 +11,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.passing import passing
 from firmware.link import LinkError
 from firmware.link.failover import Failover
 from firmware.link.https_api import Api
@@ -21,12 +22,16 @@ from firmware.link.reasons import entry
 _JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
 _RADIO_MS = const(10000)  # the same, where the driver fails
 _TICK_MS = const(50)
+# An identity that the broker refuses is tried again so often, after so long, and then given up.
+_RETRIES = const(3)
+_RETRY_MS = const(120000)
 
 _STATES = const(
     """
 wifi joining the network
 time waiting for the time
 asking the platform for limits and missed commands
+provisioning asking who this device is
 mqtt connecting to the broker
 waiting for the next try
 https HTTPS carries the feeds until MQTT is back
@@ -59,6 +64,10 @@ class Uplink:
         """
         device = settings["device"]
         mqtt = settings["mqtt"]
+        self._device = device  # without an identity its `id` is None
+        self._refusals = 0  # of that identity, in a row
+        if device["provision"]:
+            passing(_provisioning).recall(device)
         self._queue = queue
         self._clock = clock
         self._wifi = wifi
@@ -74,10 +83,11 @@ class Uplink:
         if values:
             from firmware.link.single_values import SingleValues
 
-            self._values = SingleValues(settings["sensors"], device["id"].encode(), queue, clock)
+            self._values = SingleValues(settings["sensors"], device, queue, clock)
         self.failover = Failover(
             self._began_ms, round(1000 * mqtt["grace_s"]), 1000 * settings["https"]["poll_s"]
         )
+        self._on_command = on_command
         self.mqtt = MqttClient(
             settings, network, queue, self._pace, on_command, self._watch, self._values
         )
@@ -149,9 +159,11 @@ class Uplink:
                     except RuntimeError as error:  # the radio itself, which is in no hurry
                         self._log.warning("%s", error)
                         await asyncio.sleep_ms(_RADIO_MS)
-                elif state in ("asking", "mqtt"):
+                elif state in ("asking", "provisioning", "mqtt"):
                     async with self._turn:
-                        if state == "asking":
+                        if state == "provisioning":
+                            await self._provision()
+                        elif state == "asking":
                             await self._exchange(self._read_state())
                             state = self._step()
                         self.api.close()
@@ -178,7 +190,9 @@ class Uplink:
         self.alive_ms = uptime.ms()
         before = self.failover.state
         joined = self._wifi.connected() and not self._wifi.better()
-        state = self.failover.next(self.alive_ms, joined, self._clock.known, self.errand)
+        identified = self._identified()
+        errand = identified and self.errand
+        state = self.failover.next(self.alive_ms, joined, self._clock.known, identified, errand)
         if state != before:
             self.release()
             if state == "wifi" and joined:
@@ -196,19 +210,44 @@ class Uplink:
         moving = self._wifi.better()
         return self.failover.watch(outcome, now) or moving or self.errand is not None
 
+    def _identified(self) -> bool:
+        return self._device["id"] is not None
+
+    async def _provision(self):
+        asking = passing(_provisioning).ask(self._device, self.mqtt, self._on_command)
+        self._ended("provisioning", await asking)
+
     async def _serve(self):
         outcome = await self.mqtt.serve()
+        if self._device["provision"]:
+            self._judge(outcome)
+        self._ended("MQTT", outcome)
+        if not outcome.error:
+            self._log.info("MQTT is left to ask for the state")
+
+    def _judge(self, outcome):
+        """Is an identity that was provisioned good for another attempt?"""
+        if outcome.connected_ms is not None:
+            self._refusals = 0
+        elif outcome.error.refused:
+            self._refusals += 1
+            outcome.floor_ms = _RETRY_MS
+            if self._refusals > _RETRIES:
+                self._refusals = outcome.floor_ms = 0
+                self.failover.carrier = "none"
+                passing(_provisioning).forget(self._device)
+
+    def _ended(self, way, outcome):
         self.alive_ms = uptime.ms()
         self.failover.ended(outcome, self.alive_ms)
         if outcome.error:
-            self._warn("MQTT", outcome.error, self.failover.mqtt.at_ms)
-        else:
-            self._log.info("MQTT is left to ask for the state")
+            self._warn(way, outcome.error, self.failover.mqtt.at_ms)
 
     async def _exchange_due(self, now: int):
         """Do what is due over HTTPS, once MQTT has been down for long enough."""
         failover, errand = self.failover, self.errand
-        if not failover.may_deliver(now) and not (errand and now >= failover.https.at_ms):
+        may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
+        if not (may and self._identified()):
             return
         if self._values:
             await self._exchange(self._values.post(self.api))
@@ -245,3 +284,10 @@ class Uplink:
     def _warn(self, way: str, error, next_ms: int):
         delay_ms = next_ms - self.alive_ms
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
+
+
+def _provisioning():
+    """What only a device that is provisioned needs, and only now and then."""
+    from firmware.link import provisioning
+
+    return provisioning

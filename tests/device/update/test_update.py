@@ -5,6 +5,7 @@ import os
 
 import flash
 import releases
+from firmware.base import uptime
 from firmware.link import LinkError
 from updates import SLOT_BLOCKS, Updated
 
@@ -97,13 +98,10 @@ async def test_one_that_the_platform_does_not_hear_or_whose_tasks_die_goes_back(
                 device.hurried()
                 setattr(device, attribute, value if value is not None else 0)
                 assert await device.start(tree(kind)) == "restart"
-                from firmware.base import uptime
-
                 real = uptime.ms
 
-                def later():
-                    if device.restarts is not None and attribute == "restarts":
-                        device.restarts += 1
+                def later(device=device, dies=attribute == "restarts", real=real):
+                    device.restarts += dies
                     return real() + 1000 * device._ticks
 
                 uptime.ms = later
