@@ -158,6 +158,8 @@ class Updated:
         self.image = image
         self.chips = Chips()
         self.partition = partitions(self.chips)
+        passive = self.chips.slots["ota_1"]
+        passive.data[:] = bytes(len(passive.data))  # of what was there before
         slot = self.chips.slots["ota_0"]
         slot.data[: len(OLD)] = OLD
         self.partition.images["ota_1"] = image
