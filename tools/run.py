@@ -48,13 +48,15 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 """
 
 
-def main(port: int, provision: bool = False) -> None:
+def main(port: int, provision: bool = False, releases: Path | None = None) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP, the API on `port` (0: a free one). `provision`: the
     device has a fleet's key alone.
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
-    ends by itself. Raises ToolError if it cannot start.
+    ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
     """
+    if releases is not None and not releases.is_dir():
+        raise ToolError(f"{releases}: expected a folder for --releases")
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     stop = _stop_event()
     with contextlib.ExitStack() as stack:
@@ -63,7 +65,9 @@ def main(port: int, provision: bool = False) -> None:
         ).resolve()
         troubles = _log_to(folder / "platform.log")
         try:
-            platform = stack.enter_context(PlatformThread(folder / "platform", https=port))
+            platform = stack.enter_context(
+                PlatformThread(folder / "platform", https=port, releases=releases)
+            )
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
         settings = _provisioned(platform, folder / "device") if provision else None

@@ -70,6 +70,7 @@ class Failover:
         self.https = Backoff()
         self.reconnections = 0  # sessions after the first, unless the one before was left
         self._grace_ms = grace_ms
+        self._probation_ms = max(grace_ms, _SHORTEST_PROBATION_MS)
         self._poll_ms = poll_ms
         self._down_ms = now  # since when MQTT carries no feeds, if it does not
         self._asked_ms = 0  # when the platform's state was asked for
@@ -80,9 +81,10 @@ class Failover:
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
-    def next(self, now: int, joined: bool, dated: bool, identified: bool = True) -> str:
+    def next(self, now: int, joined: bool, dated: bool, identified=True, errand=None) -> str:
         """The state to be in now. `joined`: the network is; `dated`: the time is known;
-        `identified`: the device has an identity.
+        `identified`: the device has an identity; `errand`: something else is to be done over
+        HTTPS, which carries the feeds meanwhile.
 
         "wifi" while the network is joined means that it has to be joined anew.
         """
@@ -96,7 +98,7 @@ class Failover:
             self.state = "time"
         elif before == "asking":
             self.state = "mqtt"
-        elif now >= self.mqtt.at_ms:
+        elif now >= self.mqtt.at_ms and not errand:
             # The state is asked for even while HTTPS is left alone for having failed: if both ways
             # come back together, a session without it would miss the commands of the time before.
             self.state = "asking"
@@ -109,7 +111,7 @@ class Failover:
             self._heard(now)
             self.state = "wifi"
         else:
-            self.state = "https" if self.carrier == "https" else "waiting"
+            self.state = "https" if errand or self.carrier == "https" else "waiting"
         return self.state
 
     def stopped(self):
@@ -131,6 +133,8 @@ class Failover:
         if not session.carried:
             session.carried = True
             session.replaced = self.carrier
+        # Where HTTPS has taken over, that is so until the session has proven itself.
+        if self.carrier != "https" or lasted_ms >= self._probation_ms:
             self.carrier = "mqtt"
         if self._wide_gap(session):
             return now - session.listening_ms >= _ASK_SOON_MS
@@ -158,11 +162,10 @@ class Failover:
             # A session that ended before a feed was acknowledged does not count, unless it held.
             # Where HTTPS had taken over, it has to hold in any case: or each session of a broker
             # that soon ends it would keep the feeds for mqtt.grace_s.
-            held = lasted_ms >= self._grace_ms
             if session.replaced == "https":
-                held = lasted_ms >= max(self._grace_ms, _SHORTEST_PROBATION_MS)
-            elif session.acknowledged:
-                held = True
+                held = lasted_ms >= self._probation_ms
+            else:
+                held = session.acknowledged or lasted_ms >= self._grace_ms
             if held:
                 self.carrier = "none"
                 # A feed that was not acknowledged has waited for mqtt.grace_s already.

@@ -41,7 +41,11 @@ https HTTPS carries the feeds until MQTT is back
 
 
 class Uplink:
-    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed."""
+    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed. errand:
+    None, or a coroutine function that is called again and again to use the API, behind readings
+    and commands; HTTPS carries them meanwhile. It raises nothing. sent, asked: whether the
+    platform took a feed, and whether it could tell a command, in this run.
+    """
 
     def __init__(
         self,
@@ -91,6 +95,8 @@ class Uplink:
         self.api = Api(settings, network, queue, self._pace)
         self._pause = Pause()
         self._hurried = False  # as MqttClient's
+        self.errand = None
+        self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
         self.unverified = not settings["tls"]["verify"]
         if self.unverified:
@@ -196,7 +202,9 @@ class Uplink:
         self.alive_ms = uptime.ms()
         before = self.failover.state
         joined = self._wifi.connected() and not self._wifi.better()
-        state = self.failover.next(self.alive_ms, joined, self._clock.known, self._identified())
+        identified = self._identified()
+        errand = identified and self.errand
+        state = self.failover.next(self.alive_ms, joined, self._clock.known, identified, errand)
         if state != before:
             self.release()
             if state == "wifi" and joined:
@@ -209,8 +217,10 @@ class Uplink:
         self.alive_ms = now
         if not self._clock.sure:
             self._on_date("")
+        self.sent = self.sent or outcome.acknowledged
+        self.asked = self.asked or outcome.listening_ms is not None
         moving = self._wifi.better()
-        return self.failover.watch(outcome, now) or moving
+        return self.failover.watch(outcome, now) or moving or self.errand is not None
 
     def _identified(self) -> bool:
         return self._device["id"] is not None
@@ -249,19 +259,22 @@ class Uplink:
         """Do what is due over HTTPS, once MQTT has been down for long enough; return after how
         many ms there may be more to do.
         """
-        if not (self._identified() and self.failover.may_deliver(now)):
+        failover, errand = self.failover, self.errand
+        may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
+        if not (may and self._identified()):
             return _TICK_MS
+        due = self._hurried or self._queue.due()
         if self._values:
             await self._exchange(self._values.post(self.api))
         elif self.failover.may_poll(now):
             await self._exchange(self._read_state())
-        elif not (self._hurried or self._queue.due()):
-            return _TICK_MS
-        elif not self._pace.ready(now):
-            return min(_TICK_MS, self._pace.wait_ms(now))
-        else:
+        elif due and self._pace.ready(now):
             self._hurried = False
             await self._exchange(self.api.deliver())
+        elif errand:
+            await errand()
+        else:
+            return min(_TICK_MS, self._pace.wait_ms(now)) if due else _TICK_MS
         return 0
 
     async def _exchange(self, step):
@@ -269,6 +282,7 @@ class Uplink:
         try:
             taken = await step
             self.alive_ms = uptime.ms()
+            self.sent = self.sent or bool(taken)
             self.failover.exchanged(self.alive_ms, taken)
         except LinkError as error:
             self.alive_ms = uptime.ms()
@@ -283,6 +297,7 @@ class Uplink:
             told = True
         finally:
             self.failover.asked(began_ms, told)
+        self.asked = True
         self._on_recovered()
 
     def _warn(self, way: str, error, next_ms: int):
