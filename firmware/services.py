@@ -270,9 +270,11 @@ class Services:
             self._untold = faults.Untold(self._queue, config.censored)
         return self._untold.take()
 
-    def _handle(self, name: str, payload) -> None:
-        if self._commands.handle(name, payload):
+    def _handle(self, name: str, payload) -> bool:
+        obeyed = self._commands.handle(name, payload)
+        if obeyed:
             self.pause.cut()
+        return obeyed
 
     def _answer(self, name: str, value, t_ms: "int | None") -> None:
         self.tell(name, value, t_ms)
