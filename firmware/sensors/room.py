@@ -10,8 +10,9 @@ which is exact for any dt as long as the relay keeps its state; a reading assume
 finds has been kept since the last one.
 
 With `world`, a file of JSON that is read before each reading may change it while it runs:
-`{"outside": -10, "tau_s": 600, "speed": 1440, "shows": 85}`. `shows` is what the thermometer says in
-place of the room's temperature: a number, or "nothing": it is broken, or "frozen": its last one.
+`{"outside": -10, "tau_s": 600, "speed": 1440, "shows": 85}`. `shows` is what the thermometer
+says in place of the room's temperature: a number, or "nothing": it is broken, or "frozen": its
+last one.
 """
 
 import json
@@ -29,7 +30,7 @@ outside | number | -40 to 40 °C         | 5     | what it cools down to
 heater  | number | 1 to 100 K           | 25    | how far above outside the heater can lift it
 tau_s   | number | 1 to 1000000 seconds | 10800 | time in which 63 % of a step is done
 speed   | number | 1 to 3600            | 60    | simulated seconds in a real one
-world   | text   | 0 to 128             | ""    | a file of JSON that changes the room while it runs
+world   | text   | 0 to 128             | ""    | a file that changes the room meanwhile
 """
 
 

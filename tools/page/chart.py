@@ -13,7 +13,7 @@ def options(series: Series, now_ms: int, outside_c: float) -> dict:
     return {
         "animation": False,
         "grid": {"left": 44, "right": 14, "top": 40, "bottom": 28},
-        "legend": {"top": 4, "textStyle": {"color": "#808790"}, "itemWidth": 14},
+        "legend": {"top": 4, "type": "scroll", "textStyle": {"color": "#808790"}, "itemWidth": 14},
         "tooltip": {"trigger": "item"},
         "xAxis": {
             "type": "time",

@@ -1,6 +1,7 @@
 """What can happen to the device, each as a button that is on or off.
 
-Two proxies stand before the broker and the API; the room obeys a file (`firmware/sensors/room.py`).
+Two proxies stand before the broker and the API; the room obeys a file
+(`firmware/sensors/room.py`).
 """
 
 import asyncio
@@ -68,20 +69,20 @@ class Button:
 
 BUTTONS = (
     Button("mqtt", "Cut MQTT", "After 3 s the points come by HTTPS; none is missing.", "net"),
-    Button("all", "Cut everything", "Readings wait, and the room stays warm. Then the hole closes.", "net"),
-    Button("slow", "Slow network", "200 ms and 2 % loss: a little later, and still all of it.", "net"),
+    Button("all", "Cut everything", "The room stays warm. Later the hole closes.", "net"),
+    Button("slow", "Slow network", "200 ms, 2 % loss: later, and still all of it.", "net"),
     Button("silent", "Broker never answers", "It gives up waiting and goes on by HTTPS.", "net"),
-    Button("stranger", "Wrong certificate", "It refuses to talk to a stranger, and uses HTTPS.", "net"),
-    Button("broken", "Break the sensor", "No reading: the relay goes off, and a fault is told.", "sensor"),
-    Button("frozen", "Freeze the sensor", "The same digit for ever: watch how long it is believed.", "sensor"),
+    Button("stranger", "Wrong certificate", "It tells a stranger nothing, and uses HTTPS.", "net"),
+    Button("broken", "Break the sensor", "The relay goes off, and a fault is told.", "sensor"),
+    Button("frozen", "Freeze the sensor", "The same digit: how long is it believed?", "sensor"),
     Button("hot", "85 °C", "A DS18B20's power-on value: it is not believed.", "sensor"),
-    Button("window", "Open the window", "The room cools twelve times as fast; the relay stays on.", "room"),
-    Button("day", "A day in a minute", "The room's physics, 1440 times as fast; the clocks keep their pace.", "room"),
+    Button("window", "Open the window", "The room cools twelve times as fast.", "room"),
+    Button("day", "A day in a minute", "The room is 1440 times as fast, not the clocks.", "room"),
 )  # fmt: skip
 
 
 class Faults:
-    """Owns the proxies, the stranger and the room's file: `with Faults(info, folder) as faults`."""
+    """Owns the proxies, the stranger and the room's file: `with Faults(info, world):`."""
 
     def __init__(self, info: dict, world: Path):
         self._info = info
@@ -144,15 +145,13 @@ class Faults:
             self._mqtt.inject(Stranger(self._stranger.port))
 
     def _change_room(self) -> None:
-        sensor = {"broken": "nothing", "frozen": "frozen", "hot": 85}.get(
-            self.on.get("sensor", "")
-        )
+        shows = {"broken": "nothing", "frozen": "frozen", "hot": 85}
         room = self.on.get("room")
         world = {
             "outside": self.outside,
             "tau_s": 900 if room == "window" else 10800,
             "speed": 1440 if room == "day" else 120,
-            "shows": sensor,
+            "shows": shows.get(self.on.get("sensor", "")),
         }
         new = self._world.with_suffix(".new")
         new.write_text(json.dumps(world))

@@ -10,14 +10,17 @@ class Client:
 
     def __init__(self, info: dict):
         self._url = f"{info['api']}/data/devices/{info['device']['id']}"
-        self._auth = aiohttp.BasicAuth(info["client"]["key_id"], info["client"]["key_secret"])
+        key = info["client"]["key_id"], info["client"]["key_secret"]
+        self._headers = {"Authorization": aiohttp.encode_basic_auth(*key)}
         self._tls = ssl.create_default_context(cafile=info["ca"])
 
     async def send(self, prop: str, value: object) -> str:
         """Write one value; what the platform says of it."""
         try:
-            async with aiohttp.ClientSession(auth=self._auth) as session:
-                async with session.post(self._url, json={prop: value}, ssl=self._tls) as answer:
-                    return f"{prop} → platform: {answer.status} {await answer.text()}"
+            async with (
+                aiohttp.ClientSession(headers=self._headers) as session,
+                session.post(self._url, json={prop: value}, ssl=self._tls) as answer,
+            ):
+                return f"{prop} → platform: {answer.status} {await answer.text()}"
         except (OSError, aiohttp.ClientError) as error:
             return f"{prop} → platform: {error}"

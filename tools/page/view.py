@@ -19,17 +19,20 @@ _STYLE = """
   --edge:#dfe3e8; --on:#b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink:#e8ebee; --soft:#9aa4ae; --card:#1b2026;
   --back:#11151a; --edge:#313943; --on:#ff8a80; } }
-@media (prefers-reduced-motion: reduce) { * { transition:none !important; animation:none !important } }
+@media (prefers-reduced-motion: reduce) {
+  * { transition:none !important; animation:none !important } }
 body { background:var(--back) !important; color:var(--ink); font-variant-numeric:tabular-nums }
 .nicegui-content { max-width:1180px; margin:0 auto; padding:12px; gap:12px }
 .card { background:var(--card); border:1px solid var(--edge); border-radius:10px; padding:12px;
   width:100%; box-sizing:border-box; min-width:0 }
 .soft { color:var(--soft); font-size:13px }
-.grid2 { display:grid; grid-template-columns:repeat(auto-fill,minmax(min(100%,210px),1fr)); gap:8px }
+.grid2 { display:grid; gap:8px;
+  grid-template-columns:repeat(auto-fill,minmax(min(100%,210px),1fr)) }
 .pipe { display:flex; flex-wrap:wrap; gap:6px; align-items:center }
 .node { border:1px solid var(--edge); border-radius:8px; padding:4px 10px; font-size:13px }
 .node b { font-size:17px; display:block }
-button.fault { text-align:left; background:transparent; border:1px solid var(--edge); cursor:pointer;
+button.fault { text-align:left; background:transparent; border:1px solid var(--edge);
+  cursor:pointer;
   border-radius:8px; padding:8px 10px; color:var(--ink); font:inherit; width:100%; height:100% }
 button.fault b { display:block } button.fault span { color:var(--soft); font-size:13px }
 button.fault[aria-pressed=true] { border-color:var(--on); box-shadow:inset 3px 0 0 var(--on) }
