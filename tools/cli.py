@@ -24,6 +24,7 @@ def _port(what: str):
     return typer.Option(help=f"Port of {what}.", min=0, max=65535)
 
 
+_RELEASES = typer.Option(metavar="DIR", help="Serves the releases of this folder to devices.")
 _LEFT_OUT = "PORT may be left out where there is one board."
 
 
@@ -41,6 +42,7 @@ def run(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
     ] = False,
+    releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both.
 
@@ -48,7 +50,7 @@ def run(
     """
     from tools import run
 
-    run.main(port, provision, not no_browser)
+    run.main(port, provision, releases, not no_browser)
 
 
 @app.command()
@@ -65,6 +67,7 @@ def platform(
         str | None,
         typer.Option(metavar="NAME", help="Have a fleet, whose devices ask who they are."),
     ] = None,
+    releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in alone: a broker and an HTTPS API on this machine.
 
@@ -72,7 +75,7 @@ def platform(
     """
     from tools import platform
 
-    platform.main(folder, mqtt, mqtts, ws, https, fleet)
+    platform.main(folder, mqtt, mqtts, ws, https, fleet, releases)
 
 
 @app.command()
@@ -321,6 +324,196 @@ def restore(
 
     port, folder = serial_ports.split(words, "DIR")
     backup.restore(port, folder, reset)
+
+
+keys = typer.Typer(
+    help="The keys that releases are signed with: RSA with 3072 bits.", no_args_is_help=True
+)
+app.add_typer(keys, name="keys")
+
+_KEY = Annotated[Path, typer.Option(metavar="FILE", help="The private key of `csipio keys new`.")]
+_API = Annotated[str, typer.Option(help="The platform's HTTPS API.")]
+_CLIENT_KEY = Annotated[
+    str,
+    typer.Option(
+        metavar="KEY-ID",
+        help="Id of a client key. Its secret is asked for, or is in $CSIPIO_CLIENT_SECRET.",
+    ),
+]
+_CA = Annotated[Path | None, typer.Option(metavar="PEM", help="Certificates to trust.")]
+_URL = Annotated[
+    str | None,
+    typer.Option(help="Where devices find the image; else the API's host, below /releases."),
+]
+_RELEASE = Annotated[Path, typer.Argument(metavar="RELEASE", help="An image with its manifest.")]
+_CSIPIO = "https://api.csip.io/v3"
+
+
+def _passphrase() -> str:
+    return typer.prompt("Passphrase of the key", hide_input=True)
+
+
+def _client(api: str, key_id: str, ca: Path | None):
+    from tools import client
+
+    def ask() -> str:
+        return typer.prompt(f"Secret of {key_id}", hide_input=True)
+
+    return client.Client(api, key_id, client.secret(ask), ca)
+
+
+@keys.command("new")
+def keys_new(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="Where the private key goes.")
+    ] = Path("csipio-release.pem"),
+    plain: Annotated[
+        bool, typer.Option("--no-passphrase", help="Do not encrypt it, and do not ask.")
+    ] = False,
+) -> None:
+    """Make a pair of keys. The public one is printed: it goes into `update.key` of a board.
+
+    The passphrase is asked for, or is in $CSIPIO_PASSPHRASE. A file that is there is never
+    replaced.
+    """
+    import os
+
+    from tools import release
+
+    passphrase = None
+    if not plain:
+        release.check_new(file)
+        passphrase = os.environ.get(release.PASSPHRASE) or typer.prompt(
+            "Passphrase, empty for none",
+            default="",
+            hide_input=True,
+            confirmation_prompt=True,
+            show_default=False,
+            err=True,
+        )
+    public = release.new_key(file, passphrase)
+    kept = "encrypted" if passphrase else "not encrypted"
+    typer.echo(f"{file}: the private key, {kept}. Keep it, and a copy, out of reach.", err=True)
+    typer.echo(public)
+
+
+@keys.command("show")
+def keys_show(
+    file: Annotated[Path, typer.Argument(help="A private key.")],
+) -> None:
+    """Print the public key, as it goes into `update.key` of a board."""
+    from tools import release
+
+    typer.echo(release.public_key(file, _passphrase))
+
+
+@app.command()
+def release(
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE",
+            help="An image (….bin); or `romfs` or `files`, built from these sources.",
+        ),
+    ],
+    key: _KEY,
+    version: Annotated[
+        str | None, typer.Option(help="The firmware's version, where the image does not say it.")
+    ] = None,
+    chip: Annotated[
+        str | None, typer.Option(help="The chip it is for alone: ESP32S3, …, or unix.")
+    ] = None,
+    older: Annotated[
+        bool, typer.Option("--older", help="It may replace a newer version, too.")
+    ] = False,
+    reads: Annotated[
+        list[int] | None, typer.Option(help="A layout it reads; else those of these sources.")
+    ] = None,
+    writes: Annotated[
+        int | None, typer.Option(help="The layout it writes; else that of these sources.")
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where what is built goes; else build/releases."),
+    ] = None,
+) -> None:
+    """Sign an image for updates over the air: its manifest, IMAGE.json, comes beside it.
+
+    What is built here has the public key in it. The same sources and key give the same bytes.
+    The key's passphrase is asked for, or is in $CSIPIO_PASSPHRASE.
+    """
+    from tools import release
+
+    release.make(
+        image,
+        key,
+        version=version,
+        chip=chip,
+        older=older,
+        reads=reads,
+        writes=writes,
+        out=to,
+        ask=_passphrase,
+    )
+
+
+@app.command()
+def update(
+    device: Annotated[str, typer.Argument(help="Id or name of the device.")],
+    image: _RELEASE,
+    client_key: _CLIENT_KEY,
+    api: _API = _CSIPIO,
+    ca: _CA = None,
+    url: _URL = None,
+) -> None:
+    """Update a device over the air, and follow it until the new version is confirmed.
+
+    Exits with 1 when the device refuses, gives up or went back. Ctrl-C leaves the update going.
+    """
+    from tools import update
+
+    if not update.update(device, image, _client(api, client_key, ca), url):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rollout(
+    image: _RELEASE,
+    devices: Annotated[
+        Path, typer.Option(metavar="CSV", help="The devices: a column `device` of ids or names.")
+    ],
+    client_key: _CLIENT_KEY,
+    stages: Annotated[str, typer.Option(help="Per cents of the devices.")] = "1,10,100",
+    stop_at: Annotated[
+        str, typer.Option(help="Stops when more of a stage fail or fall silent.")
+    ] = "5%",
+    silent: Annotated[
+        int, typer.Option(help="Minutes without a word that count as silence.", min=1)
+    ] = 30,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="How far it is; else RELEASE.rollout.json."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell the stages; nothing is sent.")
+    ] = False,
+    api: _API = _CSIPIO,
+    ca: _CA = None,
+    url: _URL = None,
+) -> None:
+    """Update many devices over the air, in stages. It stops by itself when too many fail.
+
+    The same command goes on where an interrupted one was. Exits with 1 when it stopped by itself.
+    """
+    from tools import rollout
+
+    rules = rollout.Rules(
+        rollout.shares(stages), rollout.share(stop_at, f"--stop-at {stop_at}"), silent * 60
+    )
+    names = rollout.read_devices(devices)
+    client = _client(api, client_key, ca)
+    if not rollout.rollout(image, names, client, rules, state=state, url=url, dry_run=dry_run):
+        raise typer.Exit(1)
 
 
 @app.command()

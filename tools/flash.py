@@ -25,7 +25,7 @@ _BAUD = 460800
 _PROMPT_S = 30  # from the reset to MicroPython's prompt; its first start makes a file system
 
 # ESP-IDF's esp_app_format.h, "esp_chip_id_t", and where the ROM of each looks for a bootloader.
-_CHIPS = {
+CHIPS = {
     0: ("ESP32", 0x1000),
     2: ("ESP32-S2", 0x1000),
     5: ("ESP32-C3", 0),
@@ -89,9 +89,7 @@ def read_image(path: Path) -> Image:
     what = "expected MicroPython's image for an ESP32, a .bin file"
     if len(data) < _ENTRY.size or data[0] != _IMAGE_MAGIC:
         raise FlashError(f"{path}: is no image; {what}")
-    chip, start = _CHIPS.get(
-        int.from_bytes(data[_CHIP_ID_AT : _CHIP_ID_AT + 2], "little"), ("", 0)
-    )
+    chip, start = CHIPS.get(int.from_bytes(data[_CHIP_ID_AT : _CHIP_ID_AT + 2], "little"), ("", 0))
     if not chip:
         raise FlashError(f"{path}: is for a chip that this tool does not know; {what}")
     partitions = _partitions(data[_TABLE_AT - start :])

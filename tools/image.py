@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import ROOT, ToolError
+from tools import ROOT, ToolError, release
 from tools.build import linked, sources
 
 CHIP = "esp32"
@@ -81,14 +81,17 @@ def version(root: Path = ROOT) -> str:
     return re.search(r'^VERSION = "(.+)"$', text, re.MULTILINE)[1]
 
 
-def frozen_sources(root: Path = ROOT, out: Path | None = None) -> list[Path]:
+def frozen_sources(root: Path = ROOT, out: Path | None = None, key: str = "") -> list[Path]:
     """Write what the manifest freezes into `out`, build/frozen unless given, and nothing else.
 
     These are boot.py, main.py and the firmware's units (tools/linker). What the firmware needs of
-    lib/ is in MicroPython's own library. Returns their paths in `out`.
+    lib/ is in MicroPython's own library. Returns their paths in `out`. key: the public key of
+    updates.
     """
     out = root / _FROZEN if out is None else out
-    texts = {path: text for path, text in sources(root).items() if not path.startswith("lib/")}
+    texts = {
+        path: text for path, text in sources(root, key).items() if not path.startswith("lib/")
+    }
     starts = {path: text for path, text in texts.items() if "/" not in path}
     units = {path: unit.source for path, unit in linked(texts).items()}
     shutil.rmtree(out, ignore_errors=True)
@@ -98,11 +101,11 @@ def frozen_sources(root: Path = ROOT, out: Path | None = None) -> list[Path]:
     return [Path(path) for path in starts | units]
 
 
-def build(root: Path = ROOT) -> None:
+def build(root: Path = ROOT, key: str = "") -> None:
     """Build the image in Espressif's container, into build/image. Raises ImageError."""
     idf = pinned(root)["IDF_VERSION"]
     _check_docker(idf)
-    frozen_sources(root)
+    frozen_sources(root, key=key)
     (root / _OUT).mkdir(parents=True, exist_ok=True)
     command = [
         *("docker", "run", "--rm"),
@@ -187,17 +190,23 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         help="one step alone, for a build by hand",
     )
     parser.add_argument("--tag", help="the release: refused unless it is v and the version")
+    parser.add_argument(
+        "--key",
+        type=Path,
+        help="whose updates the image takes: a file of `csipio keys new`, or its public key",
+    )
     options = parser.parse_args(arguments)
     try:
+        key = release.public_key(options.key) if options.key else ""
         if options.tag is not None and options.tag != f"v{version(root)}":
             raise ImageError(
                 f"the tag is {options.tag}, but VERSION in firmware/__init__.py is {version(root)}"
             )
         if options.step == "sources":
-            print(f"{len(frozen_sources(root))} modules are in {_FROZEN}")
+            print(f"{len(frozen_sources(root, key=key))} modules are in {_FROZEN}")
             return 0
         if options.step == "all":
-            build(root)
+            build(root, key)
         print(f"The image, manifest.json and SHA256SUMS are in {describe(root).relative_to(root)}")
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)

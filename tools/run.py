@@ -53,14 +53,18 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 """
 
 
-def main(port: int = 8080, provision: bool = False, browser: bool = True) -> None:
+def main(
+    port: int = 8080, provision: bool = False, releases: Path | None = None, browser: bool = True
+) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP, the page on `port` or the next free one.
 
     provision: the device has a fleet's key alone. browser: open the page where there is one.
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
-    ends by itself. Raises ToolError if it cannot start.
+    ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
     """
+    if releases is not None and not releases.is_dir():
+        raise ToolError(f"{releases}: expected a folder for --releases")
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     stop = _stop_event()
     with contextlib.ExitStack() as stack:
@@ -69,7 +73,13 @@ def main(port: int = 8080, provision: bool = False, browser: bool = True) -> Non
         ).resolve()
         troubles = _log_to(folder / "platform.log")
         try:
+<<<<<<< HEAD
             platform = stack.enter_context(PlatformThread(folder / "platform"))
+=======
+            platform = stack.enter_context(
+                PlatformThread(folder / "platform", https=port, releases=releases)
+            )
+>>>>>>> main
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
         faults = stack.enter_context(Faults(platform.info, folder / "world.json"))

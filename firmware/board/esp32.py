@@ -31,7 +31,7 @@ _CAUSES = {
 }
 
 # Why the firmware restarts itself; the RTC's memory holds the place in this list.
-_REASONS = ("failure", "memory", "command", "config", "safe-mode")
+_REASONS = ("failure", "memory", "command", "config", "safe-mode", "update")
 
 
 def reset_cause() -> str:
@@ -187,6 +187,10 @@ def chip() -> tuple:
     least = _OCTAL if name == "ESP32S3" else _PSRAM
     regions = esp32.idf_heap_info(esp32.HEAP_DATA)
     return name, any(region[0] >= least for region in regions)
+
+
+def partition():
+    return esp32.Partition
 
 
 def onewire(pin: int):

@@ -16,8 +16,8 @@ from firmware.base.log import Log
 _log = Log("unix")
 
 # Why the firmware restarts itself: a task that keeps dying, a lack of memory, a command, another
-# configuration, the end of safe mode.
-_REASONS = ("failure", "memory", "command", "config", "safe-mode")
+# configuration, the end of safe mode, another version.
+_REASONS = ("failure", "memory", "command", "config", "safe-mode", "update")
 _RESTART = const(75)  # sysexits.h: EX_TEMPFAIL
 _REASON = "restarted"  # a file
 
@@ -244,6 +244,11 @@ def chip() -> tuple:
     configuration is checked as on a board.
     """
     return "ESP32", False
+
+
+def partition():
+    """MicroPython's class esp32.Partition. Raises OSError, with words, where there is none."""
+    raise OSError("the unix port has no slots for applications")
 
 
 def onewire(pin: int):

@@ -15,6 +15,7 @@ from firmware.config import check, load, schema
 from firmware.config.trial import CONFIG, GOOD, IDENTITY, OLD, WAYS
 
 _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
+_NEW = CONFIG + ".new"
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
@@ -39,19 +40,23 @@ def propose(trial, part: dict, worked: list) -> tuple:
             problem = problem or "%s: %s" % (path, error)
             continue
         changes = merge(given, part)
-        problems = check.check(given, check.COMPARED)[1]
-        if problems:
-            problem = problem or problems[0]
-            continue
-        if changes:
-            # The power may go at any moment: the old one is safe before the new one counts.
-            files.copy(path, OLD)
-            new = CONFIG + ".new"
-            with open(new, "wb") as file:
-                json.dump(given, file)
-            trial.begin(files.crc32(new), part, _needs(part, worked))
-            os.rename(new, CONFIG)
-        return hidden, changes
+        try:
+            if changes:
+                # Written first: the check lets go what it has read.
+                with open(_NEW, "wb") as file:
+                    json.dump(given, file)
+            problems = check.check(given, check.COMPARED, True)[1]
+            if changes and not problems:
+                # The power may go at any moment: the old one is safe before the new one counts.
+                files.copy(path, OLD)
+                trial.begin(files.crc32(_NEW), part, _needs(part, worked))
+                os.rename(_NEW, CONFIG)
+        finally:
+            if files.exists(_NEW):
+                os.remove(_NEW)
+        if not problems:
+            return hidden, changes
+        problem = problem or problems[0]
     raise ValueError(problem)
 
 

@@ -25,19 +25,21 @@ _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 COMPARED = ("device", "mqtt", "sensors", "thermostat")
 
 
-def check(given: dict, only=None) -> tuple:
+def check(given: dict, only=None, spent=False) -> tuple:
     """(settings, problems) of what a file holds; the settings are None if there is a problem.
 
     only: the sections that are wanted, COMPARED among them; None: all. All are checked.
+    spent: nobody needs `given` any more; each of its sections is let go when it is checked.
     """
     problems = []
-    settings = _section(problems, {}, io.StringIO(schema.TABLE), 0, "", given, only=only)
+    table = io.StringIO(schema.TABLE)
+    settings = _section(problems, {}, table, 0, "", given, only=only, spent=spent)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, pins, table, depth, name, given, more="", only=None):
+def _section(problems, pins, table, depth, name, given, more="", only=None, spent=False):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
     pins: who has which so far; see `_pin`. more: that text, a driver's KEYS; None: the driver is
@@ -67,6 +69,8 @@ def _section(problems, pins, table, depth, name, given, more="", only=None):
                 elif value is not None or default != "null":
                     value = _section(problems, pins, source, level + 1, where, value)
                 settings[key] = value if only is None or key in only else None
+                if spent and given[key]:
+                    given[key] = True  # it is there, for what is required unless it is
             elif schema.is_required(default, given):
                 wanted = kinds.expected(kind, *schema.limits(limits))
                 other = default.partition(" unless ")[2]

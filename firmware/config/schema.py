@@ -216,6 +216,14 @@ config     | section  |    | {}       | how a configuration from afar is tried
   confirm_s | whole number | 30 to 3600 seconds | 180 | \
       a configuration that came as a command is kept if the platform is reached with it in this \
       time; else the one before is in force again
+
+update     | section  |    | {}       | how the firmware is replaced from afar
+  key       | text or null | 512 to 512         | null | \
+      the public key of whoever signs releases, as `csipio keys show` prints it; null: the one \
+      that is in the image, if any
+  confirm_s | whole number | 5 to 3600 seconds  | 300  | \
+      a new version is kept once its regulation has run for so long and the platform is reached \
+      with it; else the version before runs again
 """
 
 

@@ -80,9 +80,10 @@ class Failover:
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
-    def next(self, now: int, joined: bool, dated: bool, identified: bool = True) -> str:
+    def next(self, now: int, joined: bool, dated: bool, identified=True, errand=None) -> str:
         """The state to be in now. `joined`: the network is; `dated`: the time is known;
-        `identified`: the device has an identity.
+        `identified`: the device has an identity; `errand`: something else is to be done over
+        HTTPS, which carries the feeds meanwhile.
 
         "wifi" while the network is joined means that it has to be joined anew.
         """
@@ -96,7 +97,7 @@ class Failover:
             self.state = "time"
         elif before == "asking":
             self.state = "mqtt"
-        elif now >= self.mqtt.at_ms:
+        elif now >= self.mqtt.at_ms and not errand:
             # The state is asked for even while HTTPS is left alone for having failed: if both ways
             # come back together, a session without it would miss the commands of the time before.
             self.state = "asking"
@@ -109,7 +110,7 @@ class Failover:
             self._heard(now)
             self.state = "wifi"
         else:
-            self.state = "https" if self.carrier == "https" else "waiting"
+            self.state = "https" if errand or self.carrier == "https" else "waiting"
         return self.state
 
     def stopped(self):

@@ -4,6 +4,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines, https_state
 from firmware.link.http import Http
 
@@ -99,6 +100,13 @@ class Api:
             raise LinkError("the API's state is cut short")
         if not stated:
             self._limit((None, None))
+
+    def fetch(self, url: str, headers: dict, sink):
+        """Ask for a file anywhere, as Http.get; the credentials go to the API's own host alone."""
+        # The API's paths know no query; that of a file is its server's.
+        own = parse_url(url.partition("?")[0])[:3] == parse_url(self._url)[:3]
+        auth = (self._device["key_id"], self._device["key_secret"]) if own else None
+        return self._http.get(url, headers, auth, deadlines.EXCHANGE_MS / 1000, sink)
 
     def _limit(self, stated):
         try:

@@ -40,7 +40,11 @@ https HTTPS carries the feeds until MQTT is back
 
 
 class Uplink:
-    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed."""
+    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed. errand:
+    None, or a coroutine function that is called again and again to use the API, behind readings
+    and commands; HTTPS carries them meanwhile. It raises nothing. sent, asked: whether the
+    platform took a feed, and whether it could tell a command, in this run.
+    """
 
     def __init__(
         self,
@@ -88,6 +92,8 @@ class Uplink:
             settings, network, queue, self._pace, on_command, self._watch, self._values
         )
         self.api = Api(settings, network, queue, self._pace)
+        self.errand = None
+        self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
         self.unverified = not settings["tls"]["verify"]
         if self.unverified:
@@ -184,7 +190,9 @@ class Uplink:
         self.alive_ms = uptime.ms()
         before = self.failover.state
         joined = self._wifi.connected() and not self._wifi.better()
-        state = self.failover.next(self.alive_ms, joined, self._clock.known, self._identified())
+        identified = self._identified()
+        errand = identified and self.errand
+        state = self.failover.next(self.alive_ms, joined, self._clock.known, identified, errand)
         if state != before:
             self.release()
             if state == "wifi" and joined:
@@ -197,8 +205,10 @@ class Uplink:
         self.alive_ms = now
         if not self._clock.sure:
             self._on_date("")
+        self.sent = self.sent or outcome.acknowledged
+        self.asked = self.asked or outcome.listening_ms is not None
         moving = self._wifi.better()
-        return self.failover.watch(outcome, now) or moving
+        return self.failover.watch(outcome, now) or moving or self.errand is not None
 
     def _identified(self) -> bool:
         return self._device["id"] is not None
@@ -235,7 +245,9 @@ class Uplink:
 
     async def _exchange_due(self, now: int):
         """Do what is due over HTTPS, once MQTT has been down for long enough."""
-        if not (self._identified() and self.failover.may_deliver(now)):
+        failover, errand = self.failover, self.errand
+        may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
+        if not (may and self._identified()):
             return
         if self._values:
             await self._exchange(self._values.post(self.api))
@@ -243,12 +255,15 @@ class Uplink:
             await self._exchange(self._read_state())
         elif self._pace.ready(now) and self._queue.due():
             await self._exchange(self.api.deliver())
+        elif errand:
+            await errand()
 
     async def _exchange(self, step):
         """Await an exchange with the API, and tell the failover how it ended."""
         try:
             taken = await step
             self.alive_ms = uptime.ms()
+            self.sent = self.sent or bool(taken)
             self.failover.exchanged(self.alive_ms, taken)
         except LinkError as error:
             self.alive_ms = uptime.ms()
@@ -263,6 +278,7 @@ class Uplink:
             told = True
         finally:
             self.failover.asked(began_ms, told)
+        self.asked = True
         self._on_recovered()
 
     def _warn(self, way: str, error, next_ms: int):

@@ -110,6 +110,7 @@ class Faults:
         settings["mqtt"]["url"] = f"mqtts://localhost:{self._mqtt.port}"
         settings["https"]["url"] = f"https://localhost:{self._https.port}/v3"
         settings["sensors"][0]["world"] = str(self._world)
+        settings["thermostat"]["stale_after_s"] = 10
         return settings
 
     def toggle(self, name: str) -> None:

@@ -59,6 +59,8 @@ Reading
   is no other device (404). A client key is for all devices, and does not see private properties.
 - The state's `header`, `meta` and `stats` are left out when the query says `false`. `stats` is the
   number of points in the time series.
+- `GET /releases/{name}` on the API's port, of the stand-in alone: a file of a folder of releases,
+  for any key; with `Range` and `If-Range`, and the ETag of its content.
 - `GET /data/devices/{ref}/log`, of the stand-in alone: the device's log, oldest first, as
   `{"log": [{"time": …, "text": …}]}`.
 

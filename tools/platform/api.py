@@ -15,6 +15,7 @@ from .control import Control, is_key
 from .feed import FeedError, Point, format_time, parse_feed, parse_json
 from .ingest import CLIENT, DEVICE, Ingest, Receipt, Refused
 from .ports import Listener
+from .releases import Releases
 from .store import Store, now_ms
 
 log = logging.getLogger(__name__)
@@ -28,13 +29,20 @@ class Api:
     """One listener; `start` and `stop` may be called again and again."""
 
     def __init__(
-        self, control: Control, store: Store, ingest: Ingest, port: int, tls: ssl.SSLContext
+        self,
+        control: Control,
+        store: Store,
+        ingest: Ingest,
+        port: int,
+        tls: ssl.SSLContext,
+        releases: Releases,
     ):
         self._control = control
         self._store = store
         self._ingest = ingest
         self._port = port
         self._tls = tls
+        self._releases = releases
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
 
@@ -49,6 +57,7 @@ class Api:
         app.router.add_post(device + "/properties", self._post_feed)
         app.router.add_post(device + "/properties/{prop}", self._post_property)
         app.router.add_post(device + "/methods/{name}", self._post_method)
+        app.router.add_get("/releases/{name}", self._releases.get, allow_head=False)
         listener = Listener(self._port)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
@@ -67,8 +76,8 @@ class Api:
 
     @web.middleware
     async def _guard(
-        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]
-    ) -> web.Response:
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
         """Who asks, and for which device; and every error as JSON."""
         self._control.refresh()
         try:

@@ -102,6 +102,7 @@ DEFAULT_PROPERTIES = {
     "restart": {"type": "boolean", **COMMAND},
     "identify": {"type": "number", **COMMAND, "min": 0, "max": 300},
     "config": {"type": "object", **COMMAND},
+    "update": {"type": "object", **COMMAND},
     "lastcommand": {"type": "object"},
     "relay": {"type": "boolean"},
     "relay2": {"type": "boolean"},

@@ -20,6 +20,7 @@ from .control import LISTENERS, Control, is_key
 from .feed import FeedError, Point, parse_feed, parse_json
 from .ingest import DEVICE, DISABLED, Ingest, Refused
 from .provisions import Provisions, is_asking
+from .releases import Releases
 from .store import Store, now_ms
 
 log = logging.getLogger(__name__)
@@ -40,9 +41,17 @@ class Platform:
     """
 
     def __init__(
-        self, directory: Path, mqtt: int = 0, mqtts: int = 0, ws: int = 0, https: int = 0
+        self,
+        directory: Path,
+        mqtt: int = 0,
+        mqtts: int = 0,
+        ws: int = 0,
+        https: int = 0,
+        releases: Path | None = None,
     ):
+        """releases: the folder of what is served below /releases, none without it."""
         self._directory = Path(directory).resolve()
+        self.releases = Releases(releases)
         wanted = {"mqtt": mqtt, "mqtts": mqtts, "ws": ws, "https": https}
         self._ports = ports.choose(wanted)
         self._stopped: set[str] = set()  # by stop_mqtt and stop_https, besides the control file
@@ -78,7 +87,10 @@ class Platform:
         self._store = Store(self._directory / "platform.sqlite")
         self._ingest = Ingest(self.control, self._store, self._send)
         self._provisions = Provisions(self.control, self._publish, self._hang_up)
-        self._api = Api(self.control, self._store, self._ingest, self._ports["https"], self._tls)
+        self._api = Api(
+            *(self.control, self._store, self._ingest),
+            *(self._ports["https"], self._tls, self.releases),
+        )
         try:
             await self._settle()
         except BaseException:

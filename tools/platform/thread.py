@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from . import control
+from .releases import Fault
 from .service import Platform
 
 _ANSWER_WITHIN_S = 20
@@ -16,10 +17,16 @@ class PlatformThread:
     """`Platform`'s methods, called from any other thread; each returns when it is done."""
 
     def __init__(
-        self, directory: Path, mqtt: int = 0, mqtts: int = 0, ws: int = 0, https: int = 0
+        self,
+        directory: Path,
+        mqtt: int = 0,
+        mqtts: int = 0,
+        ws: int = 0,
+        https: int = 0,
+        releases: Path | None = None,
     ):
         self._directory = Path(directory)
-        self._ports = (mqtt, mqtts, ws, https)
+        self._ports = (mqtt, mqtts, ws, https, releases)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="platform")
         self.info: dict = {}
@@ -60,6 +67,14 @@ class PlatformThread:
         change(tree)
         control.write(path, tree)
         self._wait(self._platform.refresh())
+
+    def fail_releases(self, *faults: Fault) -> None:
+        """Let these faults, in this order, meet the next requests for a release."""
+        self._call(lambda: self._platform.releases.faults.extend(faults))
+
+    def released(self) -> list[tuple[str, str, int]]:
+        """What was asked below /releases so far: name, header Range, and the status answered."""
+        return self._call(lambda: list(self._platform.releases.asked))
 
     @property
     def fleets(self) -> list[dict]:

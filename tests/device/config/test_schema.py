@@ -79,6 +79,7 @@ def test_what_nobody_reads_is_left_out():
         "thermostat",
         "health",
         "config",
+        "update",
     ]
 
 
