@@ -73,13 +73,7 @@ def main(
         ).resolve()
         troubles = _log_to(folder / "platform.log")
         try:
-<<<<<<< HEAD
-            platform = stack.enter_context(PlatformThread(folder / "platform"))
-=======
-            platform = stack.enter_context(
-                PlatformThread(folder / "platform", https=port, releases=releases)
-            )
->>>>>>> main
+            platform = stack.enter_context(PlatformThread(folder / "platform", releases=releases))
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
         faults = stack.enter_context(Faults(platform.info, folder / "world.json"))
