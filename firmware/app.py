@@ -140,6 +140,7 @@ class App:
             (services.blink, services.tick) + also,
             meter.late,
             supervisor.failed,
+            services.pause,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
         heard = {}
@@ -184,7 +185,7 @@ class App:
         _log.error("what was only in RAM is lost")
 
     def _make_radio(self, settings: dict):
-        radio, device_id = settings["network"], settings["device"]["id"]
+        radio, device_id = settings["network"], settings["device"]["id"] or board.mac()
         self._wifi = board.Wifi(settings["wifi"], radio=radio, device_id=device_id)
 
     def _failed(self, name: str, error):

@@ -4,6 +4,8 @@ Each part is made as soon as that works (supervision/parts.py). Those that tell 
 sensors' tasks and the regulation's, need not know what is there yet.
 """
 
+import asyncio
+
 from micropython import const
 
 try:
@@ -12,7 +14,9 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware import config
-from firmware.base import files
+from firmware.base import files, uptime
+from firmware.base.passing import passing
+from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
@@ -29,6 +33,7 @@ from firmware.supervision.health import Health, tight
 _LINK_SILENCE_MS = const(180000)  # without progress it stands still; it may wait for a Wi-Fi
 _BUFFER_SILENCE_MS = const(60000)
 _PROVEN = const(5)  # steps of the regulation after which its configuration is a good one
+_UPDATE = "update.json"  # there is an update under way, on trial or to be told
 _LASTED = const(120)  # after which a start has not ended early
 _FAULT_S = const(60)  # between two looks for a fault to be told
 
@@ -54,6 +59,7 @@ class Services:
         self._supervisor = supervisor
         self._meter = meter
         self._safe = safe
+        self.pause = Pause()  # the regulation's, which a command cuts
         self._queue: Any = None
         self._intake: Any = None
         self._store: Any = None
@@ -62,6 +68,8 @@ class Services:
         self._commands: Any = None
         self._uplink: Any = None
         self._untold: Any = None
+        self._update: Any = None  # the coroutine function of one that is under way or on trial
+        self._updates = False  # there is a task for them
         self._owes = False  # a look for a fault to be told
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
         self._waiting = {}
@@ -100,11 +108,11 @@ class Services:
 
     def make_commands(self) -> None:
         store = Store()
-        device = Device(self, self._supervisor.restart, self._propose)
+        device = Device(self, self._supervisor.restart, self._propose, self._begin_update)
         owners: dict = {"device": device}
         if self._program:
             owners.update({"thermostat": self._regulation.thermostat, "program": self._program})
-        commands = door.Commands(owners, self.tell, store, self._clock)
+        commands = door.Commands(owners, self._answer, store, self._clock)
         commands.restore(self._trial.named(), self._trial.note())
         self._store = store
         self._device = device
@@ -117,12 +125,14 @@ class Services:
             return False
         settings, clock = self._settings, self._clock
         supervisor, trial = self._supervisor, self._trial
+        if settings["device"]["provision"]:
+            settings["device"]["provision"]["mac"] = board.mac()
         tls = settings["tls"]
         names = Resolver(board.name_servers, more=settings["network"]["dns"])
         network = Network(names, tls["ca"], tls["verify"], tight)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
-        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
+        calls = self._handle, commands.recover, commands.recovered, keeper.dated
         uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         parts = {
             "queue": queue,
@@ -147,6 +157,9 @@ class Services:
             tasks.append(("health", health.run))
         if trial.pending():
             tasks.append(("trial", lambda: trial.run(self._reached, confirm_ms, kept, failed)))
+        if files.exists(_UPDATE):
+            self._updates = True
+            tasks.append(("update", self._run_updates))
         schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
         health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
         if wifi.broken:
@@ -257,6 +270,17 @@ class Services:
             self._untold = faults.Untold(self._queue, config.censored)
         return self._untold.take()
 
+    def _handle(self, name: str, payload) -> bool:
+        obeyed = self._commands.handle(name, payload)
+        if obeyed:
+            self.pause.cut()
+        return obeyed
+
+    def _answer(self, name: str, value, t_ms: "int | None") -> None:
+        self.tell(name, value, t_ms)
+        if self._uplink:
+            self._uplink.hurry()
+
     def _in_flight(self) -> int:
         return self._uplink.in_flight if self._uplink else 0
 
@@ -267,7 +291,57 @@ class Services:
     def _propose(self, part: dict) -> tuple:
         return config.propose(self._trial, part, self._uplink.reached() if self._uplink else [])
 
+    def _begin_update(self, tree: dict) -> dict:
+        """Begin the update to the release of that manifest; returns the answer to it. Raises
+        ValueError, with words.
+        """
+        if self._update or files.exists(_UPDATE):
+            raise ValueError(
+                "another update is under way; wait until it is told what became of it"
+            )
+        if self._trial.pending():
+            raise ValueError("a configuration is on trial; wait until it is kept or given up")
+        if not self._uplink:
+            raise ValueError("the link is not made yet; send it again")
+        self._update = self._make_update(tree)
+        if not self._updates:
+            self._updates = True
+            self._supervisor.add("update", self._run_updates)
+        return {"version": tree["version"], "state": "checking"}
+
+    def _make_update(self, tree):
+        """The coroutine function of a new update or, for None, of the one on flash."""
+        return passing(
+            _make_update,
+            tree,
+            config.update(),
+            self._uplink,
+            board,
+            self._supervisor,
+            lambda: self._ticks,
+            lambda value, why: self._commands.report("update", value, why),
+            self._rests,
+        )
+
+    def _rests(self, patient: bool) -> bool:
+        return self._regulation is None or self._regulation.rests(uptime.ms(), patient)
+
+    async def _run_updates(self):
+        if not self._update and files.exists(_UPDATE):
+            self._update = self._make_update(None)
+        while True:
+            if self._update:
+                await self._update()
+                self._update = None
+            await asyncio.sleep_ms(1000)
+
     def _set_time(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.
         self._queue.tick()
         board.set_time(utc_ms)
+
+
+def _make_update(*given):
+    from firmware.update import start
+
+    return start.make(*given)

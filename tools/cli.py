@@ -35,7 +35,13 @@ def _port_and(metavar: str, what: str):
 
 @app.command()
 def run(
-    port: Annotated[int, _port("the HTTPS API; 0 picks a free one")] = 0,
+    port: Annotated[int, _port("the page; the next free one where it is taken")] = 8080,
+    provision: Annotated[
+        bool, typer.Option("--provision", help="Give the thermostat a fleet's key alone.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
+    ] = False,
     releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both.
@@ -44,7 +50,7 @@ def run(
     """
     from tools import run
 
-    run.main(port, releases)
+    run.main(port, provision, releases, not no_browser)
 
 
 @app.command()
@@ -57,6 +63,10 @@ def platform(
     mqtts: Annotated[int, _port("MQTT over TLS")] = 0,
     ws: Annotated[int, _port("MQTT over WebSocket")] = 0,
     https: Annotated[int, _port("the HTTPS API")] = 0,
+    fleet: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Have a fleet, whose devices ask who they are."),
+    ] = None,
     releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
     """The platform stand-in alone: a broker and an HTTPS API on this machine.
@@ -65,7 +75,7 @@ def platform(
     """
     from tools import platform
 
-    platform.main(folder, mqtt, mqtts, ws, https, releases)
+    platform.main(folder, mqtt, mqtts, ws, https, fleet, releases)
 
 
 @app.command()
@@ -211,6 +221,36 @@ def configure(
         raise typer.BadParameter("give --file or --set, not both")
     if not configure.configure(serial_ports.chosen(port), file, changes, ca, reset):
         raise typer.Exit(1)
+
+
+@app.command()
+def provision(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FLEET.csv",
+            help="A table with the columns mac and room, and keys of config.json.",
+        ),
+    ],
+    config: Annotated[
+        Path, typer.Option(help="The config.json that all boards get, without an identity.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="A folder for what is made.")],
+    folder: Annotated[
+        Path,
+        typer.Option("--dir", help="The folder of a stand-in, as of `csipio platform --dir`."),
+    ],
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="The fleet's name.")] = "fleet",
+) -> None:
+    """Prepare a fleet: devices on the stand-in, one configuration for all boards, and labels.
+
+    Each room of the table becomes a device, and its board is known by its MAC. Further columns,
+    such as thermostat.setpoint, make a configuration that comes with the identity. The same table
+    again changes nothing.
+    """
+    from tools import provision
+
+    provision.provision(table, config, out, folder, fleet)
 
 
 @app.command()

@@ -191,7 +191,9 @@ def plan(
         }
     if way != "frozen":
         _check_bytecode(board, facts, firmware)
-    there = board.hashes({path.split("/")[0] for path in files} | {"firmware"})
+    # These name a set of files that an update brought, which would go on running in their place.
+    sets = {"firmware.set", "firmware.next"}
+    there = board.hashes({path.split("/")[0] for path in files} | {"firmware"} | sets)
     # The largest folder is staged first: littlefs then has less to read for the others.
     send = {
         path: data
@@ -203,7 +205,7 @@ def plan(
     remove = [
         path
         for path in there
-        if path not in files and (path.startswith("firmware/") or path in twins)
+        if path not in files and (path.startswith("firmware/") or path in twins | sets)
     ]
     todo = Plan(send, {}, sorted(remove), len(files) - len(send))
     if todo.replaces_firmware:

@@ -37,8 +37,8 @@ for name, kind, expected, default, meaning in meanings.every():
         table = "driver " + driver
         name = "sensors[]." + key
     row = {"table": table, "name": name, "kind": kind, "expected": expected, "meaning": meaning}
-    row["required"] = default == "required"
-    row["default"] = None if default == "required" else schema.value(default)
+    row["required"] = default.startswith("required") and default
+    row["default"] = schema.value(default)
     print(json.dumps(row))
 for name, kind, limits, unit, owner, lasts, meaning in COMMANDS:
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
@@ -104,7 +104,7 @@ def _keys(table):
     lines = ["| key | expected | default | meaning |", "|---|---|---|---|"]
     for row in table:
         if row["required"]:
-            default = "required"
+            default = row["required"]
         elif row["kind"] == "section":
             default = "none" if row["default"] is None else ""
         else:

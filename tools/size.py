@@ -5,6 +5,9 @@ imports, so that a room's figure is its own. What a board loads are units of the
 (tools/linker), which take less: that is the last line. RAM is that of the interpreter which
 measures ($MICROPYTHON); where a word has 32 bits, as on an ESP32, it is a little more than half of
 what it is with 64.
+
+That last line has a budget. What grows past it fails: make it smaller, or raise the budget in the
+same change and say there why.
 """
 
 import json
@@ -39,6 +42,10 @@ for name in %r:
     except ImportError:
         print(json.dumps([name, None]))
 """
+
+# Bytes that the units of a typical device may take: of flash; and of heap, by bytes of a word.
+FLASH_BUDGET = 206_000
+HEAP_BUDGETS = {4: 37_900, 8: 74_000}
 
 # What a thermostat with a thermometer and a journal loads, in units.
 _TYPICAL = ("firmware.app", "firmware.program", "firmware.spill", "firmware.sensors.room")
@@ -94,6 +101,24 @@ def linked(root: Path = ROOT) -> tuple[int, int]:
     return built.image.stat().st_size - meanings, sum(size or 0 for size in heap.values())
 
 
+def too_much(flash: int, heap: int, word: int) -> list[str]:
+    """What of those units is past its budget, in words; word: bytes of the interpreter's words."""
+    found = (("flash", flash, FLASH_BUDGET), ("heap", heap, HEAP_BUDGETS[word]))
+    return [
+        f"a typical device takes {size:,} bytes of {what}; its budget is {budget:,}: make it "
+        f"smaller, or raise the budget in tools/size.py and say why"
+        for what, size, budget in found
+        if size > budget
+    ]
+
+
+def _word() -> int:
+    """The bytes of a word of the interpreter that measures."""
+    code = "import struct; print(struct.calcsize('P'))"
+    command = micropython.command("-c", code)
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
 def _measured(image: Path, names) -> dict[str, int | None]:
     code = _MEASURE % (str(image), image.stat().st_size, list(names))
     done = subprocess.run(
@@ -108,7 +133,7 @@ def _measured(image: Path, names) -> dict[str, int | None]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table. Raises ToolError where the whole is past its budget."""
     console = Console()
     table = Table(title="What the firmware costs, in bytes", title_justify="left")
     table.add_column("room")
@@ -122,5 +147,10 @@ def main() -> None:
     total = [sum(getattr(room, key) for room in every) for key in ("modules", "flash", "heap")]
     table.add_row("all of them, apart", *(f"{figure:,}" for figure in total))
     flash, heap = linked()
+    word = _word()
     table.add_row("a typical device, linked", "", f"{flash:,}", f"{heap:,}")
+    table.add_row("its budget", "", f"{FLASH_BUDGET:,}", f"{HEAP_BUDGETS[word]:,}")
     console.print(table)
+    problems = too_much(flash, heap, word)
+    if problems:
+        raise ToolError("\n".join(problems))

@@ -4,7 +4,7 @@
     COUNTER_SURVIVES       counter_ms() -> int    outputs               Wifi(networks)
     Retained(place)        set_time(utc_ms)       memory()              name_servers() -> list
     watchdog(timeout_ms)   at_prompt(most_ms)     networks() -> list
-    chip() -> tuple
+    chip() -> tuple        partition()
 
 `unix.py` says what each of them promises; `esp32.py` keeps the promise on a board.
 """

@@ -31,7 +31,7 @@ _CAUSES = {
 }
 
 # Why the firmware restarts itself; the RTC's memory holds the place in this list.
-_REASONS = ("failure", "memory", "command", "config", "safe-mode")
+_REASONS = ("failure", "memory", "command", "config", "safe-mode", "update")
 
 
 def reset_cause() -> str:
@@ -48,6 +48,10 @@ _radio: "Wifi | None" = None  # the one that was made last
 _dog: "machine.WDT | None" = None  # once it runs
 _feeder: "machine.Timer | None" = None  # feeds it while somebody is at the prompt
 _feedings = 0  # that are left to it
+
+
+def mac() -> str:
+    return ":".join(["%02x" % byte for byte in machine.unique_id()])
 
 
 def counter_ms() -> int:
@@ -183,6 +187,10 @@ def chip() -> tuple:
     least = _OCTAL if name == "ESP32S3" else _PSRAM
     regions = esp32.idf_heap_info(esp32.HEAP_DATA)
     return name, any(region[0] >= least for region in regions)
+
+
+def partition():
+    return esp32.Partition
 
 
 def onewire(pin: int):

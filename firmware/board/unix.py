@@ -16,8 +16,8 @@ from firmware.base.log import Log
 _log = Log("unix")
 
 # Why the firmware restarts itself: a task that keeps dying, a lack of memory, a command, another
-# configuration, the end of safe mode.
-_REASONS = ("failure", "memory", "command", "config", "safe-mode")
+# configuration, the end of safe mode, another version.
+_REASONS = ("failure", "memory", "command", "config", "safe-mode", "update")
 _RESTART = const(75)  # sysexits.h: EX_TEMPFAIL
 _REASON = "restarted"  # a file
 
@@ -52,6 +52,24 @@ def reset_cause() -> str:
 
 # The causes of a start over which `counter_ms` goes on counting; a process has none.
 COUNTER_SURVIVES = ()
+
+
+def mac() -> str:
+    """The board's MAC, such as 01:23:45:67:89:ab, which no other board has.
+
+    Here it is in the file `mac` in the device's folder, which is made where there is none.
+    """
+    try:
+        with open("mac") as file:
+            return file.read().strip().lower()
+    except OSError:
+        pass
+    six = bytearray(os.urandom(6))
+    six[0] = six[0] & 0xFC | 2  # nobody's own: locally administered, for one station
+    made = ":".join(["%02x" % byte for byte in six])
+    with open("mac", "w") as file:
+        file.write(made)
+    return made
 
 
 def counter_ms() -> int:
@@ -226,6 +244,11 @@ def chip() -> tuple:
     configuration is checked as on a board.
     """
     return "ESP32", False
+
+
+def partition():
+    """MicroPython's class esp32.Partition. Raises OSError, with words, where there is none."""
+    raise OSError("the unix port has no slots for applications")
 
 
 def onewire(pin: int):

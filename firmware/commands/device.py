@@ -1,4 +1,6 @@
-"""What is set of the device as a whole: how often it reports, `restart`, `identify`, `config`."""
+"""What is set of the device as a whole: how often it reports, `restart`, `identify`, `config`,
+`update`.
+"""
 
 from firmware.base import uptime
 from firmware.base.log import Log
@@ -7,20 +9,22 @@ from firmware.base.log import Log
 class Device:
     """The owner of these commands."""
 
-    def __init__(self, queue, restart, propose):
+    def __init__(self, queue, restart, propose, update=None):
         """propose: puts a part of a configuration on trial and returns that part without its
         secrets, and whether it changes anything; raises ValueError, with words.
+        update: begins an update, and returns the answer; raises the same.
         """
         self._queue = queue
         self._restart = restart
         self._propose = propose
+        self._update = update
         self._until_ms = 0  # uptime up to which the lamp blinks
 
     def get(self, name: str):
         if name == "report_every":
             ms = self._queue.max_age_ms
             return ms / 1000 if ms % 1000 else ms // 1000
-        if name == "config":
+        if name in ("config", "update"):
             return {}
         return 0 if name == "identify" else False
 
@@ -34,6 +38,8 @@ class Device:
         elif name == "config":
             shown, changes = self._propose(value)
             return shown, self._restart if changes else None
+        elif name == "update":
+            return self._update(value), None
         elif value:
             return None, self._restart
         return None

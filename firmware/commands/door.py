@@ -123,6 +123,12 @@ class Commands:
         self._tried = ()
         self._answers.say("config", "", 0)
 
+    def report(self, name: str, value, reason: "str | None") -> None:
+        """What was begun by a command is so far; `reason`: as of `lastcommand`, None: not yet."""
+        self._answers.tell(name, self._answers.now(), False, value)
+        if reason is not None:
+            self._answers.say(name, reason, 0)
+
     def tick(self, now_ms: int) -> None:
         """Once a second: answers that had to wait, and the store."""
         try:

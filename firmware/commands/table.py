@@ -38,5 +38,8 @@ COMMANDS = (
      "a part of the configuration: objects are merged, `null` removes a key, all else"
      " replaces; kept if the platform is reached with it; at most 2 KiB; secrets are"
      ' answered as `"(hidden)"`'),
+    ("update", "object", (), "", "device", "once",
+     "the manifest of a release, which replaces the firmware; it is sent by `csipio update`, and"
+     " answered by how far it got, and what became of it"),
 )
 # fmt: on

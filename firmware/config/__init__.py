@@ -33,6 +33,14 @@ def censored(text: str) -> str:
     return passing(_censored, text)
 
 
+def update() -> tuple:
+    """`update.key` and `update.confirm_s` as they are on flash: they are needed too seldom to be
+    kept in RAM.
+    """
+    section = (passing(_last_good) or {"update": {"key": None, "confirm_s": 300}})["update"]
+    return section["key"], section["confirm_s"]
+
+
 def _wait_for_good(trial, failed):
     from firmware.config import load
 

@@ -12,9 +12,10 @@ from micropython import const
 
 from firmware.base import files
 from firmware.config import check, load, schema
-from firmware.config.trial import CONFIG, GOOD, OLD, WAYS
+from firmware.config.trial import CONFIG, GOOD, IDENTITY, OLD, WAYS
 
 _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
+_NEW = CONFIG + ".new"
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
@@ -39,19 +40,23 @@ def propose(trial, part: dict, worked: list) -> tuple:
             problem = problem or "%s: %s" % (path, error)
             continue
         changes = merge(given, part)
-        problems = check.check(given, check.COMPARED)[1]
-        if problems:
-            problem = problem or problems[0]
-            continue
-        if changes:
-            # The power may go at any moment: the old one is safe before the new one counts.
-            files.copy(path, OLD)
-            new = CONFIG + ".new"
-            with open(new, "wb") as file:
-                json.dump(given, file)
-            trial.begin(files.crc32(new), part, _needs(part, worked))
-            os.rename(new, CONFIG)
-        return hidden, changes
+        try:
+            if changes:
+                # Written first: the check lets go what it has read.
+                with open(_NEW, "wb") as file:
+                    json.dump(given, file)
+            problems = check.check(given, check.COMPARED, True)[1]
+            if changes and not problems:
+                # The power may go at any moment: the old one is safe before the new one counts.
+                files.copy(path, OLD)
+                trial.begin(files.crc32(_NEW), part, _needs(part, worked))
+                os.rename(_NEW, CONFIG)
+        finally:
+            if files.exists(_NEW):
+                os.remove(_NEW)
+        if not problems:
+            return hidden, changes
+        problem = problem or problems[0]
     raise ValueError(problem)
 
 
@@ -106,18 +111,21 @@ def shown(part: dict) -> dict:
 def censored(text: str) -> str:
     """A text without the secrets of the configurations on flash."""
     secrets = schema.secrets()
-    for path in (CONFIG, GOOD, OLD):
+    for path in (CONFIG, GOOD, OLD, IDENTITY):
+        parts: list = []
         try:
-            given = load.read(path)
+            parts.append(load.read(path))
         except ValueError:
             continue
-        for section in given.values():
-            for part in section if type(section) is list else (section,):
-                for key in secrets if type(part) is dict else ():
-                    value = part.get(key)
-                    # A shorter one protects nothing, and may be a word of anything.
-                    if type(value) is str and len(value) >= _SHORTEST:
-                        text = text.replace(value, _HIDDEN)
+        while parts:
+            part = parts.pop()
+            parts.extend(part.values() if type(part) is dict else part)
+            for key in secrets if type(part) is dict else ():
+                value = part.get(key)
+                # A shorter one protects nothing, and may be a word of anything.
+                if type(value) is str and len(value) >= _SHORTEST:
+                    text = text.replace(value, _HIDDEN)
+            parts = [member for member in parts if type(member) in (dict, list)]
     return text
 
 

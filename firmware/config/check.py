@@ -14,6 +14,7 @@ from micropython import const
 from firmware import sensors
 from firmware.base import kinds
 from firmware.base.passing import passing
+from firmware.base.url import parse_url
 from firmware.config import schema
 
 _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one at a time
@@ -21,22 +22,24 @@ _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
 # The sections in which two keys must have something in common: enough to find problems.
-COMPARED = ("sensors", "thermostat")
+COMPARED = ("device", "mqtt", "sensors", "thermostat")
 
 
-def check(given: dict, only=None) -> tuple:
+def check(given: dict, only=None, spent=False) -> tuple:
     """(settings, problems) of what a file holds; the settings are None if there is a problem.
 
     only: the sections that are wanted, COMPARED among them; None: all. All are checked.
+    spent: nobody needs `given` any more; each of its sections is let go when it is checked.
     """
     problems = []
-    settings = _section(problems, {}, io.StringIO(schema.TABLE), 0, "", given, only=only)
+    table = io.StringIO(schema.TABLE)
+    settings = _section(problems, {}, table, 0, "", given, only=only, spent=spent)
     if not problems:
         _cross_check(problems, settings)
     return (None if problems else settings), problems
 
 
-def _section(problems, pins, table, depth, name, given, more="", only=None):
+def _section(problems, pins, table, depth, name, given, more="", only=None, spent=False):
     """The settings of an object, whose rows are the table's next ones, and those of a text.
 
     pins: who has which so far; see `_pin`. more: that text, a driver's KEYS; None: the driver is
@@ -53,6 +56,10 @@ def _section(problems, pins, table, depth, name, given, more="", only=None):
             where = prefix + key
             if key in given:
                 value = given[key]
+                other = default.partition(" unless ")[2]
+                if other and given.get(other) is not None:
+                    text = "expected none beside %s%s; leave one of the two out"
+                    _add(problems, where, text % (prefix, other))
                 if kind != "section":
                     value = _value(problems, pins, source, level, where, kind, limits, value)
                     if value is not None and " pin" in kind:
@@ -62,8 +69,12 @@ def _section(problems, pins, table, depth, name, given, more="", only=None):
                 elif value is not None or default != "null":
                     value = _section(problems, pins, source, level + 1, where, value)
                 settings[key] = value if only is None or key in only else None
-            elif default == "required":
+                if spent and given[key]:
+                    given[key] = True  # it is there, for what is required unless it is
+            elif schema.is_required(default, given):
                 wanted = kinds.expected(kind, *schema.limits(limits))
+                other = default.partition(" unless ")[2]
+                wanted += "; or %s%s in place of it" % (prefix, other) if other else ""
                 _add(problems, where, "missing; expected " + wanted)
             elif default == "{}":
                 value = _section(problems, pins, source, level + 1, where, {})
@@ -159,6 +170,9 @@ def _add(problems, name, text):
 
 def _cross_check(problems, settings):
     """What two keys must have in common, or must not."""
+    fleet = settings["device"]["provision"]
+    if fleet:
+        _check_provision(problems, fleet, settings["mqtt"]["url"])
     properties = [sensor["prop"] for sensor in settings["sensors"]]
     for i, name in enumerate(properties):
         first = properties.index(name)
@@ -180,6 +194,18 @@ def _cross_check(problems, settings):
             text = "expected a sensor of °C, got one of %s" % sensors.quantity(spec)[1]
             _add(problems, "thermostat.sensor", text)
         _check_thermostat(problems, thermostat, settings["sensors"])
+
+
+def _check_provision(problems, fleet, url):
+    by = fleet["by"]
+    if by == "mac" and fleet["value"] is not None:
+        text = "expected null with mac, which the board knows, got "
+        _add(problems, "device.provision.value", text + kinds.shown(fleet["value"]))
+    elif by != "mac" and fleet["value"] is None:
+        _add(problems, "device.provision.value", "missing; expected the device's " + by)
+    if parse_url(url)[0] not in ("mqtts", "wss"):
+        text = "expected mqtts:// or wss:// with device.provision: its answer is a secret, got "
+        _add(problems, "mqtt.url", text + kinds.shown(url))
 
 
 def _check_sensors(problems, specs):

@@ -25,7 +25,7 @@ def load(path: str) -> tuple:
         given = read(path)
     except ValueError as error:
         return None, ["%s: %s" % (path, error)]
-    return check.check(given)
+    return check.check(given, spent=True)
 
 
 def load_good(trial, failed=()) -> tuple:

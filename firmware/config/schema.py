@@ -8,7 +8,8 @@ The rows of a section follow its own, indented by two blanks. A driver's KEYS (f
 are such rows, too. The kinds of values, and their limits, are those of firmware/base/kinds.py.
 
 A limit or a default is JSON, or the name of a value that stands elsewhere, such as `=MODES`. What
-is `required` has no default. A section whose default is {} has the defaults of its keys. One whose
+is `required` has no default; what is `required unless x` must not be where x is, a key of the same
+section. A section whose default is {} has the defaults of its keys. One whose
 default is null may be null, and the part of the firmware that it is for is left out then.
 
 The table is a text because a text stays in flash and costs no RAM. Its rows are read one at a time
@@ -27,10 +28,22 @@ from firmware.supervision.health import names
 # six bits that a buffered point has for its property.
 TABLE = """\
 device     | section  |    | required | who the device is on the platform
-  id         | id                   | 1 to 64  | required | \
+  id         | id                   | 1 to 64  | required unless provision | \
       the device's id, `_dev_…`; also its MQTT client id
-  key_id     | key id               | 1 to 64  | required | the id of its device key, `_key_…`
-  key_secret | secret               | 1 to 128 | required | the secret of its device key
+  key_id     | key id               | 1 to 64  | required unless provision | \
+      the id of its device key, `_key_…`
+  key_secret | secret               | 1 to 128 | required unless provision | \
+      the secret of its device key
+  provision  | section              |          | null     | \
+      in place of these three: the device asks the platform who it is
+    key_id     | key id        | 1 to 64  | required | the id of its fleet's key, `_key_…`
+    key_secret | secret        | 1 to 128 | required | the secret of its fleet's key
+    by         | choice        | ["mac", "id", "cid", "sn", "esn", "imei"] | "mac" | \
+      what the platform tells the device by
+    value      | text or null  | 1 to 64  | null     | \
+      what that is of this device; null with `mac`, which the board knows
+    store      | true or false |          | false    | \
+      true keeps the identity on flash, for where the network is unreliable
   led        | output pin or null   | 0 to 48  | null     | \
       the pin of a lamp, whose flashes say how the device fares; see Safe mode and the lamp
 
@@ -40,7 +53,8 @@ wifi       | sections | 8  | []       | the networks to join, on a board
 
 network    | section  |    | {}       | how the board is in its network
   hostname   | text or null  | 1 to 32 | null  | \
-      its name there, of letters, digits and hyphens; null: `csipio-` and the end of `device.id`
+      its name there, of letters, digits and hyphens; null: `csipio-` and the end of `device.id`, \
+      or of the MAC with `device.provision`
   country    | text or null  | 2 to 2  | null  | \
       where it is, such as `DE`, for the radio's channels; null: anywhere
   power_save | true or false |         | false | \
@@ -202,6 +216,14 @@ config     | section  |    | {}       | how a configuration from afar is tried
   confirm_s | whole number | 30 to 3600 seconds | 180 | \
       a configuration that came as a command is kept if the platform is reached with it in this \
       time; else the one before is in force again
+
+update     | section  |    | {}       | how the firmware is replaced from afar
+  key       | text or null | 512 to 512         | null | \
+      the public key of whoever signs releases, as `csipio keys show` prints it; null: the one \
+      that is in the image, if any
+  confirm_s | whole number | 5 to 3600 seconds  | 300  | \
+      a new version is kept once its regulation has run for so long and the platform is reached \
+      with it; else the version before runs again
 """
 
 
@@ -240,6 +262,8 @@ def value(cell: str):
     """What a cell says, or names; () where it is empty."""
     if cell == "=REPORTED":
         return names()
+    if cell.startswith("required"):
+        return None
     if cell.startswith("="):
         return {
             "=SETPOINT_C": SETPOINT_C,
@@ -250,12 +274,18 @@ def value(cell: str):
     return json.loads(cell) if cell else ()
 
 
+def is_required(default: str, given: dict) -> bool:
+    """Whether a key of that default cell has to be in a section that has these."""
+    word, _, other = default.partition(" unless ")
+    return word == "required" and given.get(other) is None
+
+
 def secrets() -> list:
     """The keys whose values are never shown."""
     keys = []
     for line in io.StringIO(TABLE):
         key, _, rest = line.partition("|")
-        if rest.strip().startswith("secret"):
+        if rest.strip().startswith("secret") and key.strip() not in keys:
             keys.append(key.strip())
     return keys
 

@@ -22,6 +22,7 @@ from firmware.base.log import Log
 CONFIG = "config.json"
 GOOD = "config.good.json"
 OLD = "config.old.json"
+IDENTITY = "identity.json"  # that was provisioned: firmware/link/provisioning.py
 WAYS = ("mqtt", "https")  # to the platform
 _MARK = "trial.json"
 _BOOTS = const(3)

@@ -9,7 +9,7 @@ class Duty:
     """In the place of a Thermostat, from which no fault of a sensor or a setting can keep it."""
 
     fault = "safe mode"
-    temp_c = None
+    temp_c = frost_c = None
 
     def __init__(self, settings: dict, range_c, now_ms: int):
         """settings: the section `thermostat`; without `failsafe` everything is off."""

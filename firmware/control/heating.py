@@ -1,7 +1,11 @@
 """One room's regulation: its relays carry out what its thermostat decides."""
 
+from micropython import const
+
 from firmware.control.relay import Relay
 from firmware.control.thermostat import Thermostat
+
+_ABOVE_FROST_C = const(1)
 
 
 class Regulation:
@@ -42,6 +46,19 @@ class Regulation:
         if cooler:
             heats = heater.on or (stage2 and stage2.on)
             _drive(cooler, cool and not heats, at_once, now_ms)
+
+    def rests(self, now_ms: int, patient: bool) -> bool:
+        """Whether a restart, which switches every relay off, costs no heat that matters: all are
+        off; or, if `patient`, may be. Never close to frost.
+        """
+        thermostat = self.thermostat
+        temp_c, frost_c = thermostat.temp_c, thermostat.frost_c
+        if None not in (temp_c, frost_c) and temp_c < frost_c + _ABOVE_FROST_C:
+            return False
+        for relay in (self.heater, self._stage2, self._cooler):
+            if relay and relay.on and not (patient and relay.may_end(now_ms)):
+                return False
+        return True
 
     def state(self):
         """Yield (property, value) of what is reported of it."""

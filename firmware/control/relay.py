@@ -55,6 +55,10 @@ class Relay:
         """Whether its maximum lets it stay on for so much longer."""
         return not self._max_on_ms or now_ms - self._changed_ms + ms <= self._max_on_ms
 
+    def may_end(self, now_ms: int) -> bool:
+        """Whether it is off, or its times let it be switched off."""
+        return not self.on or now_ms - self._changed_ms >= self.min_on_ms
+
     def off(self) -> None:
         """The safe state, at once and always: no clock is asked for it."""
         self._output.set(False)

@@ -32,6 +32,7 @@ class Thermostat:
     """mode, setpoint, setpoint_cool: may be changed, to values that were checked.
 
     modes: those that this hardware can do.
+    frost_c: what it protects from; None: nothing.
     temp_c: the reading that it regulates by; None where there is none that can be believed.
     fault: why it does not regulate as it should: one of Plausible's words, "too hot", or None.
     While there is one, what is to be off must be off at once, whatever its minimum on time.
@@ -46,7 +47,7 @@ class Thermostat:
         self._plausible = Plausible(settings, range_c, now_ms)
         self._band_c = settings["hysteresis"]
         self._dead_band_c = settings["dead_band"]
-        self._frost_c = settings["frost"]
+        self.frost_c = settings["frost"]
         self._cut_out_c = settings["cut_out"]
         self._failsafe = settings["failsafe"]
         self._stage2 = settings["stage2"]
@@ -114,7 +115,7 @@ class Thermostat:
 
     def _heat_target(self):
         """What heating aims at, the frost protection's margin included; None for nothing."""
-        floor_c = None if self._frost_c is None else self._frost_c + self._band_c
+        floor_c = None if self.frost_c is None else self.frost_c + self._band_c
         if self._mode() not in ("heat", "auto"):
             return floor_c
         return self.setpoint if floor_c is None else max(self.setpoint, floor_c)
@@ -131,8 +132,8 @@ class Thermostat:
         return not self._is_cold(temp_c, self._cool_target(), not self._cooling)
 
     def _heats(self, temp_c, now_ms):
-        if self._frost_c is not None:
-            floor_c = self._frost_c + self._band_c
+        if self.frost_c is not None:
+            floor_c = self.frost_c + self._band_c
             self._freezing = self._is_cold(temp_c, floor_c, self._freezing)
         if self._mode() not in ("heat", "auto") or self._cooling:
             self._heating = False

@@ -29,6 +29,10 @@ PACKET_OUT_MS = const(10000)
 ANSWER_LEAST_MS = const(5000)
 ANSWER_MOST_MS = const(30000)
 
+# The platform's own time for who asks for an identity; then its broker closes the connection.
+IDENTITY_MS = const(30000)
+CLOSING_MS = const(3000)
+
 # A whole exchange over HTTPS, from DNS to the last byte of the answer; and one for which MQTT has
 # to wait, since only one TLS connection is open at a time.
 EXCHANGE_MS = const(15000)

@@ -9,7 +9,8 @@
 
     wifi      the network is joined
     time      nothing can be dated, and no certificate be checked, before the time is known
-    asking    the platform's state: limits, and the commands that were missed
+    asking    the platform's state: limits, and the commands that were missed;
+              or, as `provisioning`, for who this device is
     mqtt      connecting to the broker, then feeds and commands
     waiting   until MQTT is to be tried again
     https     the same, and the feeds go this way meanwhile
@@ -52,6 +53,7 @@ class Outcome:
     acknowledged = False  # the broker acknowledged a feed or a value
     unanswered_ms: "int | None" = None  # when the feed was sent whose PUBACK was late
     smaller = False  # it ended at a feed that was too large, and the next ones are smaller
+    floor_ms: "int | None" = None  # the least time to the next attempt; None: as the error says
     error: "Exception | None" = None  # the LinkError that ended it; None: left on purpose
 
 
@@ -68,6 +70,7 @@ class Failover:
         self.https = Backoff()
         self.reconnections = 0  # sessions after the first, unless the one before was left
         self._grace_ms = grace_ms
+        self._probation_ms = max(grace_ms, _SHORTEST_PROBATION_MS)
         self._poll_ms = poll_ms
         self._down_ms = now  # since when MQTT carries no feeds, if it does not
         self._asked_ms = 0  # when the platform's state was asked for
@@ -78,8 +81,10 @@ class Failover:
         self._hope_ms = 0  # when HTTPS may restart MQTT's back-off again
         self._heard(now)
 
-    def next(self, now: int, joined: bool, dated: bool) -> str:
-        """The state to be in now. `joined`: the network is; `dated`: the time is known.
+    def next(self, now: int, joined: bool, dated: bool, identified=True, errand=None) -> str:
+        """The state to be in now. `joined`: the network is; `dated`: the time is known;
+        `identified`: the device has an identity; `errand`: something else is to be done over
+        HTTPS, which carries the feeds meanwhile.
 
         "wifi" while the network is joined means that it has to be joined anew.
         """
@@ -93,18 +98,20 @@ class Failover:
             self.state = "time"
         elif before == "asking":
             self.state = "mqtt"
-        elif now >= self.mqtt.at_ms:
+        elif now >= self.mqtt.at_ms and not errand:
             # The state is asked for even while HTTPS is left alone for having failed: if both ways
             # come back together, a session without it would miss the commands of the time before.
             self.state = "asking"
-            if self.https.refused and now < self.https.at_ms:
+            if not identified:
+                self.state = "provisioning"
+            elif self.https.refused and now < self.https.at_ms:
                 self._told = False
                 self.state = "mqtt"
         elif now >= self._rejoin_ms:
             self._heard(now)
             self.state = "wifi"
         else:
-            self.state = "https" if self.carrier == "https" else "waiting"
+            self.state = "https" if errand or self.carrier == "https" else "waiting"
         return self.state
 
     def stopped(self):
@@ -124,13 +131,11 @@ class Failover:
             self._lost = True
         lasted_ms = now - session.connected_ms
         if not session.carried:
-            probation_ms = 0
-            if self.carrier == "https":
-                probation_ms = max(self._grace_ms, _SHORTEST_PROBATION_MS)
-            if lasted_ms >= probation_ms:
-                session.carried = True
-                session.replaced = self.carrier
-                self.carrier = "mqtt"
+            session.carried = True
+            session.replaced = self.carrier
+        # Where HTTPS has taken over, that is so until the session has proven itself.
+        if self.carrier != "https" or lasted_ms >= self._probation_ms:
+            self.carrier = "mqtt"
         if self._wide_gap(session):
             return now - session.listening_ms >= _ASK_SOON_MS
         return lasted_ms >= (_ASK_AGAIN_MS if self._told else _UNASKED_MS)
@@ -149,13 +154,19 @@ class Failover:
             self._hurried = False
             if lasted_ms >= _STABLE_MS:
                 self.mqtt.succeeded()
-            self._failed(self.mqtt, session.error, now)
+            self._failed(self.mqtt, session.error, now, session.floor_ms)
             if session.smaller:
                 self.mqtt.restart(now)
         if session.carried:
             self.carrier = session.replaced
             # A session that ended before a feed was acknowledged does not count, unless it held.
-            if session.acknowledged or lasted_ms >= self._grace_ms:
+            # Where HTTPS had taken over, it has to hold in any case: or each session of a broker
+            # that soon ends it would keep the feeds for mqtt.grace_s.
+            if session.replaced == "https":
+                held = lasted_ms >= self._probation_ms
+            else:
+                held = session.acknowledged or lasted_ms >= self._grace_ms
+            if held:
                 self.carrier = "none"
                 # A feed that was not acknowledged has waited for mqtt.grace_s already.
                 self._down_ms = now if session.unanswered_ms is None else session.unanswered_ms
@@ -205,10 +216,12 @@ class Failover:
         self.carrier = "none"
         self._failed(self.https, error, now)
 
-    def _failed(self, backoff, error, now: int):
+    def _failed(self, backoff, error, now: int, floor_ms=None):
         if error.refused:
             self._heard(now)
-        backoff.failed(now, _REFUSED_MS if error.refused else 0)
+        if floor_ms is None:
+            floor_ms = _REFUSED_MS if error.refused else 0
+        backoff.failed(now, floor_ms)
 
     def _heard(self, now: int):
         """Somebody of the platform has answered."""

@@ -23,8 +23,11 @@ _HEADERS = (
     "connection",
     "content-encoding",
     "content-length",
+    "content-range",
     "content-type",
     "date",
+    "etag",
+    "location",
     "retry-after",
     "transfer-encoding",
 )
@@ -74,8 +77,8 @@ class Http:
         return await self.request("POST", url, data, headers, auth, timeout, None, once)
 
     async def get(self, url, headers=None, auth=None, timeout=10, sink=None) -> Response:
-        """`sink`: called with each piece of the body of a 200, instead of keeping it: a memoryview
-        that is valid until the call returns. What the call raises ends the exchange.
+        """`sink`: called with each piece of the body of a 200 or 206, instead of keeping it: a
+        memoryview that is valid until the call returns. What the call raises ends the exchange.
         """
         return await self.request("GET", url, None, headers, auth, timeout, sink)
 
@@ -155,7 +158,7 @@ class Http:
         elif packing not in ("", "identity") and not self._bodiless:
             text = "the answer is compressed (%s), which was not asked for; does a proxy do it?"
             raise LinkError(text % packing)
-        elif status == 200 and sink:
+        elif sink and status in (200, 206):
             await self._body(headers, sink, _ENDLESS)
         elif status != 204 and not self._bodiless:
             await self._body(headers, content.extend, MAX_BODY)

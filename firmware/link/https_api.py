@@ -4,6 +4,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines, https_state
 from firmware.link.http import Http
 
@@ -21,13 +22,12 @@ class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
     def __init__(self, settings: dict, network, queue, pace):
-        device = settings["device"]
         self._queue = queue
         self._pace = pace
         self._log = Log("https_api")
         self._http = Http(network)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
-        self._auth = (device["key_id"], device["key_secret"])
+        self._device = settings["device"]  # its key may come, or change, while this runs
         self._alone = True  # feeds of one property go to its own address
         self._blamed = 0  # points that were refused alone since a receipt last came
         self._blamed_ms = 0  # when the last of them was
@@ -91,7 +91,7 @@ class Api:
         scanner = https_state.Scanner(found)
         answer = await self._http.get(
             self._url + "/state?header=true&meta=true&stats=false",
-            auth=self._auth,
+            auth=(self._device["key_id"], self._device["key_secret"]),
             timeout=deadlines.STATE_MS / 1000,
             sink=take,
         )
@@ -100,6 +100,13 @@ class Api:
             raise LinkError("the API's state is cut short")
         if not stated:
             self._limit((None, None))
+
+    def fetch(self, url: str, headers: dict, sink):
+        """Ask for a file anywhere, as Http.get; the credentials go to the API's own host alone."""
+        # The API's paths know no query; that of a file is its server's.
+        own = parse_url(url.partition("?")[0])[:3] == parse_url(self._url)[:3]
+        auth = (self._device["key_id"], self._device["key_secret"]) if own else None
+        return self._http.get(url, headers, auth, deadlines.EXCHANGE_MS / 1000, sink)
 
     def _limit(self, stated):
         try:
@@ -120,7 +127,7 @@ class Api:
                 self._url + path,
                 data=data,
                 headers=_JSON,
-                auth=self._auth,
+                auth=(self._device["key_id"], self._device["key_secret"]),
                 timeout=deadlines.EXCHANGE_MS / 1000,
                 once=once,
             )

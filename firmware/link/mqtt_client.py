@@ -14,14 +14,15 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
 from firmware.link.mqtt_session import PINGRESP, PUBACK, SUBACK, Session
 from firmware.link.stream import within
 
-_WINDOW = const(4)  # feeds in flight
-_TICK_MS = const(50)
+_WINDOW = const(8)  # feeds in flight
+_TICK_MS = const(250)  # at the latest; a PUBACK and what is in a hurry end it
 # A sign of life goes out so long before the keep-alive is over: what holds up the loop, or the
 # packets on their way, may not make the silence longer than that.
 _EARLY_MS = const(1000)
@@ -61,11 +62,8 @@ class MqttClient:
             from firmware.link.websocket import upgrade
 
             self._upgrade = upgrade
-        self._user = device["key_id"].encode()
-        self._password = device["key_secret"].encode()
-        self._id = device["id"].encode()
-        self._commands = _COMMANDS % self._id
-        self._feeds = _FEEDS % self._id
+        self._device = device  # it may get its id and key, or another one, while this runs
+        self._commands = self._feeds = b""
         self._keepalive_s = settings["mqtt"]["keepalive_s"]
         answer_ms = max(round(1000 * settings["mqtt"]["grace_s"]), deadlines.ANSWER_LEAST_MS)
         self._answer_ms = min(answer_ms, deadlines.ANSWER_MOST_MS)
@@ -78,6 +76,8 @@ class MqttClient:
         self._failure: Exception | None = None  # why the session's reader ended
         self._passed = 0  # size of the largest feed that was acknowledged
         self._suspect = 0  # size of a feed, larger than that, at which the broker closed
+        self._pause = Pause()
+        self._hurried = False  # something in the queue does not wait for a feed's age
         self.pid = 0  # the last packet id
         self.accepted_ms = -1
 
@@ -111,9 +111,10 @@ class MqttClient:
                 if outcome.carried and not carried:
                     carried = True
                     self._log.info("carries the feeds")
-                self._send(session, outcome, now)
+                wait_ms = self._send(session, outcome, now)
                 await session.flush()
-                await asyncio.sleep_ms(_TICK_MS)
+                if wait_ms:
+                    await self._pause.wait(wait_ms)
             raise self._failure
         except LinkError:
             outcome.smaller = self._too_large(uptime.ms())
@@ -141,8 +142,16 @@ class MqttClient:
             self._session.leave()
         self._session = None
 
-    async def open(self) -> tuple:
-        """(stream, session) that the broker has accepted. Raises LinkError."""
+    async def open(self, who=None, on_message=None) -> tuple:
+        """(stream, session) that the broker has accepted. Raises LinkError.
+
+        `who`: as whom, `id`, `key_id` and `key_secret`; None: as this device.
+        on_message(topic, payload): who hears what the broker sends then.
+        """
+        who = who or self._device
+        client_id = who["id"].encode()
+        self._commands = _COMMANDS % client_id
+        self._feeds = _FEEDS % client_id
         stream = await self._network.connect(self._host, self._port, self._tls)
         try:
             wire = stream
@@ -150,23 +159,42 @@ class MqttClient:
                 upgrade = self._upgrade(stream, self._host, self._port, self._path, self._tls)
                 ms = deadlines.UPGRADE_MS + (deadlines.TLS_MS if self._tls else 0)
                 wire = await within(ms, "the upgrade to a WebSocket", upgrade)
-            session = Session(wire, self._id, self._on_message, self._max_packet)
+            heard = on_message or self._on_message
+            session = Session(wire, client_id, heard, self._max_packet)
             self._session = session
-            await session.connect(self._user, self._password, self._keepalive_s)
+            user, password = who["key_id"].encode(), who["key_secret"].encode()
+            await session.connect(user, password, self._keepalive_s)
             return stream, session
         except BaseException:
             stream.close()
             raise
 
-    def _send(self, session, outcome, now: int):
-        """Write what is due: feeds, or a sign of life. Raises LinkError if an answer is late."""
+    def hurry(self):
+        """What is in the queue is to go with the next feed, and that as soon as it may."""
+        self._hurried = True
+        self._pause.cut()
+
+    def wake(self):
+        """There is something to do."""
+        self._pause.cut()
+
+    def _send(self, session, outcome, now: int) -> int:
+        """Write what is due: a feed, or a sign of life; return after how many ms there may be more
+        to do, 0 for at once. Raises LinkError if an answer is late.
+        """
         self._check(outcome, now)
+        wait_ms = _TICK_MS
         if outcome.carried:
             if self._values:
                 self._values.publish(session, self._next_pid, now)
-            if len(self._waiting) < _WINDOW and self._pace.ready(now) and self._queue.due():
+            due = len(self._waiting) < _WINDOW and (self._hurried or self._queue.due())
+            if due and not self._pace.ready(now):
+                wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
+            elif due:
+                self._hurried = False
                 batch = self._queue.take(self._pace.most_points)
                 if batch:
+                    wait_ms = 0
                     pid = self._next_pid()
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
@@ -176,6 +204,7 @@ class MqttClient:
             session.ping()
             if self._ping_ms is None:
                 self._ping_ms = now
+        return wait_ms
 
     def _too_large(self, now: int) -> bool:
         """The session has failed. Did the broker close it at a feed that is too large for it? It
@@ -243,8 +272,10 @@ class MqttClient:
                     self._subscription = (0, 0)
                     outcome.listening_ms = now
                     self._log.info("listening for commands")
+                self._pause.cut()
         except Exception as error:  # raised again by `_serve`, which owns this task
             self._failure = error
+            self._pause.cut()
 
     def _on_message(self, topic: bytes, payload):
         if not topic.startswith(self._commands):

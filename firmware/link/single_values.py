@@ -37,11 +37,13 @@ _JSON = const(7)
 class SingleValues:
     """Values on their way, in the order in which they were offered; `len` tells how many."""
 
-    def __init__(self, sensors: list, device_id: bytes, queue, clock):
-        """`sensors`: as in config.json; only those whose `send` is not "feed" are served."""
+    def __init__(self, sensors: list, device: dict, queue, clock):
+        """`sensors`: as in config.json; only those whose `send` is not "feed" are served.
+        `device`: its `id` is read whenever something is sent.
+        """
         self._queue = queue
         self._clock = clock
-        self._id = device_id
+        self._device = device
         self._entries = []
         self._sensors = {}
         for sensor in sensors:
@@ -74,9 +76,10 @@ class SingleValues:
             self.release()
         for entry in self._entries:
             if entry[_PID] is None:
-                topic, data = _VALUE % (self._id, entry[_NAME].lower().encode()), entry[_JSON]
+                device_id, data = self._device["id"].encode(), entry[_JSON]
+                topic = _VALUE % (device_id, entry[_NAME].lower().encode())
                 if entry[_METHOD]:
-                    topic = _CALL % self._id
+                    topic = _CALL % device_id
                     call = json.dumps(entry[_METHOD]).encode()
                     data = b'{"dps":[{"method":%s,"value":%s}]}' % (call, data)
                 pid = next_pid()

@@ -11,6 +11,8 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.passing import passing
+from firmware.base.pause import Pause
 from firmware.link import LinkError
 from firmware.link.failover import Failover
 from firmware.link.https_api import Api
@@ -20,13 +22,17 @@ from firmware.link.reasons import entry
 
 _JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
 _RADIO_MS = const(10000)  # the same, where the driver fails
-_TICK_MS = const(50)
+_TICK_MS = const(100)  # at the latest
+# An identity that the broker refuses is tried again so often, after so long, and then given up.
+_RETRIES = const(3)
+_RETRY_MS = const(120000)
 
 _STATES = const(
     """
 wifi joining the network
 time waiting for the time
 asking the platform for limits and missed commands
+provisioning asking who this device is
 mqtt connecting to the broker
 waiting for the next try
 https HTTPS carries the feeds until MQTT is back
@@ -35,7 +41,11 @@ https HTTPS carries the feeds until MQTT is back
 
 
 class Uplink:
-    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed."""
+    """alive_ms: when it last got on, for the supervisor; unverified: anybody is believed. errand:
+    None, or a coroutine function that is called again and again to use the API, behind readings
+    and commands; HTTPS carries them meanwhile. It raises nothing. sent, asked: whether the
+    platform took a feed, and whether it could tell a command, in this run.
+    """
 
     def __init__(
         self,
@@ -55,6 +65,10 @@ class Uplink:
         """
         device = settings["device"]
         mqtt = settings["mqtt"]
+        self._device = device  # without an identity its `id` is None
+        self._refusals = 0  # of that identity, in a row
+        if device["provision"]:
+            passing(_provisioning).recall(device)
         self._queue = queue
         self._clock = clock
         self._wifi = wifi
@@ -70,14 +84,19 @@ class Uplink:
         if values:
             from firmware.link.single_values import SingleValues
 
-            self._values = SingleValues(settings["sensors"], device["id"].encode(), queue, clock)
+            self._values = SingleValues(settings["sensors"], device, queue, clock)
         self.failover = Failover(
             self._began_ms, round(1000 * mqtt["grace_s"]), 1000 * settings["https"]["poll_s"]
         )
+        self._on_command = on_command
         self.mqtt = MqttClient(
             settings, network, queue, self._pace, on_command, self._watch, self._values
         )
         self.api = Api(settings, network, queue, self._pace)
+        self._pause = Pause()
+        self._hurried = False  # as MqttClient's
+        self.errand = None
+        self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
         self.unverified = not settings["tls"]["verify"]
         if self.unverified:
@@ -107,10 +126,18 @@ class Uplink:
             and self._pace.ahead(uptime.ms())
             and self._values.offer(index, name, value)
         ):
+            self.mqtt.wake()
+            self._pause.cut()
             return True
         # Those that are still on their way are older, and must not come into the queue after it.
         self._values.release(index)
         return False
+
+    def hurry(self):
+        """What was put into the queue is not to wait for a feed's age."""
+        self._hurried = True
+        self._pause.cut()
+        self.mqtt.hurry()
 
     @property
     def in_flight(self) -> int:
@@ -143,19 +170,22 @@ class Uplink:
                     except RuntimeError as error:  # the radio itself, which is in no hurry
                         self._log.warning("%s", error)
                         await asyncio.sleep_ms(_RADIO_MS)
-                elif state in ("asking", "mqtt"):
+                elif state in ("asking", "provisioning", "mqtt"):
                     async with self._turn:
-                        if state == "asking":
+                        if state == "provisioning":
+                            await self._provision()
+                        elif state == "asking":
                             await self._exchange(self._read_state())
                             state = self._step()
                         self.api.close()
                         if state == "mqtt":
                             await self._serve()
                 else:
+                    wait_ms = _TICK_MS
                     if state != "time":
                         async with self._turn:
-                            await self._exchange_due(uptime.ms())
-                    await asyncio.sleep_ms(_TICK_MS)
+                            wait_ms = await self._exchange_due(uptime.ms())
+                    await self._pause.wait(wait_ms)
         finally:
             self.api.close()
             self.release()
@@ -172,7 +202,9 @@ class Uplink:
         self.alive_ms = uptime.ms()
         before = self.failover.state
         joined = self._wifi.connected() and not self._wifi.better()
-        state = self.failover.next(self.alive_ms, joined, self._clock.known)
+        identified = self._identified()
+        errand = identified and self.errand
+        state = self.failover.next(self.alive_ms, joined, self._clock.known, identified, errand)
         if state != before:
             self.release()
             if state == "wifi" and joined:
@@ -185,34 +217,72 @@ class Uplink:
         self.alive_ms = now
         if not self._clock.sure:
             self._on_date("")
+        self.sent = self.sent or outcome.acknowledged
+        self.asked = self.asked or outcome.listening_ms is not None
         moving = self._wifi.better()
-        return self.failover.watch(outcome, now) or moving
+        return self.failover.watch(outcome, now) or moving or self.errand is not None
+
+    def _identified(self) -> bool:
+        return self._device["id"] is not None
+
+    async def _provision(self):
+        asking = passing(_provisioning).ask(self._device, self.mqtt, self._on_command)
+        self._ended("provisioning", await asking)
 
     async def _serve(self):
         outcome = await self.mqtt.serve()
+        if self._device["provision"]:
+            self._judge(outcome)
+        self._ended("MQTT", outcome)
+        if not outcome.error:
+            self._log.info("MQTT is left to ask for the state")
+
+    def _judge(self, outcome):
+        """Is an identity that was provisioned good for another attempt?"""
+        if outcome.connected_ms is not None:
+            self._refusals = 0
+        elif outcome.error.refused:
+            self._refusals += 1
+            outcome.floor_ms = _RETRY_MS
+            if self._refusals > _RETRIES:
+                self._refusals = outcome.floor_ms = 0
+                self.failover.carrier = "none"
+                passing(_provisioning).forget(self._device)
+
+    def _ended(self, way, outcome):
         self.alive_ms = uptime.ms()
         self.failover.ended(outcome, self.alive_ms)
         if outcome.error:
-            self._warn("MQTT", outcome.error, self.failover.mqtt.at_ms)
-        else:
-            self._log.info("MQTT is left to ask for the state")
+            self._warn(way, outcome.error, self.failover.mqtt.at_ms)
 
-    async def _exchange_due(self, now: int):
-        """Do what is due over HTTPS, once MQTT has been down for long enough."""
-        if not self.failover.may_deliver(now):
-            return
+    async def _exchange_due(self, now: int) -> int:
+        """Do what is due over HTTPS, once MQTT has been down for long enough; return after how
+        many ms there may be more to do.
+        """
+        failover, errand = self.failover, self.errand
+        may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
+        if not (may and self._identified()):
+            return _TICK_MS
+        due = self._hurried or self._queue.due()
         if self._values:
             await self._exchange(self._values.post(self.api))
         elif self.failover.may_poll(now):
             await self._exchange(self._read_state())
-        elif self._pace.ready(now) and self._queue.due():
+        elif due and self._pace.ready(now):
+            self._hurried = False
             await self._exchange(self.api.deliver())
+        elif errand:
+            await errand()
+        else:
+            return min(_TICK_MS, self._pace.wait_ms(now)) if due else _TICK_MS
+        return 0
 
     async def _exchange(self, step):
         """Await an exchange with the API, and tell the failover how it ended."""
         try:
             taken = await step
             self.alive_ms = uptime.ms()
+            self.sent = self.sent or bool(taken)
             self.failover.exchanged(self.alive_ms, taken)
         except LinkError as error:
             self.alive_ms = uptime.ms()
@@ -227,8 +297,16 @@ class Uplink:
             told = True
         finally:
             self.failover.asked(began_ms, told)
+        self.asked = True
         self._on_recovered()
 
     def _warn(self, way: str, error, next_ms: int):
         delay_ms = next_ms - self.alive_ms
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
+
+
+def _provisioning():
+    """What only a device that is provisioned needs, and only now and then."""
+    from firmware.link import provisioning
+
+    return provisioning

@@ -165,6 +165,8 @@ def _rows(table, depth, prefix, given, more=""):
                     keys = driver_keys(entry) if kind == "sensors" else ""
                     yield from _rows(source, level + 1, "%s[%d]." % (where, place), entry, keys)
             else:
+                if default.startswith("required"):
+                    default = "required" if schema.is_required(default, given) else "null"
                 yield (where,) + _told(key in given, value, kind, default)
 
 

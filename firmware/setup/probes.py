@@ -18,7 +18,7 @@ from firmware.base import uptime
 from firmware.base.url import parse_host, parse_url
 from firmware.board import board
 from firmware.config import check
-from firmware.link import LinkError, deadlines, http_date, sntp
+from firmware.link import LinkError, deadlines, http_date, provisioning, sntp
 from firmware.link.dns import Resolver
 from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
@@ -38,15 +38,18 @@ _OTHER_TIME = "; let UDP port 123 through, or name another server in time.ntp"
 _OTHER_NAME = "; is the URL right, and does the network reach the Internet?"
 _BEFORE_IT = "; the broker accepts them: is it a proxy or firewall before the API that refuses?"
 _OTHER_KEY = "; copy the device's id, key id and secret anew; is it enabled on the platform?"
+_FLEETS_KEY = "the broker refused the fleet's key; copy its id and secret anew"
+_UNASKED = "identity: was not asked for, by %s %s; setup.check(provision=True) does"
+_UNKNOWN = "%s; does the platform know %s %s in this fleet?"
 
 
-def run(given: dict, relays: bool) -> bool:
-    """Try all of a configuration that has no problems; the relays only if `relays`. Returns
-    whether everything was well.
+def run(given: dict, relays: bool, provision: bool = False) -> bool:
+    """Try all of a configuration that has no problems; the relays only if `relays`, and to ask
+    for an identity only if `provision`. Returns whether everything was well.
     """
     probes = Probes(given)
     try:
-        probes.link()
+        probes.link(provision)
         probes.sensors()
         probes.relays(relays)
     except KeyboardInterrupt:
@@ -62,14 +65,20 @@ class Probes:
         self.wrong: list = []
         self._accepted = False  # the key, by the broker
         self._settings = check.check(given)[0]
+        self._device = device = self._settings["device"]
+        if device["provision"]:
+            device["provision"]["mac"] = board.mac()
+            provisioning.recall(device)
         tls = self._settings["tls"]
         self._names = Resolver(board.name_servers)
         self._network = _Network(self._names, tls["ca"], tls["verify"])
 
-    def link(self) -> None:
-        """Wi-Fi, time, names, TLS, broker, API and credentials; one connection at a time."""
+    def link(self, provision: bool = False) -> None:
+        """Wi-Fi, time, names, TLS, broker, API and credentials; one connection at a time.
+        `provision`: a device without an identity asks for one.
+        """
         try:
-            asyncio.run(self._link())
+            asyncio.run(self._link(provision))
         finally:
             self._network.close()
             self._network.context = None  # there is no room for two
@@ -143,7 +152,7 @@ class Probes:
         else:
             self._ok(what, shown)
 
-    async def _link(self):
+    async def _link(self, provision):
         if not await self._wifi():
             self._left("time, names, TLS, broker, API, credentials: not without Wi-Fi")
             return
@@ -161,6 +170,10 @@ class Probes:
             address = "%s:%d" % (host, port)
             if way == "mqtt":
                 await self._step("broker", address, host, tls, self._broker())
+                if self._device["id"] is None and self._accepted:
+                    await self._identity(provision)
+            elif self._device["id"] is None:
+                self._left("API: is not tried without an identity")
             else:
                 await self._step("API", settings[way]["url"], host, tls, self._api())
 
@@ -173,7 +186,7 @@ class Probes:
             if not self._settings["wifi"]:
                 raise OSError('no network is named: setup.set("wifi[0].ssid", "its name")')
             settings = self._settings
-            device_id = settings["device"]["id"]
+            device_id = settings["device"]["id"] or board.mac()
             wifi = board.Wifi(settings["wifi"], radio=settings["network"], device_id=device_id)
             wifi.disconnect()
             await wifi.connect()
@@ -252,7 +265,9 @@ class Probes:
             return
         if error is None or error.refused:
             self._ok(what, where + " answers")
-            if error:
+            if error and self._device["id"] is None:
+                self._wrong("credentials", _FLEETS_KEY)
+            elif error:
                 self._wrong("credentials", said + (_BEFORE_IT if self._accepted else _OTHER_KEY))
             else:
                 self._accepted = True
@@ -261,9 +276,25 @@ class Probes:
             self._wrong(what, "%s: %s" % (where, said))
 
     async def _broker(self):
-        client = MqttClient(self._settings, self._network, None, None, None, None)
-        stream, _ = await client.open()
+        device = self._device
+        fleet = provisioning.who(device["provision"]) if device["id"] is None else None
+        stream, _ = await self._client().open(fleet)
         stream.close()
+
+    async def _identity(self, wanted):
+        fleet = self._device["provision"]
+        known = fleet["by"], provisioning.identifier(fleet)
+        if not wanted:
+            self._left(_UNASKED % known)
+            return
+        outcome = await provisioning.ask(self._device, self._client(), _ignore)
+        if outcome.error:
+            self._wrong("identity", _UNKNOWN % ((outcome.error,) + known))
+        else:
+            self._ok("identity", self._device["id"])
+
+    def _client(self):
+        return MqttClient(self._settings, self._network, None, None, None, None)
 
     async def _api(self):
         feed = self._settings["feed"]

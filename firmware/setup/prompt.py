@@ -13,6 +13,7 @@ _HELP = (
     'setup.set("device.key_secret")     asks for a secret, unseen',
     "setup.check()                      tries Wi-Fi, time, platform and sensors",
     "setup.check(relays=True)           also each relay, for a second",
+    "setup.check(provision=True)        also asks for an identity, by a fleet's key",
     "setup.save()                       puts it in force, from the next start on",
     "setup.restore()                    what ran well last, in place of all of it",
     'A section alone: setup.show("thermostat"). After all: Ctrl-D starts the thermostat.',
@@ -68,9 +69,10 @@ def help(path: str = "") -> None:  # noqa: A001
         _refuse(path)
 
 
-def check(relays: bool = False) -> bool:
+def check(relays: bool = False, provision: bool = False) -> bool:
     """Try what the draft says: a line each, what is wrong and what to do. With relays=True each
-    relay is switched on for a second. Returns whether everything was well.
+    relay is switched on for a second; with provision=True a device that has a fleet's key asks for
+    its identity. Returns whether everything was well.
     """
     from firmware.setup import probes
 
@@ -78,7 +80,7 @@ def check(relays: bool = False) -> bool:
     problems = making.problems()
     for problem in problems:
         print("wrong  " + problem)
-    return not problems and probes.run(making.given, relays=relays)
+    return not problems and probes.run(making.given, relays=relays, provision=provision)
 
 
 def save() -> bool:
@@ -140,7 +142,7 @@ def _tell(act):
 
 
 def _default(cell):
-    return cell if cell == "required" else "without it " + cell
+    return cell if cell.startswith("required") else "without it " + cell
 
 
 def _refuse(path):

@@ -21,6 +21,7 @@ _FAMILIES = (0x10, 0x22, 0x28)  # of thermometers on a 1-Wire bus
 _AS_IT_IS = "as it is"
 _NONE = "none"
 _AGAIN = "Once more; the same answers are taken as they are."
+_FLEET = "fleet"  # an answer
 _PINS = {"ntc": 34}  # proposed, where it is not the usual one
 _PIN = const(4)
 _RELAY_PIN = const(26)
@@ -85,9 +86,29 @@ class _Wizard:
         self._ask_key("time.zone", "Time zone, such as CET-1CEST,M3.5.0,M10.5.0/3", "UTC0")
 
     def _device(self):
-        self._ask_key("device.id", "The device's id, _dev_…")
+        known = _FLEET if self._value("device.provision") else self._value("device.id")
+        print("  With a fleet's key in place of an id, answer: fleet")
+        if self._ask("The device's id, _dev_…", known, self._who) == _FLEET:
+            print("  Its fleet on the platform has to know this board: mac %s" % board.mac())
+            self._ask_key("device.provision.key_id", "The id of the fleet's key, _key_…")
+            self._ask_secret("device.provision.key_secret", "The secret of the fleet's key")
+            return
         self._ask_key("device.key_id", "The id of its key, _key_…")
         self._ask_secret("device.key_secret", "The secret of its key")
+
+    def _who(self, told):
+        """Puts an id, in place of a fleet's key; or takes the id away. Raises ValueError."""
+        kept = json.dumps(self._draft.given)
+        for key in ("id", "key_id", "key_secret") if told == _FLEET else ("provision",):
+            if self._value("device." + key) is not None:
+                self._draft.remove("device." + key)
+        try:
+            if told != _FLEET:
+                self._draft.put("device.id", told)
+        except ValueError:
+            self._draft.given = json.loads(kept)
+            raise
+        return told
 
     def _wifi(self):
         try:

@@ -39,7 +39,7 @@ def run(units, code, tmp_path):
 def test_what_is_imported_at_the_start_is_one_unit_and_what_may_be_is_another():
     units = linked(
         app="from firmware.base import log\ndef run(): from firmware.link import ws; ws.open()",
-        base_log="text = 1",
+        base_log="text = [1]",
         link_ws="from firmware.base import log\nfrom firmware.link import frame\n"
         "def open(): frame.cut(log.text)",
         link_frame="def cut(a): pass",
@@ -269,6 +269,33 @@ def test_another_unit_has_the_numbers_of_constants_for_itself(tmp_path):
     assert run(units, code, tmp_path) == "((192, 384, 'abc'), 192) True\n"
 
 
+def test_a_value_that_is_given_once_is_written_into_the_code(tmp_path):
+    units = linked(
+        app="""
+            from firmware.base import log
+            first = 1
+            def run(): return log.count(), log.PATH, log.SIZE, log.HEAD, first, log.RATE
+            """,
+        base_log="""
+            PATH = "a 'file'.json"
+            SIZE = 1 << 3
+            HEAD = b"\\x00\\xff"
+            RATE = 86400
+            LEVEL = 1
+            LEVEL = 2
+            _count = 0
+            def count():
+                global _count
+                _count += LEVEL
+                return _count
+            """,
+    )
+    code = "from firmware import app; print(app.run(), app.run()[0], len(app.__dict__))"
+    before = "(2, \"a 'file'.json\", 8, b'\\x00\\xff', 1, 86400) 4 "
+    # Its name, its file; first and run, which others may ask for; SIZE, LEVEL, count and _count.
+    assert run(units, code, tmp_path) == before + "8\n"
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -365,7 +392,7 @@ def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
     AFTER = "a | b"
     """
     (made,) = linked(app=source).values()
-    space = {}
+    space = {"const": lambda value: value}
     exec(made, space)
     assert space["KEYS"].splitlines() == [
         "pin|whole number|0 to 48 °C|required|",

@@ -35,7 +35,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_key_has_its_row(page: str) -> None:
     for row in (
         "| `mqtt.keepalive_s` | a whole number 5 to 60 seconds | `25` |",
-        "| `device.id` | 1 to 64 characters, without / + # and spaces | required |",
+        "| `device.id` | 1 to 64 characters, without / + # and spaces | "
+        "required unless provision |",
         '| `thermostat.relay.active` | `"high"` or `"low"` | `"high"` |',
         "| `thermostat.frost` | 0 to 15 °C or null | `5.0` |",
         "| **`thermostat`** | an object | none |",

@@ -1,5 +1,6 @@
 """`csipio run`: what a newcomer sees, and that nothing is left of it."""
 
+import json
 import os
 import queue
 import re
@@ -185,3 +186,15 @@ def test_the_header_comes_back():
     assert len(lines) == 41 + 3
     assert [n for n, line in enumerate(lines) if "setpoint" in line] == [0, 21, 42]
     assert lines[1].split() == ["00:00:00", "0", "-", "-", "-", "none", "-"]
+
+
+def test_a_device_with_a_fleets_key_alone_reports_within_20_s(started):
+    run = started("--provision")
+    folder = run.until(r"device's folder +(.+)").group(1)
+    begun = time.monotonic()
+    run.columns(transport="mqtt")
+    assert time.monotonic() - begun < 20
+    cells = run.columns()
+    assert int(cells["points"]) > 0
+    with open(f"{folder}/config.json") as file:
+        assert list(json.load(file)["device"]) == ["provision"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools import ROOT, size
+from tools import ROOT, ToolError, size
 
 
 @pytest.fixture(scope="module")
@@ -27,3 +27,21 @@ def test_units_take_less_than_their_modules(rooms):
     flash, heap = size.linked()
     assert flash < sum(room.flash for room in rooms.values())
     assert heap < 0.8 * sum(room.heap for room in rooms.values())
+
+
+@pytest.mark.parametrize("word", [4, 8])
+def test_what_is_past_its_budget_is_named(word):
+    flash, heap = size.FLASH_BUDGET, size.HEAP_BUDGETS[word]
+    assert size.too_much(flash, heap, word) == []
+    [problem] = size.too_much(flash + 1, heap, word)
+    assert f"{flash + 1:,} bytes of flash" in problem and f"{flash:,}:" in problem
+    [problem] = size.too_much(flash, heap + 1, word)
+    assert f"{heap + 1:,} bytes of heap" in problem and f"{heap:,}:" in problem
+
+
+def test_what_is_past_its_budget_fails_after_the_table(monkeypatch, capsys):
+    size.main()
+    monkeypatch.setattr(size, "FLASH_BUDGET", 1000)
+    with pytest.raises(ToolError, match="budget is 1,000"):
+        size.main()
+    assert "a typical device, linked" in capsys.readouterr().out

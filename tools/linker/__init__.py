@@ -16,6 +16,7 @@ Left out of a unit is what only people need (see `names` and `texts`). Lines kee
 that `translated` can tell where those of a traceback come from.
 """
 
+import ast
 import itertools
 import re
 from collections.abc import Iterator
@@ -135,6 +136,8 @@ class _Joined:
                 yield module.in_line(node, symbol[1], new)
         yield from names.short_attributes(module, self._names.attributes)
         yield from names.short_arguments(module, self._names.keywords)
+        for value in module.literals:
+            yield from module.replaced(value, f"const({ast.unparse(value)})")
         for meaning in texts.meanings(module):
             yield from module.replaced(meaning, '""')
         yield from texts.bare_classes(module)

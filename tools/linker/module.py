@@ -11,7 +11,7 @@ MAIN = f"{PACKAGE}.app"
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 # Names with an underscore that belong to MicroPython's own modules.
-_FOREIGN = {"_io_queue", "_thread", "_mpy"}
+_FOREIGN = {"_io_queue", "_task_queue", "_thread", "_mpy"}
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -58,6 +58,7 @@ class Module:
         self.defined = bound(self.tree.body)  # names of its own
         # Of those, what the compiler writes into the code; its number, if it is one.
         self.constants: dict[str, int | None] = {}
+        self.literals: list[ast.expr] = []  # values of constants that lack a const()
         self.values: set[str] = set()  # of those, what is neither a function nor a class
         self.classes: set[str] = set()  # of those, classes
         self.exceptions: set[str] = set()  # of those, exceptions
@@ -74,6 +75,22 @@ class Module:
     def fail(self, node, text: str) -> LinkError:
         return LinkError(f"{self.path}, line {node.lineno}: {text}")
 
+    def _is_literal(self, node: ast.Assign) -> bool:
+        """Whether it gives a name, for good, a value that the compiler can write into the code."""
+        value = node.value
+        if not isinstance(value, ast.Constant) or type(value.value) not in (int, str, bytes):
+            return False
+        own = bound([node])
+        again = [name for n in self.tree.body if n is not node for name in bound([n]) & own]
+        elsewhere = [
+            name
+            for n in ast.walk(self.tree)
+            if isinstance(n, ast.Global)
+            for name in n.names
+            if name in own
+        ]
+        return len(own) == 1 and value.lineno == value.end_lineno and not again + elsewhere
+
     def resolve(self, modules: dict[str, "Module"]) -> None:
         """Find out what every name is."""
         for node in self.tree.body:
@@ -82,6 +99,10 @@ class Module:
             elif isinstance(node, ast.Assign) and _is_constant(node.value):
                 number = _number(node.value.args[0], self.constants)
                 self.constants.update(dict.fromkeys(bound([node]), number))
+            elif isinstance(node, ast.Assign) and self._is_literal(node):
+                number = _number(node.value, {})
+                self.constants.update(dict.fromkeys(bound([node]), number))
+                self.literals.append(node.value)
             elif isinstance(node, ast.If | ast.Try):
                 inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
                 self.fixed |= bound(inner)

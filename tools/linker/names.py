@@ -10,7 +10,8 @@ sources.
   attribute that a text names, or one that MicroPython's own objects have, too (foreign.txt). Any
   other attribute is of the firmware's own objects wherever it stands.
 - A constant begins with an underscore: then the compiler, which writes its value into the code,
-  keeps no variable for it. Another unit that uses a number has a constant of its own.
+  keeps no variable for it. Another unit that uses a number has a constant of its own. A number or
+  text that is given a name for good is such a constant, too.
 """
 
 import ast

@@ -22,8 +22,17 @@ Topics
   publish to a topic that is not the device's, or of what is not a feed or a value, is
   acknowledged, dropped, and noted in the device's log. The connection is kept.
 - Methods: a device has none. A call is dropped over MQTT, 404 over HTTPS.
-- There is no provisioning, there are no gateways and no apps, and the built-in profile's
+- There are no gateways and no apps, and the built-in profile's
   properties (`active`, `lastIn`, …) are not kept.
+
+Provisioning
+- Who connects with a fleet's key has a client id of `_???_` and 1 to 18 characters that are no
+  white space, may subscribe to `csipio/provisions/{clientId}` alone, and may publish to
+  `csipio/provisions` alone: an object with one of `id`, `cid`, `mac`, `sn`, `esn`, `imei`, and
+  `configProperty`, if it wants a configuration.
+- A board that the fleet does not know, or whose device is disabled, gets no answer. Identifiers
+  are compared as they are, but for a `mac`, in any case.
+- The connection is closed half a second after the answer.
 
 Writing
 - `rateLimit` counts feeds (each write request or publish is one) within 59 s, apart for the
@@ -57,8 +66,8 @@ Reading
 
 Modules: `control` (the file by which one changes all this while it runs), `authority` (TLS),
 `properties` and `feed` (what is valid), `ingest` (what becomes of it), `store` (SQLite), `broker`,
-`api` and `state` (the transports), `service` (all of it together), `command` (the command line's
-part), `thread` (for tests).
+`provisions`, `api` and `state` (the transports), `service` (all of it together), `command` (the
+command line's part), `thread` (for tests).
 """
 
 from .command import main

@@ -32,6 +32,15 @@ not valid changes nothing: the last good one stays in force, and the log says wh
 - `down`: `"mqtt"`, `"https"`, both or none: what does not listen now; its connections are cut.
 - `retained`: by property, the value of a message that the broker has retained on the topic of
   its commands. A new one goes out as a command, too, as when somebody publishes it.
+- `fleets`: who may ask for an identity, and for which devices:
+  `{"name": "house", "key_id": "_key_…", "key_secret": "…", "fault": "", "delay_s": 0, "boards":
+  [{"mac": "24:0a:c4:00:01:fe", "device": "cellar", "config": {…}}]}`. A board is known by one of
+  `id`, `cid`, `mac`, `sn`, `esn` and `imei`, and is the device of that name or id; `config` may be
+  missing. The answer comes after `delay_s`. `fault` is one of
+  - `""`: none,
+  - `refuse`: CONNACK 5, `deaf`: SUBACK 0x80,
+  - `silent`: no answer, `close`: the connection is closed in place of one,
+  - `open`: it stays open after the answer, `strange`: an answer that makes no sense.
 - `properties`: by lower-case name
   - `type`: number, boolean, string, enum, object or waypoint,
   - `access`: private, protected (the default) or public,
@@ -39,7 +48,7 @@ not valid changes nothing: the last good one stays in force, and the log says wh
   - `min` and `max` of a number, either or both; `values` of an enum.
 
 A key that was changed, or a device that was disabled, also ends the device's MQTT connection.
-`name`, `devices` and `retained` may be missing.
+`name`, `devices`, `retained` and `fleets` may be missing.
 """
 
 import hmac
@@ -48,6 +57,7 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from . import properties
@@ -64,6 +74,9 @@ _NAMED = "thermostat"  # the first device
 _ENUM_VALUES = 100
 _ENUM_CHARACTERS = 64
 _DEVICE = {"id", "name", "key_id", "key_secret", "profile", "status"}
+FAULTS = ("", "refuse", "deaf", "silent", "close", "open", "strange")
+IDENTIFIERS = ("id", "cid", "mac", "sn", "esn", "imei")
+_FLEET = {"name", "key_id", "key_secret", "fault", "delay_s", "boards"}
 _FIELDS = {
     "device": _DEVICE,
     "client": {"key_id", "key_secret"},
@@ -89,6 +102,7 @@ DEFAULT_PROPERTIES = {
     "restart": {"type": "boolean", **COMMAND},
     "identify": {"type": "number", **COMMAND, "min": 0, "max": 300},
     "config": {"type": "object", **COMMAND},
+    "update": {"type": "object", **COMMAND},
     "lastcommand": {"type": "object"},
     "relay": {"type": "boolean"},
     "relay2": {"type": "boolean"},
@@ -159,6 +173,14 @@ class Control:
         """The device with this id or name."""
         return next((d for d in self.devices if ref in (d["id"], d["name"])), None)
 
+    def board(self, fleet: dict, asked: dict) -> dict | None:
+        """The fleet's board that is meant by a request for an identity."""
+        for board in fleet["boards"]:
+            (by,) = board.keys() & set(IDENTIFIERS)
+            if asked.get(by) == board[by]:
+                return board
+        return None
+
     def property(self, device: dict, name: str) -> Property | None:
         """The device's property of this name, id or qualified name `profile$name`, in any case."""
         profile, separator, bare = name.lower().rpartition("$")
@@ -183,11 +205,12 @@ class Control:
         if isinstance(tree, dict):
             if isinstance(tree.get("device"), dict):
                 tree["device"].setdefault("name", _NAMED)
-            tree = {"devices": [], "retained": {}, **tree}
+            tree = {"devices": [], "retained": {}, "fleets": [], **tree}
         _check(tree)
         self.device, self.client = tree["device"], tree["client"]
         self.devices = [self.device, *tree["devices"]]
         self.retained = tree["retained"]
+        self.fleets = tree["fleets"]
         self.limits, self.down = tree["limits"], frozenset(tree["down"])
         self.properties = {
             name: Property(name, **{**spec, "values": tuple(spec.get("values", ()))})
@@ -211,20 +234,58 @@ def write(path: Path, tree: dict) -> None:
     part.replace(path)
 
 
+def change(folder: Path, edit: Callable[[dict], object]) -> None:
+    """Let `edit` change the tree of the control file in a stand-in's folder, which obeys it
+    within a tenth of a second if it runs. Raises ControlError, OSError and what `edit` raises, and
+    then nothing was changed.
+    """
+    path = folder / "control.json"
+    try:
+        tree = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ControlError(f"{path}: expected JSON: {error}") from None
+    tree.setdefault("devices", [])
+    tree.setdefault("fleets", [])
+    edit(tree)
+    _check({"retained": {}, **tree})
+    write(path, tree)
+
+
+def fleet_of(tree: dict, name: str) -> dict:
+    """The fleet of that name, which is made if there is none."""
+    for fleet in tree["fleets"]:
+        if fleet["name"] == name:
+            return fleet
+    tree["fleets"].append(_new_fleet(name))
+    return tree["fleets"][-1]
+
+
+def _digits() -> str:
+    return str(secrets.randbelow(9 * 10**17) + 10**17)
+
+
+def _key() -> dict:
+    return {"key_id": f"_key_{_digits()}", "key_secret": secrets.token_hex(16)}
+
+
+def new_device(name: str) -> dict:
+    """A device with a new id and key."""
+    device = {"id": f"_dev_{_digits()}", "name": name, **_key()}
+    return device | {"profile": "thermostat", "status": "debug"}
+
+
+def _new_fleet(name: str) -> dict:
+    """A fleet with a new key, and no boards yet."""
+    return {"name": name, **_key(), "fault": "", "delay_s": 0, "boards": []}
+
+
 def _first() -> dict:
-    def digits() -> str:
-        return str(secrets.randbelow(9 * 10**17) + 10**17)
-
-    def key() -> dict:
-        return {"key_id": f"_key_{digits()}", "key_secret": secrets.token_hex(16)}
-
-    device = {"id": f"_dev_{digits()}", "name": _NAMED, **key()}
-    device |= {"profile": "thermostat", "status": "debug"}
+    device = new_device(_NAMED)
     limits = {"rateLimit": 60, "maxNrOfDpPerFeed": 100}
     return {
         "device": device,
         "devices": [],
-        "client": key(),
+        "client": _key(),
         "limits": limits,
         "down": [],
         "retained": {},
@@ -235,7 +296,7 @@ def _first() -> dict:
 def _check(tree: object) -> None:
     """Raise ControlError naming the first key that is not as the module's docstring says."""
     _expect(isinstance(tree, dict), "the file", "an object")
-    _expect_keys(tree, {*_FIELDS, "devices", "down", "retained", "properties"}, "")
+    _expect_keys(tree, {*_FIELDS, "devices", "down", "retained", "fleets", "properties"}, "")
     for section, keys in _FIELDS.items():
         _expect(isinstance(tree[section], dict), section, "an object")
         _expect_keys(tree[section], keys, section + ".")
@@ -246,6 +307,10 @@ def _check(tree: object) -> None:
     _check_device(tree["device"], "device", taken)
     for index, device in enumerate(tree["devices"]):
         _check_device(device, f"devices[{index}]", taken)
+    _expect(isinstance(tree["fleets"], list), "fleets", "a list")
+    devices = taken["id"].keys() | taken["name"].keys()
+    for index, fleet in enumerate(tree["fleets"]):
+        _check_fleet(fleet, f"fleets[{index}]", taken["key_id"], devices)
     for name, value in tree["limits"].items():
         _expect(type(value) is int and value > 0, f"limits.{name}", "a whole number above 0")
     down = tree["down"]
@@ -275,6 +340,36 @@ def _check_device(device: object, where: str, taken: dict[str, dict[str, str]]) 
     for key, owners in taken.items():
         owner = owners.setdefault(device[key], where)
         _expect(owner == where, f"{where}.{key}", f"another one than {owner}.{key}")
+
+
+def _check_fleet(fleet: object, where: str, keys: dict[str, str], devices: set[str]) -> None:
+    """keys: those that are taken, and by whom; devices: all ids and names."""
+    _expect(isinstance(fleet, dict), where, "an object")
+    _expect_keys(fleet, _FLEET, f"{where}.")
+    for name in ("name", "key_id", "key_secret"):
+        value = fleet[name]
+        _expect(isinstance(value, str) and value, f"{where}.{name}", "a string")
+    owner = keys.setdefault(fleet["key_id"], where)
+    _expect(owner == where, f"{where}.key_id", f"another one than {owner}.key_id")
+    expected = "one of " + ", ".join(f'"{fault}"' for fault in FAULTS)
+    _expect(fleet["fault"] in FAULTS, f"{where}.fault", expected)
+    delay = fleet["delay_s"]
+    _expect(properties.is_number(delay) and delay >= 0, f"{where}.delay_s", "a number from 0")
+    _expect(isinstance(fleet["boards"], list), f"{where}.boards", "a list")
+    known = set()
+    for index, board in enumerate(fleet["boards"]):
+        place = f"{where}.boards[{index}]"
+        _expect(isinstance(board, dict), place, "an object")
+        by = board.keys() & set(IDENTIFIERS)
+        _expect(len(by) == 1, place, f"one of {', '.join(IDENTIFIERS)}")
+        _expect_keys(board, {*by, "device", *(board.keys() & {"config"})}, f"{place}.")
+        (by,) = by
+        _expect(isinstance(board[by], str) and board[by], f"{place}.{by}", "a string")
+        _expect((by, board[by]) not in known, f"{place}.{by}", "one that no other board has")
+        known.add((by, board[by]))
+        _expect(board["device"] in devices, f"{place}.device", "the name or id of a device")
+        config = board.get("config", {})
+        _expect(isinstance(config, dict), f"{place}.config", "an object")
 
 
 def _check_property(name: str, spec: object) -> None:

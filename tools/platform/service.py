@@ -19,6 +19,7 @@ from .broker import DeviceBroker
 from .control import LISTENERS, Control, is_key
 from .feed import FeedError, Point, parse_feed, parse_json
 from .ingest import DEVICE, DISABLED, Ingest, Refused
+from .provisions import Provisions, is_asking
 from .releases import Releases
 from .store import Store, now_ms
 
@@ -85,6 +86,7 @@ class Platform:
         self._tls = self._authority.server_context()
         self._store = Store(self._directory / "platform.sqlite")
         self._ingest = Ingest(self.control, self._store, self._send)
+        self._provisions = Provisions(self.control, self._publish, self._hang_up)
         self._api = Api(
             *(self.control, self._store, self._ingest),
             *(self._ports["https"], self._tls, self.releases),
@@ -115,7 +117,13 @@ class Platform:
     def info(self) -> dict:
         """Ports, CA file and credentials: all that a device or a client needs."""
         device, client = self.control.device, self.control.client
+        fleets = [
+            {name: fleet[name] for name in ("name", "key_id", "key_secret")}
+            for fleet in self.control.fleets
+        ]
+        more = {"fleets": fleets} if fleets else {}
         return {
+            **more,
             **self._ports,
             "host": "localhost",
             "ca": str(self._authority.ca),
@@ -181,6 +189,8 @@ class Platform:
         """The CONNACK return code for these credentials."""
         self.control.refresh()
         given = f"{key_id}:{secret}".encode()
+        if is_asking(client_id) and (code := self._provisions.admit(client_id, given)) is not None:
+            return code
         device = next((d for d in self.control.devices if is_key(given, d)), None)
         if device is None:
             if not is_key(given, self.control.client):
@@ -197,11 +207,16 @@ class Platform:
 
     def may_subscribe(self, client_id: str, topic_filter: str) -> bool:
         """Whether the filter is within what the platform sends to this device."""
+        if is_asking(client_id):
+            return self._provisions.may_subscribe(client_id, topic_filter)
         return topic_filter.startswith(f"csipio/data/in/devices/{client_id}/")
 
     def take(self, client_id: str, topic: str, payload: bytes) -> None:
         """Store what a publish carries. Raises sqlite3.Error, and then it is not acknowledged."""
         self.control.refresh()
+        if is_asking(client_id):
+            self._provisions.take(client_id, topic, payload)
+            return
         prefix = f"csipio/data/out/devices/{client_id}/"
         device = self.control.find(client_id)
         if device is None:  # its id has just been changed, and its connection will be ended
@@ -239,6 +254,14 @@ class Platform:
             log.info("command %s is lost: %s is not connected", prop, device["name"])
             return
         self._broker.send(_command_topic(device, prop), _command_payload(value))
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        if self._broker is not None:
+            self._broker.send(topic, payload)
+
+    def _hang_up(self, client_id: str) -> None:
+        if self._broker is not None:
+            self._broker.disconnect(client_id)
 
     async def _watch(self) -> None:
         while True:

@@ -63,6 +63,7 @@ class PlatformThread:
         """Let `change` edit the parsed control file, write it, and have it obeyed."""
         path = self._directory / "control.json"
         tree = json.loads(path.read_text())
+        tree.setdefault("fleets", [])
         change(tree)
         control.write(path, tree)
         self._wait(self._platform.refresh())
@@ -74,6 +75,11 @@ class PlatformThread:
     def released(self) -> list[tuple[str, str, int]]:
         """What was asked below /releases so far: name, header Range, and the status answered."""
         return self._call(lambda: list(self._platform.releases.asked))
+
+    @property
+    def fleets(self) -> list[dict]:
+        """Name, key id and secret of each fleet."""
+        return self._call(lambda: self._platform.info.get("fleets", []))
 
     @property
     def connected(self) -> bool:

@@ -479,3 +479,14 @@ async def test_the_signal_is_that_of_the_radio():
     assert esp32.rssi() is None
     await made.connect()
     assert esp32.rssi() == -61
+
+
+def test_a_mac_is_the_boards_own_and_stays():
+    assert esp32.mac() == "24:0a:c4:00:01:fe"
+    first = unix.mac()
+    assert unix.mac() == first and len(first) == 17 and not int(first[:2], 16) & 1
+    os.remove("mac")
+    assert unix.mac() != first
+    with open("mac", "w") as file:
+        file.write("24:0A:C4:00:01:FF\n")
+    assert unix.mac() == "24:0a:c4:00:01:ff"

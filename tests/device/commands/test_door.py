@@ -115,6 +115,7 @@ def test_a_device_without_thermostat_takes_what_needs_none():
         "restart",
         "identify",
         "config",
+        "update",
         "lastcommand",
     ]
 

@@ -77,6 +77,7 @@ def test_a_wrong_part_is_refused_with_the_name_of_what_is_wrong():
     for _ in range(100):
         deep = {"a": deep}
     assert device.refused({"mqtt": deep}) == "it is nested too deeply"
+    assert "config.json.new" not in os.listdir(), "nothing of a refused one is left"
 
 
 def test_secrets_are_taken_and_not_shown():

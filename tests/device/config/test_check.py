@@ -127,7 +127,8 @@ def test_a_missing_key_is_named():
     del settings["sensors"][0]["pin"]
     del settings["thermostat"]["relay"]
     assert sorted(checked(settings)[1]) == [
-        "device.id: missing; expected 1 to 64 characters, without / + # and spaces",
+        "device.id: missing; expected 1 to 64 characters, without / + # and spaces; "
+        "or device.provision in place of it",
         "sensors[0].pin: missing; expected a whole number 0 to 48",
         "thermostat.relay: missing; expected an object",
     ]

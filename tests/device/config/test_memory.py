@@ -82,6 +82,21 @@ def test_a_check_for_problems_alone_keeps_what_is_compared():
     assert sizes[1] < 0.75 * sizes[0], sizes
 
 
+def test_what_is_spent_is_let_go_while_it_is_checked():
+    sizes = []
+    for spent in (False, True):
+        check.check(json.loads(EXAMPLE))
+        gc.collect()
+        before = gc.mem_alloc()
+        given = json.loads(EXAMPLE)
+        settings, problems = check.check(given, None, spent)
+        gc.collect()
+        sizes.append(gc.mem_alloc() - before)
+        assert not problems and settings["thermostat"]["relay"]["pin"] == 26
+        given = settings = None
+    assert sizes[1] < 0.75 * sizes[0], sizes
+
+
 def test_no_block_is_larger_than_two_kib():
     write("config.json", json.loads(EXAMPLE))
     trial = Trial()

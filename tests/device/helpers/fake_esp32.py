@@ -143,6 +143,10 @@ class Machine:
     resets = 0
 
     @staticmethod
+    def unique_id():
+        return b"\x24\x0a\xc4\x00\x01\xfe"
+
+    @staticmethod
     def reset_cause():
         return Machine.cause
 

@@ -284,12 +284,15 @@ class World:
         per_minute=6000,
         network=NETWORK,
         on_command=None,
+        broker=None,
+        provision=None,
         **queue,
     ):
         """`send`: that of the one sensor, if it is not "feed"; `on_command`: in place of keeping
-        what comes in `commands`. The rest is as in config.json, or goes to the queue.
+        what comes in `commands`. `broker`: another one; `provision`: a fleet's key, in place of
+        the device's identity. The rest is as in config.json, or goes to the queue.
         """
-        self.broker = Broker()
+        self.broker = broker or Broker()
         self.api = Api()
         self.wifi = Wifi()
         self.commands = []
@@ -309,6 +312,9 @@ class World:
             tls={"verify": verify},
             feed={"per_minute": per_minute, "max_points": 10},
         )
+        if provision:
+            self.settings["device"].update({"id": None, "key_id": None, "key_secret": None})
+            self.settings["device"]["provision"] = provision
         # No configuration may ask for the minutes of silence that some tests need.
         self.settings["mqtt"]["keepalive_s"] = keepalive_s
         self._network = network

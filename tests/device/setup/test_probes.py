@@ -172,7 +172,7 @@ def test_a_tls_that_is_none_and_a_ca_file_that_is_not_there_are_told_as_tls():
 def test_too_little_memory_for_tls_is_told_with_what_helps():
     lab = Lab()
 
-    def short(self):
+    def short(self, *_):
         raise MemoryError("short")
 
     kept = probes.MqttClient.open

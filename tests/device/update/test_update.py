@@ -1,0 +1,228 @@
+"""An update, in a slot and as a set of files: done, gone back on, cut at every flash operation."""
+
+import gc
+import os
+
+import flash
+import releases
+from firmware.base import uptime
+from firmware.link import LinkError
+from updates import SLOT_BLOCKS, Updated
+
+TIMEOUT_S = 600
+HEAP = "4M"
+APP = b"\xe9" + b"new" * 4000
+FILES = releases.image(
+    {"firmware/app.mpy": b"a" * 5000, "firmware/x/y.mpy": b"b" * 700, "lib/z.mpy": b""}
+)
+IMAGES = {"app": APP, "files": FILES}
+NEW = {"app": "ota_1", "files": "firmware.a"}
+FIRST = {"app": "ota_0", "files": ""}
+
+
+def tree(kind, **changes):
+    made = {"kind": kind, "chip": {"app": "ESP32", "files": "unix"}[kind]}
+    made.update(changes)
+    return releases.release(IMAGES[kind], **made)
+
+
+async def test_it_is_fetched_in_ranges_tried_and_confirmed_once():
+    for kind in ("app", "files"):
+        with Updated(kind, IMAGES[kind]) as device:
+            device.hurried()
+            assert await device.start(tree(kind)) == "restart"
+            ranges = [headers["Range"] for headers in device.asked]
+            size = len(IMAGES[kind])
+            assert ranges == [
+                "bytes=%d-%d" % (at, min(at + 4096, size) - 1) for at in range(0, size, 4096)
+            ]
+            assert await device.start() == "ended"
+            assert device.result == "confirmed" and device.reasons[-1] == ""
+            assert await device.start() == "ended"
+            assert device.starts == [FIRST[kind], NEW[kind], NEW[kind]]
+            assert device.partition.marks == (kind == "app")
+            left = set(os.listdir()) - {"firmware.set", "firmware.a"}
+            assert not left, left
+            if kind == "files":
+                with open("firmware.a/firmware/x/y.mpy", "rb") as file:
+                    assert file.read() == b"b" * 700
+                assert os.stat("firmware.a/lib/z.mpy")[6] == 0
+
+
+async def test_the_next_one_takes_the_other_place():
+    for kind in ("app", "files"):
+        with Updated(kind, IMAGES[kind]) as device:
+            device.hurried()
+            for _ in range(2):
+                assert await device.start(tree(kind)) == "restart"
+                assert await device.start() == "ended"
+                device.partition.images["ota_0"] = APP
+            places = {
+                "app": ["ota_0", "ota_1", "ota_1", "ota_0"],
+                "files": ["", "firmware.a", "firmware.a", "firmware.b"],
+            }
+            assert device.starts == places[kind]
+            assert device.result == "confirmed"
+
+
+async def test_a_trial_has_one_start_and_only_a_power_cut_gives_it_another():
+    for kind in ("app", "files"):
+        for cause, starts in (("watchdog", 1), ("failure", 1), ("power-on", 3)):
+            with Updated(kind, IMAGES[kind]) as device:
+                device.hurried()
+                device.sent = False  # so that nothing confirms it
+                assert await device.start(tree(kind)) == "restart"
+                for _ in range(20):
+                    ended = await device.start(
+                        until=lambda: len(device.starts) % 2 == 0 and device._ticks > 5
+                    )
+                    if ended == "ended":
+                        break
+                    if ended == "stopped":
+                        device.power_off()
+                        device.cause = cause
+                assert device.starts.count(NEW[kind]) == starts, (kind, cause, device.starts)
+                assert device.starts[-1] == FIRST[kind]
+                assert device.result == "went back: it did not keep running (%s)" % cause
+                assert "update.json" not in os.listdir()
+
+
+async def test_one_that_the_platform_does_not_hear_or_whose_tasks_die_goes_back():
+    for kind in ("app", "files"):
+        for attribute, value, words in (
+            ("sent", False, "the platform was not reached with it in time"),
+            ("asked_for", False, "the platform was not reached with it in time"),
+            ("restarts", None, "its tasks did not keep running"),
+        ):
+            with Updated(kind, IMAGES[kind]) as device:
+                device.hurried()
+                setattr(device, attribute, value if value is not None else 0)
+                assert await device.start(tree(kind)) == "restart"
+                real = uptime.ms
+
+                def later(device=device, dies=attribute == "restarts", real=real):
+                    device.restarts += dies
+                    return real() + 1000 * device._ticks
+
+                uptime.ms = later
+                try:
+                    assert await device.start() == "restart"
+                finally:
+                    uptime.ms = real
+                assert await device.start() == "ended"
+                assert device.starts == [FIRST[kind], NEW[kind], FIRST[kind]]
+                assert device.result == "went back: " + words and device.reasons[-1] == words
+
+
+async def test_what_broke_off_goes_on_where_it_was():
+    """Also after a restart: what is on flash is not fetched again, but hashed."""
+    size = 20 * 4096 - 5
+    for kind in ("app", "files"):
+        image = b"\xe9" * size if kind == "app" else releases.image({"firmware/a": b"x" * size})
+        with Updated(kind, image) as device:
+            device.hurried()
+            device.chips.slots["ota_1"] = flash.Flash(24)
+            device.chips.all = [device.chips.disk] + list(device.chips.slots.values())
+            made = releases.release(image, kind=kind, chip={"app": "ESP32", "files": "unix"}[kind])
+            device.partition.images["ota_1"] = image
+            device.answers = [None] * 17 + [LinkError("gone")]
+            ended = await device.start(made, until=lambda: len(device.asked) == 18)
+            assert ended == "stopped"
+            device.power_off()
+            device.answers = []
+            assert await device.start() == "restart"
+            again = [headers["Range"] for headers in device.asked[18:]]
+            first = int(again[0][6:].split("-")[0])
+            # A slot's progress is noted every 64 KiB.
+            assert first == {"app": 16, "files": 17}[kind] * 4096, again
+            assert await device.start() == "ended"
+            assert device.result == "confirmed"
+
+
+async def test_too_large_an_image_is_refused():
+    for kind in ("app", "files"):
+        size = SLOT_BLOCKS * 4096 + 1 if kind == "app" else 1 << 20
+        with Updated(kind, IMAGES[kind]) as device:
+            try:
+                await device.start(tree(kind, size=size))
+            except ValueError as error:
+                assert ("slot" if kind == "app" else "buffer.flash_kib") in str(error), error
+            else:
+                raise AssertionError(kind)
+            assert "update.json" not in os.listdir()
+
+
+async def cut_at(kind, at, leaves):
+    """One update whose power is cut at that operation; False: there were fewer."""
+    with Updated(kind, IMAGES[kind]) as device:
+        device.hurried()
+        # Something that must survive all of it.
+        with open("config.json", "w") as file:
+            file.write("kept")
+        made = tree(kind)
+        device.chips.cut(at, leaves)
+        given = made
+        struck = False
+        for _ in range(12):
+            try:
+                ended = await device.start(given)
+            except OSError:
+                assert device.chips.dead, "an error without a cut"
+                ended = "dead"
+            given = None
+            if ended == "dead":
+                struck = True
+                device.power_off()
+                if "update.json" not in os.listdir() and not device.result:
+                    given = made  # it was never begun: the platform sends it again
+            elif ended == "ended":
+                break
+        else:
+            raise AssertionError("it does not end: %s" % device.starts)
+        assert device.result == "confirmed", (kind, at, leaves, device.told, device.starts)
+        assert device.starts[-1] == NEW[kind] or given is made
+        await device.start()
+        assert device.starts[-1] == NEW[kind], (kind, at, leaves, device.starts)
+        with open("config.json") as file:
+            assert file.read() == "kept"
+        return struck
+
+
+async def test_the_power_may_go_at_every_flash_operation():
+    for kind in ("app", "files"):
+        for leaves in (flash.OLD, flash.HALF, flash.NEW):
+            at = 1
+            while await cut_at(kind, at, leaves):
+                at += 1
+            assert at > 20, (kind, at)
+            print("%s, %s: cut at %d operations" % (kind, leaves, at - 1))
+
+
+async def kept(kind) -> int:
+    """Bytes of the heap, at most, that an update keeps beside its code, before its end."""
+    with Updated(kind, IMAGES[kind]) as device:
+        device.hurried()
+        made = tree(kind)
+        gc.collect()
+        before = gc.mem_alloc()
+        most = [0]
+
+        def look():
+            gc.collect()
+            most[0] = max(most[0], gc.mem_alloc() - before)
+            return len(device.asked) == 2
+
+        assert await device.start(made, until=look) == "stopped"
+        return most[0]
+
+
+# Its code takes 4 KiB of a 32-bit board whose code runs from flash; 8 are allowed in all. Here
+# words may have 64 bits, and what the test itself keeps is in it.
+
+
+async def test_into_a_slot_it_keeps_little_in_ram():
+    assert 0 < await kept("app") < 4096
+
+
+async def test_as_files_it_keeps_little_in_ram():
+    assert 0 < await kept("files") < 6144
