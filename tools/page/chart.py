@@ -22,6 +22,7 @@ def options(series: Series, now_ms: int, outside_c: float) -> dict:
     since = series.since(now_ms)
     line = {"type": "line", "showSymbol": False, "animation": False, "silent": True}
     dots = {"type": "scatter", "symbolSize": 7, "animation": False}
+    mqtt, https = series.line("mqtt", now_ms), series.line("https", now_ms)
     room, setpoint = series.gaps(now_ms), series.line("setpoint", now_ms)
     time = {"type": "time", "min": since, "max": now_ms, "splitNumber": 4}
     return {
@@ -66,8 +67,7 @@ def options(series: Series, now_ms: int, outside_c: float) -> dict:
                 "data": setpoint,
             },
             line | {"name": "room", "lineStyle": {"color": SETPOINT, "width": 1}, "data": room},
-            dots
-            | {"name": "MQTT", "itemStyle": {"color": MQTT}, "data": series.line("mqtt", now_ms)},
+            dots | {"name": "MQTT", "itemStyle": {"color": MQTT}, "data": mqtt},
             dots
             | {
                 "name": "HTTPS",

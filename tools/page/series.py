@@ -49,7 +49,7 @@ class Series:
         return shown
 
     def gaps(self, now_ms: int) -> list:
-        """All temperatures of the window by their own time, with a break where some are missing."""
+        """All temperatures of the window by their own time, with a break at a hole."""
         points = sorted(self.line("mqtt", now_ms) + self.line("https", now_ms))
         line: list = []
         for point in points:

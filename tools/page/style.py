@@ -19,9 +19,9 @@ h3 { font-size:12px; font-weight:500; line-height:1.3; margin:9px 0 4px; color:v
 .card { background:var(--card); border:1px solid var(--edge); border-radius:12px; padding:14px;
   box-sizing:border-box; min-width:0; width:100% }
 .soft { color:var(--soft); font-size:13px }
-.big { font-size:30px; font-weight:600; letter-spacing:-.02em; line-height:1.1 }
 .legend { display:flex; flex-wrap:wrap; gap:4px 16px; font-size:13px; color:var(--soft) }
-.legend i, .dot { display:inline-block; width:9px; height:9px; border-radius:50%; margin-right:6px }
+.legend i, .dot { display:inline-block; width:9px; height:9px; border-radius:50%;
+  margin-right:6px }
 .dot { background:var(--soft) } .dot.mqtt { background:var(--mqtt) }
 .dot.https { background:var(--https) } .dot.silent { background:var(--on) }
 .pipe { display:grid; grid-template-columns:repeat(auto-fit,minmax(92px,1fr)); gap:8px }
@@ -34,7 +34,8 @@ h3 { font-size:12px; font-weight:500; line-height:1.3; margin:9px 0 4px; color:v
 .node.https { border-color:var(--https); box-shadow:inset 0 -3px 0 var(--https) }
 button.fault { display:grid; grid-template-columns:1fr auto; align-items:center; gap:0 10px;
   text-align:left; background:transparent; border:1px solid transparent; cursor:pointer;
-  border-radius:8px; padding:4px 8px; color:var(--ink); font:inherit; width:100%; line-height:1.35 }
+  border-radius:8px; padding:4px 8px; color:var(--ink); font:inherit; width:100%;
+  line-height:1.35 }
 button.fault:hover { background:var(--back) }
 button.fault b { font-size:14px; font-weight:550; display:block }
 button.fault span { color:var(--soft); font-size:12.5px }

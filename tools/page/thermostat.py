@@ -34,7 +34,7 @@ class Client:
 
 _MODES = ("off", "heat")
 _PRESETS = ("home", "away", "sleep", "boost", "manual")
-_PLAN = '[{"days": "mon-fri", "at": "6:30", "preset": "home"}]'
+_PLAN = '[{"days": "mon-fri", "at": "06:30", "preset": "home"}]'
 
 
 class Thermostat:

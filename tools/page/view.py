@@ -79,7 +79,7 @@ class View:
                 for name, colour in chart.LEGEND
             )
             ui.html(f'<div class="legend">{names}</div>', sanitize=False)
-            self._chart = ui.echart(self._options()).style("height:340px;width:100%")
+            self._chart = ui.echart(self._options()).style("height:440px;width:100%")
 
     def _make_buttons(self) -> None:
         self._buttons = {}
