@@ -168,6 +168,7 @@ def write(prop, t_ms, value, transport="mqtt", key="device", received_ms=1000):
         "received_ms": received_ms,
         "transport": transport,
         "key": key,
+        "device": "d",
         "prop": prop,
         "t_ms": t_ms,
         "value": value,

@@ -27,7 +27,6 @@ def options(series: Series, now_ms: int, outside_c: float) -> dict:
     time = {"type": "time", "min": since, "max": now_ms, "splitNumber": 4}
     return {
         "animation": False,
-        "aria": {"enabled": True},
         "grid": [
             {"left": 46, "right": 14, "top": 10, "bottom": 84},
             {"left": 46, "right": 14, "height": 30, "bottom": 30},
@@ -72,7 +71,7 @@ def options(series: Series, now_ms: int, outside_c: float) -> dict:
             | {
                 "name": "HTTPS",
                 "itemStyle": {"color": HTTPS},
-                "data": series.line("https", now_ms),
+                "data": https,
             },
             line
             | {

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from nicegui import ui
 
-from .log import Log
 from .series import Series
 
 _NODES = (
@@ -23,8 +22,8 @@ _NO_READINGS = (".json", ".pem", "mac")
 class Pipe:
     """`folder`: the device's flash."""
 
-    def __init__(self, series: Series, log: Log, folder: Path):
-        self._series, self._log, self._folder = series, log, folder
+    def __init__(self, series: Series, folder: Path):
+        self._series, self._folder = series, folder
         self._cells = {}
         with ui.element("section").classes("card").props('aria-label="Way of the readings"'):
             ui.html("<h2>From the sensor to the platform</h2>", sanitize=False)
@@ -50,7 +49,7 @@ class Pipe:
         if age_s > _OLD_S:
             self._age.text = f"Counts as the device last told them, {age_s} s ago. {held}"
         else:
-            self._age.text = f"Counts as the device tells them every 5 s. {held}"
+            self._age.text = f"Counts as the device tells them every few seconds. {held}"
 
     def _bytes(self) -> int:
         sizes = 0

@@ -52,7 +52,7 @@ class View:
         with ui.element("main").classes("board"):
             with ui.element("div").classes("side"):
                 self._make_chart()
-                self._pipe = Pipe(shared.series, shared.log, shared.folder)
+                self._pipe = Pipe(shared.series, shared.folder)
             self._make_buttons()
             self._make_log()
             self._thermostat = Thermostat(shared.client, shared.series)
