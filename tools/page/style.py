@@ -45,8 +45,13 @@ button.fault::after { content:""; width:30px; height:16px; border-radius:9px; gr
 button.fault[aria-pressed=true] { background:var(--tint); border-color:var(--on) }
 button.fault[aria-pressed=true]::after { background:
   radial-gradient(circle at 22px 8px,var(--card) 5px,transparent 6px) var(--on) }
+button.fault[aria-disabled=true] { opacity:.55; cursor:progress }
 button.once::after { content:"↻"; background:none; color:var(--soft); text-align:center;
   line-height:16px }
+.plan { display:grid; gap:6px; margin-bottom:6px }
+.entry { display:grid; gap:6px; grid-template-columns:1.1fr 1.2fr 1fr auto; align-items:center }
+.entry > * { min-width:0 }
+@media (max-width:560px) { .entry { grid-template-columns:1fr 1fr } }
 .chips { display:flex; flex-wrap:wrap; gap:6px }
 button.chip { border:1px solid var(--edge); background:transparent; border-radius:8px;
   padding:5px 12px; color:var(--ink); font:inherit; font-size:14px; cursor:pointer }
