@@ -19,7 +19,6 @@ _NODES = (
     ("lost", "lost", "{}"),
 )
 _OLD_S = 8  # the health comes every 5 s
-_NO_READINGS = (".json", ".pem", "mac")
 
 
 class Pipe:
@@ -61,9 +60,9 @@ class Pipe:
 
     def _bytes(self) -> int:
         sizes = 0
-        for path in self._folder.glob("*/*"):
+        for path in self._folder.rglob("*.seg"):
             try:
-                sizes += 0 if path.name.endswith(_NO_READINGS) else path.stat().st_size
+                sizes += path.stat().st_size
             except OSError:  # the device has just removed it
                 continue
         return sizes
