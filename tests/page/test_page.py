@@ -92,7 +92,9 @@ class Shown:
 
 def _settings(platform, faults):
     settings = faults.lead(config(platform.info))
-    settings["health"]["every_s"] = 2  # what the page shows of it is waited for
+    # What the page shows of these is waited for.
+    settings["health"]["every_s"] = 2
+    settings["thermostat"]["stale_after_s"] = 5
     return settings
 
 
