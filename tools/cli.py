@@ -35,9 +35,12 @@ def _port_and(metavar: str, what: str):
 
 @app.command()
 def run(
-    port: Annotated[int, _port("the HTTPS API; 0 picks a free one")] = 0,
+    port: Annotated[int, _port("the page; the next free one where it is taken")] = 8080,
     provision: Annotated[
         bool, typer.Option("--provision", help="Give the thermostat a fleet's key alone.")
+    ] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
     ] = False,
     releases: Annotated[Path | None, _RELEASES] = None,
 ) -> None:
@@ -47,7 +50,7 @@ def run(
     """
     from tools import run
 
-    run.main(port, provision, releases)
+    run.main(port, provision, releases, not no_browser)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import queue
 import shlex
 import signal
@@ -9,12 +10,15 @@ import sys
 import tempfile
 import threading
 import time
+import webbrowser
 from pathlib import Path
 
 from rich.console import Console
 
 from tools import ToolError
 from tools.live import Columns, Tally
+from tools.page.faults import Faults
+from tools.page.page import Page
 from tools.platform.control import ControlError, fleet_of
 from tools.platform.store import now_ms
 from tools.platform.thread import PlatformThread
@@ -27,6 +31,7 @@ _LAST_WORDS = 12  # lines of the device's log that are shown when it has ended b
 _BANNER = """\
 A simulated thermostat reports to a stand-in for the Csipio platform, both on this machine.
 
+  Page               {page}
   API                {api}   CA: {ca}
   device's folder    {device}
   device's log       {log}
@@ -48,9 +53,12 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 """
 
 
-def main(port: int, provision: bool = False, releases: Path | None = None) -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP, the API on `port` (0: a free one). `provision`: the
-    device has a fleet's key alone.
+def main(
+    port: int = 8080, provision: bool = False, releases: Path | None = None, browser: bool = True
+) -> None:
+    """Run until SIGINT, SIGTERM or SIGHUP, the page on `port` or the next free one.
+
+    provision: the device has a fleet's key alone. browser: open the page where there is one.
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
     ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
@@ -65,17 +73,22 @@ def main(port: int, provision: bool = False, releases: Path | None = None) -> No
         ).resolve()
         troubles = _log_to(folder / "platform.log")
         try:
-            platform = stack.enter_context(
-                PlatformThread(folder / "platform", https=port, releases=releases)
-            )
+            platform = stack.enter_context(PlatformThread(folder / "platform", releases=releases))
         except (OSError, ControlError) as error:
             raise ToolError(str(error)) from error
-        settings = _provisioned(platform, folder / "device") if provision else None
+        faults = stack.enter_context(Faults(platform.info, folder / "world.json"))
+        settings = config(platform.info)
+        if provision:
+            settings = _provisioned(platform, folder / "device")
+        settings = faults.lead(settings)
         with Device(folder / "device", platform.info, settings=settings) as device:
-            console.print(_banner(platform.info, device, folder))
             tally = Tally()
+            page = stack.enter_context(Page(platform, device, faults, port))
+            console.print(_banner(platform.info, device, folder, page.url))
+            if browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
+                webbrowser.open(page.url)
             started = time.monotonic()
-            _follow(console, tally, platform, device, troubles, stop)
+            _follow(console, tally, platform, device, troubles, stop, page)
         if not stop.is_set():
             console.print(_obituary(device), style="red")
             sys.exit(1)
@@ -121,6 +134,7 @@ def _follow(
     device: Device,
     troubles: queue.SimpleQueue,
     stop: threading.Event,
+    page: Page,
 ) -> None:
     """Print a line a second, until told to stop or the device has ended by itself."""
     columns = Columns()
@@ -133,15 +147,18 @@ def _follow(
             console.print(f"  ! device: {line}", style="yellow")
         while not troubles.empty():
             console.print(f"  ! platform: {troubles.get()}", style="yellow")
-        tally.add(platform.writes(tally.journal_rows))
+        writes = platform.writes(tally.journal_rows)
+        tally.add(writes)
+        page.add(writes)
         for line in columns.lines(time.monotonic() - started, tally, now_ms()):
             console.print(line)
 
 
-def _banner(info: dict, device: Device, folder: Path) -> str:
+def _banner(info: dict, device: Device, folder: Path, page: str) -> str:
     control = shlex.quote(str(folder / "platform" / "control.json"))
     client = f"{info['client']['key_id']}:{info['client']['key_secret']}"
     return _BANNER.format(
+        page=page,
         api=info["api"],
         ca=info["ca"],
         device=device.folder,

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 from tools import device
@@ -60,16 +61,27 @@ class Device:
         self._command = device.command(heap)
         self._settings = config(info) if settings is None else settings
         self._ca = Path(info["ca"])
+        self._lock = threading.Lock()
         self._seen = 0  # bytes of the log that `news` has looked at
 
     def __enter__(self) -> "Device":
         (self.folder / "certs").mkdir(parents=True, exist_ok=True)
         shutil.copy(self._ca, self.folder / "certs" / "ca.pem")
         (self.folder / "config.json").write_text(json.dumps(self._settings, indent=1) + "\n")
-        argv, environ = self._command
-        self._log = self.log.open("wb")
-        self._console = Console(argv, environ, self.folder, device.places(), self._log.fileno())
+        self._log = self.log.open("ab")
+        self._power_on()
         return self
+
+    def pull_the_power(self) -> None:
+        """SIGKILL, and a new start. It is `ended` at no time that another thread sees."""
+        with self._lock:
+            self._console.send_signal(signal.SIGKILL)
+            self._console.wait()
+            self._power_on()
+
+    def _power_on(self) -> None:
+        argv, environ = self._command
+        self._console = Console(argv, environ, self.folder, device.places(), self._log.fileno())
 
     def __exit__(self, *exception: object) -> None:
         """Interrupt it as Ctrl-C does; kill it if it stays."""
@@ -84,7 +96,8 @@ class Device:
     @property
     def ended(self) -> int | None:
         """None while it runs, else how it ended: its exit code, or minus a signal's number."""
-        return self._console.poll()
+        with self._lock:
+            return self._console.poll()
 
     def tail(self, lines: int) -> list[str]:
         """The last lines of its log."""

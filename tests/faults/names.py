@@ -8,8 +8,8 @@ import asyncio
 import struct
 from collections.abc import Callable
 
-from tests.faults.faults import STRUCK
-from tests.faults.proxy import Loop
+from tools.faults.faults import STRUCK
+from tools.faults.proxy import Loop
 
 _A, _CNAME, _IN = 1, 5, 1
 _POINTER = b"\xc0\x0c"  # to the name in the question

@@ -21,12 +21,13 @@ from pathlib import Path
 import psutil
 
 import tools.device
-from tests.faults import table, units
-from tests.faults.faults import STAYS, Away
+from tests.faults import table
 from tests.faults.names import NameServer
-from tests.faults.proxy import PORT_ATTEMPTS, Loop, Proxy, Somebody
 from tests.system.device import Device, wait
 from tests.system.mosquitto import Mosquitto
+from tools.faults import units
+from tools.faults.faults import STAYS, Away
+from tools.faults.proxy import PORT_ATTEMPTS, Loop, Proxy, Somebody
 from tools.platform.thread import PlatformThread
 
 HEAP = "512K"

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from tests.faults.faults import Close, Drip, HalfOpen, Refuse, Reset, Silent, Stall
 from tests.faults.rig import RECOVERY_S, Rig, together
-from tests.faults.units import DOWN, UP
+from tools.faults.faults import Close, Drip, HalfOpen, Refuse, Reset, Silent, Stall
+from tools.faults.units import DOWN, UP
 
 
 @pytest.mark.timeout(300)

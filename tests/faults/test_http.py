@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.faults import (
+from tests.faults.rig import Rig, together
+from tools.faults.faults import (
     STRUCK,
     Answer,
     Close,
@@ -18,8 +19,7 @@ from tests.faults.faults import (
     forever,
     http,
 )
-from tests.faults.rig import Rig, together
-from tests.faults.units import DOWN, UP
+from tools.faults.units import DOWN, UP
 
 RECEIPT = b'{"accepted": 0, "rejected": 0}'
 JSON = "Content-Type: application/json"

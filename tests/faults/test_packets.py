@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from tests.faults import units
-from tests.faults.faults import LEFT, STAYS, STRUCK, Away, Cut, Rewrite
 from tests.faults.rig import Rig, together
-from tests.faults.units import CONNACK, DOWN, PUBACK, PUBLISH, SUBACK, UP, pid, puback
+from tools.faults import units
+from tools.faults.faults import LEFT, STAYS, STRUCK, Away, Cut, Rewrite
+from tools.faults.units import CONNACK, DOWN, PUBACK, PUBLISH, SUBACK, UP, pid, puback
 
 FAMILY = "MQTT packets"
 

@@ -6,9 +6,9 @@ import ssl
 import pytest
 import trustme
 
-from tests.faults.faults import Cut, Impostor, Rewrite, Withhold
 from tests.faults.rig import Rig, together
-from tests.faults.units import DOWN, UP
+from tools.faults.faults import Cut, Impostor, Rewrite, Withhold
+from tools.faults.units import DOWN, UP
 
 FAMILY = "TLS"
 NOW = datetime.datetime.now(datetime.UTC)

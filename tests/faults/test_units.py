@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.faults import table, units
-from tests.faults.units import Messages, Packets, Records
+from tests.faults import table
+from tools.faults import units
+from tools.faults.units import Messages, Packets, Records
 
 
 def fed(splitter, data, size):

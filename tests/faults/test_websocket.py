@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.faults.faults import LEFT, STAYS, Cut, HalfOpen, Rewrite, Stall
 from tests.faults.rig import Rig, together
-from tests.faults.units import DOWN
+from tools.faults.faults import LEFT, STAYS, Cut, HalfOpen, Rewrite, Stall
+from tools.faults.units import DOWN
 
 
 def instead(name, unit):

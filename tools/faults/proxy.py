@@ -15,8 +15,8 @@ import struct
 import threading
 from collections.abc import Callable, Coroutine
 
-from tests.faults.faults import Fault
-from tests.faults.units import DOWN, UP, Chunks
+from tools.faults.faults import Fault
+from tools.faults.units import DOWN, UP, Chunks
 from tools.platform import ports
 
 _ANSWER_WITHIN_S = 20

@@ -11,8 +11,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterable
 
-from tests.faults import units
-from tests.faults.units import DOWN, UP
+from tools.faults import units
+from tools.faults.units import DOWN, UP
 
 LEFT, STRUCK, STAYS = "left", "struck", "stays"
 
