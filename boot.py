@@ -14,8 +14,8 @@ gc.threshold(16384)
 
 
 def _choose():
-    """An update puts its firmware beside the one that runs: see firmware/update/. One on trial gets
-    one start, after which it has confirmed itself or nothing is left of it here.
+    """An update puts its firmware beside the one that runs: see firmware/update/. One on trial
+    gets one start, after which it has confirmed itself or nothing is left of it here.
     """
     # On the unix port an earlier run may have chosen.
     sys.path[:] = [p for p in sys.path if p[:9] != "firmware." and p[:6] != "/slot."]
@@ -34,33 +34,33 @@ def _choose():
             if pointer == "firmware.next":
                 os.remove(pointer)
                 _watch()
-            if name in ("firmware.a", "firmware.b"):
-                return _use(name)
             if name in ("slot.a", "slot.b"):
-                _mount(name)
-                return _use("/" + name)
+                name = _mount(name)
+            elif name not in ("firmware.a", "firmware.b"):
+                continue  # a slot for applications, which the boot loader chooses
+            os.stat(name + "/firmware")
+            sys.path.insert(0, name + "/lib")
+            sys.path.insert(0, name)
+            sys.path.append(name + "/firmware/setup")
+            return
         except Exception as error:  # the one before runs, or the deployed one
             sys.print_exception(error)
 
 
 def _mount(name):
-    """A half of the ROMFS partition; on the unix port, the image in the file of that name."""
+    """Returns the place of a half of the ROMFS partition; on the unix port, of the image in the
+    file of that name.
+    """
     try:
-        image = bytearray(os.stat(name)[6])
+        image = memoryview(bytearray(os.stat(name)[6]))
         with open(name, "rb") as file:
             file.readinto(image)
     except OSError:
         image = memoryview(vfs.rom_ioctl(2, 0))
         half = len(image) // 8192 * 4096
         image = image[:half] if name == "slot.a" else image[half:]
-    vfs.mount(vfs.VfsRom(image), "/" + name)
-
-
-def _use(place):
-    os.stat(place + "/firmware")
-    sys.path.insert(0, place + "/lib")
-    sys.path.insert(0, place)
-    sys.path.append(place + "/firmware/setup")
+    vfs.mount(vfs.VfsRom(image), "/" + name)  # type: ignore[attr-defined]
+    return "/" + name
 
 
 def _watch():

@@ -41,7 +41,7 @@ def kind() -> str:
     place = _place()
     if ".frozen" in place:
         return "app"
-    return "romfs" if place.startswith("/rom") or place.startswith("/slot.") else "files"
+    return "romfs" if place[:5] in ("/rom/", "/slot") else "files"
 
 
 def _place() -> str:
@@ -118,8 +118,8 @@ class _Slot:
             self._slot.readblocks(0, head, 0)
             deployed = _rom_size(head)
             if deployed > self._room:
-                text = "the ROMFS image that runs has %d bytes, more than half the partition's %d; use"
-                raise ValueError((text + " `csipio deploy`") % (deployed, 2 * self._room))
+                text = "the ROMFS image that runs has %d bytes, and half of its partition %d; use"
+                raise ValueError((text + " `csipio deploy`") % (deployed, self._room))
 
     def got(self) -> int:
         try:

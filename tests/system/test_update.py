@@ -1,14 +1,14 @@
-"""Updates over the air of a device that runs from files, or from ROMFS: what came of each, and that
-it heats.
+"""Updates over the air of a device that runs from files, or from ROMFS: what came of each, and
+that it heats.
 """
 
 import re
 
 import pytest
 
+from tests.system import releases as versions
 from tests.system import updates as table
 from tests.system.device import Device, wait
-from tests.system import releases as versions
 from tests.system.releases import NEW, Shelf, key
 from tests.system.test_commands import by_device, latest
 from tests.system.test_door import heard, verdicts, write

@@ -68,6 +68,7 @@ def test_the_second_stage_rests_with_the_first_at_its_maximum():
 
 def test_a_restart_costs_no_heat_once_every_relay_is_off():
     rig = Rig(settings(mode="heat", setpoint=21, min_on_s=180, min_off_s=0))
+    began = 0
     for second in range(400):
         on = rig.heat
         rests = rig.regulation.rests(rig.now_ms, False)

@@ -41,10 +41,7 @@ def rom(files) -> bytes:
         inside = _counted(name.encode()) + b"\x02" + _counted(files[path])
         folders[folder] = folders.get(folder, b"") + b"\x05" + _counted(inside)
     data = b"".join(
-        [
-            b"\x04" + _counted(_counted(name.encode()) + folders[name])
-            for name in sorted(folders)
-        ]
+        [b"\x04" + _counted(_counted(name.encode()) + folders[name]) for name in sorted(folders)]
     )
     return b"\xd2\xcd\x31" + _counted(data)
 

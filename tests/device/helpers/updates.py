@@ -8,6 +8,7 @@ import errno
 import gc
 import os
 import sys
+
 import vfs
 
 import firmware
@@ -96,8 +97,8 @@ def partitions(chips):
             return Partition("ota_1" if Partition.running == "ota_0" else "ota_0")
 
         @staticmethod
-        def find(type, label):
-            assert (type, label) == (Partition.TYPE_DATA, "romfs")
+        def find(kind, label):
+            assert (kind, label) == (Partition.TYPE_DATA, "romfs")
             return [Partition(label)]
 
         def ioctl(self, operation, argument):

@@ -39,15 +39,15 @@ FINAL = {
 }
 
 
-async def fetched(kind, range, answer):
+async def fetched(kind, n, answer):
     """The device after an update whose range of that number got this answer, once."""
     image, of_kind, chip = RELEASED[kind]
     with Updated(kind, image) as device:
         device.hurried()
         if isinstance(answer, tuple) and isinstance(answer[2], int):
-            body = image[4096 * range : 4096 * range + 4096]
+            body = image[4096 * n : 4096 * n + 4096]
             answer = answer[:2] + (body[: answer[2]],)
-        device.answers = [None] * range + [answer]
+        device.answers = [None] * n + [answer]
         real = uptime.ms
         ahead = [0]
 
@@ -211,4 +211,3 @@ async def test_redirects_do_not_go_in_circles():
 async def test_an_address_that_is_good_for_minutes_is_asked_for_anew():
     peer, why = await led({OWN: to(FAR), FAR: [(403, {}), (206, None)]}, 4)
     assert why is None and [url for url, _ in peer.asked] == [OWN, FAR, OWN, FAR]
-

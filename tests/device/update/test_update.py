@@ -1,5 +1,5 @@
-"""An update, in a slot, in half a ROMFS partition, in a file and as a set of files: done, gone back
-on, cut at every flash operation.
+"""An update, in a slot, in half a ROMFS partition, in a file and as a set of files: done, gone
+back on, cut at every flash operation.
 """
 
 import gc
