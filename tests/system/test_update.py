@@ -58,6 +58,13 @@ def begin(device):
     device.start_broken("", origin=device.origin)
 
 
+def begin_anew(device):
+    """After a kill; it hears commands when this returns."""
+    device.log.clear()
+    begin(device)
+    device.wait_log("listening for commands")
+
+
 def results(platform):
     return [value["result"] for value in by_device(platform, "update") if "result" in value]
 
@@ -127,8 +134,8 @@ def test_a_new_version_is_fetched_tried_and_confirmed(device, shelf, image):
     )
     # It stays, and the set point with it.
     device.kill()
-    begin(device)
-    wait(lambda: runs(device, NEW) == 2, "another start")
+    begin_anew(device)
+    assert runs(device, NEW) == 1
     heats(device, platform, NEW)
     table.add("versions", 0, ["a good one", "confirmed", "the new one", "yes"])
 
@@ -149,14 +156,14 @@ def test_each_new_version_takes_the_other_half(device, shelf, image):
         assert (device.folder / "firmware.set").read_text() == half
         assert latest(platform, "setpoint") == 11
     device.kill()
-    begin(device)
-    wait(lambda: runs(device, "9.9.1") == 2, "another start")
+    begin_anew(device)
+    assert runs(device, "9.9.1") == 1
     heats(device, platform, "9.9.1")
     # What was deployed runs again where nothing names a half, as after `csipio deploy`.
     device.kill()
     (device.folder / "firmware.set").unlink()
-    begin(device)
-    wait(lambda: runs(device, VERSION) == 2, "what was deployed")
+    begin_anew(device)
+    assert runs(device, VERSION) == 1
     told = "the new one, in the second half; then the next, in the first"
     table.add("versions", 20, ["two good ones in ROMFS", "confirmed", told, "yes"])
 
