@@ -26,6 +26,8 @@ from tools.platform.thread import PlatformThread
 from tools.simulated import Device, config
 
 _LINE_EVERY_S = 1.0
+_FORGET_EVERY = 60  # lines
+_JOURNAL_ROWS = 20_000  # kept, so that a day's run does not fill the disk
 _MAC = "02:00:00:00:00:01"
 _LAST_WORDS = 12  # lines of the device's log that are shown when it has ended by itself
 
@@ -103,7 +105,7 @@ def main(
             console.print(_obituary(device), style="red")
             sys.exit(1)
         tally.add(platform.writes(tally.journal_rows))
-        console.print(_totals(tally, time.monotonic() - started, len(platform.points())))
+        console.print(_totals(tally, time.monotonic() - started, platform.count()))
 
 
 def _provisioned(platform: PlatformThread, folder: Path) -> dict:
@@ -148,6 +150,7 @@ def _follow(
 ) -> None:
     """Print a line a second, until told to stop or the device has ended by itself."""
     columns = Columns()
+    lines = 0
     started = due = time.monotonic()
     while True:
         due += _LINE_EVERY_S
@@ -160,6 +163,9 @@ def _follow(
         writes = platform.writes(tally.journal_rows)
         tally.add(writes)
         page.add(writes)
+        lines += 1
+        if lines % _FORGET_EVERY == 0:
+            platform.forget(_JOURNAL_ROWS)
         for line in columns.lines(time.monotonic() - started, tally, now_ms()):
             console.print(line)
 

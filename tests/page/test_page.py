@@ -56,6 +56,9 @@ class Shown:
         return self.browser.locator(f"[data-id='{name}']").inner_text()
 
     def press(self, name):
+        button = f"button[data-id='{name}']"
+        free = "aria-disabled"
+        self.until(lambda: self.browser.get_attribute(button, free) != "true", f"{name} is free")
         self.browser.locator(f"button[data-id='{name}']").press("Enter")
 
     def pressed(self, name):
@@ -100,7 +103,7 @@ def shown(tmp_path_factory):
         PlatformThread(folder / "platform") as platform,
         Faults(platform.info, folder / "world.json") as faults,
         Device(folder / "device", platform.info, settings=_settings(platform, faults)) as d,
-        Fleet(platform, faults, folder, 1) as fleet,
+        Fleet(platform, faults, folder, 2) as fleet,
         Page(platform, d, faults, 8080, fleet) as page,
         sync_api.sync_playwright() as playwright,
     ):
@@ -145,6 +148,10 @@ def test_each_scheme_fits_360_px(shown, scheme):
     browser.set_viewport_size({"width": 1280, "height": 800})
     wide = "document.querySelector('canvas').clientWidth > 600"
     shown.until(lambda: browser.evaluate(wide), "the chart at 1280 px")
+    if os.environ.get("PAGE_IMAGES"):  # a minute's points, as wide as the chart is
+        minute = shown.temperatures(0)[0][0] + 62_000
+        wait(lambda: shown.feed() or shown.now_ms > minute, "a minute of points", 90)
+        shown.browser.wait_for_timeout(1500)
     browser.evaluate("document.activeElement.blur()")
     browser.mouse.move(0, 0)
     (ROOT / "build").mkdir(exist_ok=True)
@@ -238,7 +245,9 @@ def test_a_slow_network_takes_200_ms_and_still_carries_all(shown):
     assert round_trip_s() >= 0.2
     since = shown.now_ms
     shown.until(lambda: shown.stored(f"prop = 'temperature' AND t_ms > {since}"), "a reading")
+    shown.until(lambda: shown.text("in flight") != "0 B", "bytes on their way")
     shown.back("slow")
+    shown.until(lambda: shown.text("in flight") == "0 B", "none on their way")
 
 
 def test_a_frozen_sensor_shows_one_digit(shown):
@@ -284,17 +293,31 @@ def test_a_mode_is_sent_and_shown_as_the_device_tells_it(shown):
         assert shown.stored(where) == 1
 
 
-def test_a_schedule_that_is_refused_says_why(shown):
-    field = shown.browser.get_by_label("schedule, a list in JSON")
-    field.fill('[{"days": "mon-fri", "at": "6:30"')
-    shown.press("send")
-    shown.until(lambda: "expected JSON" in shown.text("answer"), "the page's refusal")
-    field.fill('[{"days": "someday", "at": "06:30", "preset": "home"}]')
+def test_a_preset_is_sent_and_shown_as_the_device_tells_it(shown):
+    since = shown.now_ms
+    for preset in ("away", "home"):
+        shown.press(f"preset {preset}")
+        shown.until(lambda p=preset: shown.pressed(f"preset {p}"), f"{preset} on the page")
+        where = f"prop = 'preset' AND key = 'client' AND value = '\"{preset}\"'"
+        assert shown.stored(f"{where} AND t_ms >= {since}") == 1
+
+
+def test_a_schedule_is_edited_and_a_refusal_says_why(shown):
+    times = shown.browser.get_by_label("time")
+    count = times.count()
+    shown.press("add")
+    shown.until(lambda: times.count() == count + 1, "another entry")
+    times.last.fill("")
     shown.press("send")
     shown.until(lambda: "schedule refused: " in shown.text("told"), "the device's refusal")
-    field.fill('[{"days": "mon-fri", "at": "06:30", "preset": "home"}]')
+    times.last.fill("07:45")
+    since = shown.now_ms
     shown.press("send")
     shown.until(lambda: "schedule taken" in shown.text("told"), "the device's answer")
+    where = f"prop = 'schedule' AND key = 'client' AND t_ms >= {since} AND value LIKE '%07:45%'"
+    assert shown.stored(where) == 1
+    shown.browser.get_by_label("remove the entry").last.press("Enter")
+    shown.until(lambda: times.count() == count, "one entry less")
 
 
 def test_feeds_are_as_on_the_wire(shown):
@@ -312,7 +335,9 @@ def test_a_fleet_has_a_row_each(shown):
     assert [rows.nth(n).locator("th").inner_text() for n in range(rows.count())] == [
         "thermostat",
         "thermostat-2",
+        "thermostat-3",
     ]
+    shown.until(lambda: "s ago" in rows.nth(2).inner_text(), "when the third was heard")
 
 
 def test_a_second_tab_sees_what_the_first_one_does(shown):
@@ -325,11 +350,21 @@ def test_a_second_tab_sees_what_the_first_one_does(shown):
     shown.back("window")
 
 
-def test_two_quick_presses_leave_it_as_it_was(shown):
-    shown.browser.locator("button[data-id='mqtt']").dblclick()
+@pytest.mark.parametrize("name", ["mqtt", "power"])
+def test_a_button_that_is_at_work_takes_no_second_press(shown, name):
+    starts = shown.device.log.read_text().count("started by")
+    button = shown.browser.locator(f"button[data-id='{name}']")
+    shown.until(lambda: button.get_attribute("aria-disabled") == "false", "it is free")
+    button.dblclick()
+    shown.until(lambda: button.get_attribute("aria-disabled") == "true", "it is at work")
+    shown.until(lambda: button.get_attribute("aria-disabled") == "false", "it is free again")
+    if name == "mqtt":
+        assert shown.pressed("mqtt")
+        shown.back("mqtt")
+        return
     since = shown.now_ms
-    shown.until(lambda: shown.stored(f"transport = 'mqtt' AND t_ms > {since}"), "MQTT")
-    assert not shown.pressed("mqtt")
+    shown.until(lambda: shown.stored(f"prop = 'temperature' AND t_ms > {since}"), "a reading")
+    assert shown.device.log.read_text().count("started by") == starts + 1
 
 
 def test_every_button_is_reached_by_tab_and_says_what_to_watch(shown):

@@ -9,17 +9,21 @@ import contextlib
 import json
 import os
 import ssl
+import threading
+import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 import trustme
 
 from tools.faults.faults import Fault, Silent
-from tools.faults.proxy import Loop, Proxy, Somebody
+from tools.faults.proxy import UP, Loop, Proxy, Somebody
 
 _DELAY_S = 0.1  # each way
 _RESENT_S = 1.0  # what a lost packet costs until it is sent again
 _LOST = 50  # one in so many
+_RECENT_S = 2.0
 
 
 class _Ends(Fault):
@@ -51,10 +55,22 @@ class Slow(Fault):
 
     lasts = False
 
+    def __init__(self):
+        super().__init__("slow")
+        self._out: deque[tuple[float, int]] = deque(maxlen=100)  # (until when, bytes)
+
     async def passing(self, link, way: str, unit: bytes) -> None:
         self.met += 1
-        await asyncio.sleep(_DELAY_S + (0 if self.met % _LOST else _RESENT_S))
+        delay_s = _DELAY_S + (0 if self.met % _LOST else _RESENT_S)
+        if way == UP:
+            self._out.append((time.monotonic() + delay_s, len(unit)))
+        await asyncio.sleep(delay_s)
         await link.send(way, unit)
+
+    def in_flight(self) -> int:
+        """Bytes of the device that were on their way within the last 2 s."""
+        since = time.monotonic() - _RECENT_S
+        return sum(size for until, size in list(self._out) if until > since)
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,8 @@ class Faults:
         self._info = info
         self._world = world
         self.on: dict[str, str] = {}  # group: the button that is on
+        self._slow: tuple[Slow, ...] = ()
+        self._changes = threading.Lock()  # two browsers may press at once
 
     def __enter__(self) -> "Faults":
         with contextlib.ExitStack() as stack:
@@ -116,14 +134,19 @@ class Faults:
     def toggle(self, name: str) -> None:
         """Switch a button on, and the others of its group off; or off again."""
         group = next(button.group for button in BUTTONS if button.name == name)
-        if self.on.get(group) == name:
-            del self.on[group]
-        else:
-            self.on[group] = name
-        if group == "net":
-            self._change_network()
-        else:
-            self._change_room()
+        with self._changes:
+            if self.on.get(group) == name:
+                del self.on[group]
+            else:
+                self.on[group] = name
+            if group == "net":
+                self._change_network()
+            else:
+                self._change_room()
+
+    def in_flight(self) -> int:
+        """Bytes between the device and the platform; a fast network holds none."""
+        return sum(slow.in_flight() for slow in self._slow)
 
     @property
     def outside(self) -> float:
@@ -133,13 +156,13 @@ class Faults:
         self._mqtt.heal()
         self._https.heal()
         name = self.on.get("net")
+        self._slow = (Slow(), Slow()) if name == "slow" else ()
         if name in ("mqtt", "all"):
             self._mqtt.inject(Gone("gone"))
         if name == "all":
             self._https.inject(Gone("gone"))
-        if name == "slow":
-            self._mqtt.inject(Slow("slow"))
-            self._https.inject(Slow("slow"))
+        for proxy, slow in zip((self._mqtt, self._https), self._slow, strict=False):
+            proxy.inject(slow)
         if name == "silent":
             self._mqtt.inject(Silent("silent"))
         if name == "stranger":

@@ -12,7 +12,7 @@ from tools.simulated import Device, config
 from .faults import Faults
 
 _SILENT_MS = 8_000
-_COLUMNS = ("name", "temperature", "set point", "relay", "by", "waiting", "lost", "delivered")
+_COLUMNS = ("name", "temperature", "set point", "relay", "by", "waiting", "lost", "heard")
 
 
 class Fleet:
@@ -63,7 +63,6 @@ class _Row:
     def __init__(self, name: str):
         self._name = name
         self._latest: dict[str, tuple[int, object]] = {}
-        self._delivered = 0
         self._by, self._heard_ms = "", 0
 
     def add(self, write: dict) -> None:
@@ -71,7 +70,6 @@ class _Row:
         if t_ms >= self._latest.get(prop, (0, None))[0]:
             self._latest[prop] = (t_ms, write["value"])
         if write["key"] == "device":
-            self._delivered += 1
             self._by, self._heard_ms = write["transport"], write["received_ms"]
 
     def cells(self, now_ms: int) -> str:
@@ -83,7 +81,7 @@ class _Row:
             f'<i class="dot {by}"></i>{by}',
             _number(self._value("waiting"), "{}"),
             _number(self._value("lost"), "{}"),
-            str(self._delivered),
+            f"{max(0, now_ms - self._heard_ms) // 1000} s ago" if self._heard_ms else "–",
         ]
         cells = "".join(f"<td>{cell}</td>" for cell in told)
         return f'<tr><th scope="row">{html.escape(self._name)}</th>{cells}</tr>'

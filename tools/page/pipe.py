@@ -4,12 +4,15 @@ from pathlib import Path
 
 from nicegui import ui
 
+from .faults import Faults
 from .series import Series
 
+_IN_FLIGHT = "in flight"  # not told by the device: what the proxies hold
 _NODES = (
     ("sensor", "temperature", "{:.2f} °C"),
     ("in the ring", "waiting", "{}"),
     ("on flash", "spilled", "{}"),
+    ("in flight", _IN_FLIGHT, "{} B"),
     ("carried by", "transport", "{}"),
     ("delivered", "", "{}"),
     ("rejected", "rejected", "{}"),
@@ -21,8 +24,8 @@ _OLD_S = 8  # the health comes every 5 s
 class Pipe:
     """`folder`: the device's flash."""
 
-    def __init__(self, series: Series, folder: Path):
-        self._series, self._folder = series, folder
+    def __init__(self, series: Series, faults: Faults, folder: Path):
+        self._series, self._faults, self._folder = series, faults, folder
         self._cells = {}
         with ui.element("section").classes("card").props('aria-label="Way of the readings"'):
             ui.html("<h2>From the sensor to the platform</h2>", sanitize=False)
@@ -38,7 +41,7 @@ class Pipe:
     def fill(self, now_ms: int) -> None:
         """Show what is known now."""
         for prop, (node, cell, form) in self._cells.items():
-            value = self._series.value(prop) if prop else self._series.delivered
+            value = self._value(prop)
             write(cell, "–" if value is None else form.format(value))
             if prop == "transport":
                 node.classes(remove="mqtt https", add=value if value in ("mqtt", "https") else "")
@@ -49,6 +52,11 @@ class Pipe:
             self._age.text = f"Counts as the device last told them, {age_s} s ago. {held}"
         else:
             self._age.text = f"Counts as the device tells them every few seconds. {held}"
+
+    def _value(self, prop: str) -> object:
+        if prop == _IN_FLIGHT:
+            return self._faults.in_flight()
+        return self._series.value(prop) if prop else self._series.delivered
 
     def _bytes(self) -> int:
         sizes = 0

@@ -24,12 +24,13 @@ h3 { font-size:12px; font-weight:500; line-height:1.3; margin:9px 0 4px; color:v
   margin-right:6px }
 .dot { background:var(--soft) } .dot.mqtt { background:var(--mqtt) }
 .dot.https { background:var(--https) } .dot.silent { background:var(--on) }
-.pipe { display:grid; grid-template-columns:repeat(auto-fit,minmax(92px,1fr)); gap:8px }
-.node { border:1px solid var(--edge); border-radius:9px; padding:7px 10px; min-width:0;
+.pipe { display:grid; grid-template-columns:repeat(auto-fit,minmax(82px,1fr)); gap:8px;
+  overflow:hidden }
+.node { border:1px solid var(--edge); border-radius:9px; padding:7px 8px; min-width:0;
   position:relative }
 .node.next::before { content:""; position:absolute; left:-9px; top:50%; width:9px; height:1px;
   background:var(--soft) }
-.node b { font-size:18px; font-weight:600; display:block; white-space:nowrap }
+.node b { font-size:16px; font-weight:600; display:block; white-space:nowrap }
 .node.mqtt { border-color:var(--mqtt); box-shadow:inset 0 -3px 0 var(--mqtt) }
 .node.https { border-color:var(--https); box-shadow:inset 0 -3px 0 var(--https) }
 button.fault { display:grid; grid-template-columns:1fr auto; align-items:center; gap:0 10px;
@@ -45,15 +46,20 @@ button.fault::after { content:""; width:30px; height:16px; border-radius:9px; gr
 button.fault[aria-pressed=true] { background:var(--tint); border-color:var(--on) }
 button.fault[aria-pressed=true]::after { background:
   radial-gradient(circle at 22px 8px,var(--card) 5px,transparent 6px) var(--on) }
+button.fault[aria-disabled=true] { opacity:.55; cursor:progress }
 button.once::after { content:"↻"; background:none; color:var(--soft); text-align:center;
   line-height:16px }
+.plan { display:grid; gap:6px; margin-bottom:6px }
+.entry { display:grid; gap:6px; grid-template-columns:1.1fr 1.2fr 1fr auto; align-items:center }
+.entry > * { min-width:0 }
+@media (max-width:560px) { .entry { grid-template-columns:1fr 1fr } }
 .chips { display:flex; flex-wrap:wrap; gap:6px }
 button.chip { border:1px solid var(--edge); background:transparent; border-radius:8px;
   padding:5px 12px; color:var(--ink); font:inherit; font-size:14px; cursor:pointer }
 button.chip[aria-pressed=true] { border-color:var(--mqtt); box-shadow:inset 0 0 0 1px var(--mqtt) }
 :is(button,input,textarea,select,pre):focus-visible { outline:3px solid var(--mqtt);
   outline-offset:1px }
-pre { margin:0; font-size:12px; line-height:1.5; overflow:auto; height:220px;
+pre { margin:0; font-size:12px; line-height:1.5; overflow:auto; height:260px;
   white-space:pre-wrap; overflow-wrap:anywhere }
 .scroll { overflow-x:auto } table { border-collapse:collapse; width:100%; font-size:14px }
 th, td { text-align:right; padding:4px 10px; border-bottom:1px solid var(--edge);

@@ -1,5 +1,7 @@
 """The page itself: laid out once for each browser that opens it, then filled once a second."""
 
+import asyncio
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from .series import Series
 from .style import CSS
 from .thermostat import Client, Thermostat
 
+_GUARDED_S = 0.6  # a second press within a double click's time is none
 _GROUPS = {"net": "Network", "sensor": "Sensor", "room": "Room"}
 _LEVELS = {"I": "all levels", "W": "warnings", "E": "errors"}
 
@@ -37,6 +40,7 @@ class Shared:
     ):
         self.series, self.faults, self.log, self.client = series, faults, log, client
         self.fleet, self.folder, self.power = fleet, folder, power
+        self.busy: set[str] = set()  # buttons at work
         self.wire: list[tuple[int, str, int, bytes]] = []
 
 
@@ -52,7 +56,7 @@ class View:
         with ui.element("main").classes("board"):
             with ui.element("div").classes("side"):
                 self._make_chart()
-                self._pipe = Pipe(shared.series, shared.folder)
+                self._pipe = Pipe(shared.series, shared.faults, shared.folder)
             self._make_buttons()
             self._make_log()
             self._thermostat = Thermostat(shared.client, shared.series)
@@ -90,23 +94,33 @@ class View:
                 for button in BUTTONS:
                     if button.group == group:
                         made = self._button(button.name, button.label, button.watch)
-                        made.on("click", lambda b=button: self._toggle(b.name))
-                        self._buttons[button.name] = made
+                        toggle = functools.partial(self._shared.faults.toggle, button.name)
+                        made.on("click", functools.partial(self._act, button.name, toggle))
             watch = "Killed and started again. What was on flash is still sent."
-            self._button("power", "Pull the power", watch).classes("once").on("click", self._pull)
+            made = self._button("power", "Pull the power", watch).classes("once")
+            made.on("click", functools.partial(self._act, "power", self._shared.power))
 
     def _button(self, name: str, label: str, watch: str) -> ui.element:
         made = ui.element("button").classes("fault").props(f'type=button data-id="{name}"')
         with made:
             ui.html(f"<b>{label}</b><span>{watch}</span>", sanitize=False)
+        self._buttons[name] = made
         return made
 
-    def _toggle(self, name: str) -> None:
-        self._shared.faults.toggle(name)
-        self._fill()
-
-    def _pull(self) -> None:
-        self._shared.power()
+    async def _act(self, name: str, act: Callable[[], None]) -> None:
+        """Let a button do its work, unless it is at it."""
+        busy = self._shared.busy
+        if name in busy:
+            return
+        busy.add(name)
+        try:
+            self._fill_buttons()
+            await asyncio.to_thread(act)
+            self._fill_buttons()
+            await asyncio.sleep(_GUARDED_S)
+        finally:
+            busy.discard(name)
+        self._fill_buttons()
 
     def _make_log(self) -> None:
         with ui.element("section").classes("card").props('aria-label="Log"'):
@@ -125,10 +139,7 @@ class View:
         self._link.text = f"The link says: {shared.log.link}"
         self._pipe.fill(now)
         self._thermostat.fill()
-        for name, button in self._buttons.items():
-            pressed = "true" if name in shared.faults.on.values() else "false"
-            if button.props.get("aria-pressed") != pressed:
-                button.props(f"aria-pressed={pressed}")
+        self._fill_buttons()
         rooms = {"": "all rooms"} | {name: name for name in sorted(shared.log.rooms)}
         if rooms != self._room.options:
             self._room.set_options(rooms, value=self._room.value)
@@ -137,6 +148,18 @@ class View:
         write(self._feeds, "\n".join(_feed(*feed) for feed in reversed(shared.wire)))
         if self._table is not None:
             self._table.set_content(shared.fleet.table(now))
+
+    def _fill_buttons(self) -> None:
+        on = list(self._shared.faults.on.values())
+        for name, button in self._buttons.items():
+            # Not `disabled`, which would take the keyboard's focus away.
+            said = {"aria-disabled": name in self._shared.busy}
+            if name != "power":
+                said["aria-pressed"] = name in on
+            for attribute, value in said.items():
+                text = "true" if value else "false"
+                if button.props.get(attribute) != text:
+                    button.props(f"{attribute}={text}")
 
 
 def _feed(received_ms: int, transport: str, size: int, body: bytes) -> str:

@@ -179,6 +179,14 @@ class Platform:
         """
         return self._store.writes(after)
 
+    def count(self) -> int:
+        """How many points the first device's time series has."""
+        return self._store.count(self.control.device["id"])
+
+    def forget(self, rows: int) -> None:
+        """Keep only the last `rows` of the journal and of the log."""
+        self._store.forget(rows)
+
     def wire(self) -> list[tuple[int, str, int, bytes]]:
         """The first device's last feeds as they came, oldest first (ingest.Ingest.overhear)."""
         return list(self._ingest.wire)

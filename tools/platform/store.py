@@ -86,10 +86,10 @@ class Store:
         )
         return [(name, t_ms, json.loads(value)) for name, t_ms, value in rows]
 
-    def count(self, device: str, prop: str) -> int:
-        """How many points the time series of `prop` has."""
-        query = "SELECT count(*) FROM points WHERE device = ? AND prop = ?"
-        return self._db.execute(query, (device, prop)).fetchone()[0]
+    def count(self, device: str, prop: str | None = None) -> int:
+        """How many points the time series has; of one property if given."""
+        query = "SELECT count(*) FROM points WHERE device = ? AND (? IS NULL OR prop = ?)"
+        return self._db.execute(query, (device, prop, prop)).fetchone()[0]
 
     def latest(self, device: str, prop: str) -> tuple[int, object] | None:
         """`(t_ms, value)` of the most recent point by its own time, or None."""
@@ -106,6 +106,13 @@ class Store:
         for entry in entries:
             entry["value"] = json.loads(entry["value"])
         return entries
+
+    def forget(self, rows: int) -> None:
+        """Keep only the last `rows` of the journal, and of the log. Later rows count on."""
+        with self._db:
+            for table in ("writes", "log"):
+                last = f"(SELECT max(id) FROM {table})"
+                self._db.execute(f"DELETE FROM {table} WHERE id <= {last} - ?", (rows,))
 
     def log(self, device: str) -> list[tuple[int, str]]:
         """The device's log as `(received_ms, text)`, oldest first."""

@@ -94,6 +94,12 @@ class PlatformThread:
     def writes(self, after: int = 0) -> list[dict]:
         return self._call(lambda: self._platform.writes(after))
 
+    def count(self) -> int:
+        return self._call(lambda: self._platform.count())
+
+    def forget(self, rows: int) -> None:
+        self._call(lambda: self._platform.forget(rows))
+
     def wire(self) -> list[tuple[int, str, int, bytes]]:
         return self._call(self._platform.wire)
 
