@@ -64,11 +64,11 @@ class Commands:
     def recover(self, name: str, value, utc_ms: int) -> None:
         """A part of the platform's state: see firmware/commands/missed.py. Raises nothing."""
         try:
-            self._missed = self._missed or self._begin()
+            missed = self._missed = self._missed or self._begin()
         except Exception as error:
             self._log.error("%s is not recovered: %s", name, type(error).__name__)
             return
-        self._missed.recover(name, value, utc_ms)
+        missed.recover(name, value, utc_ms)
 
     def recovered(self) -> None:
         """The state was told to its end: what was missed takes effect. Raises nothing."""

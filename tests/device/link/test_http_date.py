@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 from firmware.base import uptime
-from firmware.link import http, http_date
+from firmware.link import http
 from firmware.times.clock import Clock
 from peers import (
     HOST,
