@@ -140,6 +140,7 @@ class App:
             (services.blink, services.tick) + also,
             meter.late,
             supervisor.failed,
+            services.pause,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
         heard = {}

@@ -16,6 +16,7 @@ except ImportError:  # the board has no typing, and asks for no types
 from firmware import config
 from firmware.base import files, uptime
 from firmware.base.passing import passing
+from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
@@ -58,6 +59,7 @@ class Services:
         self._supervisor = supervisor
         self._meter = meter
         self._safe = safe
+        self.pause = Pause()  # the regulation's, which a command cuts
         self._queue: Any = None
         self._intake: Any = None
         self._store: Any = None
@@ -110,7 +112,7 @@ class Services:
         owners: dict = {"device": device}
         if self._program:
             owners.update({"thermostat": self._regulation.thermostat, "program": self._program})
-        commands = door.Commands(owners, self.tell, store, self._clock)
+        commands = door.Commands(owners, self._answer, store, self._clock)
         commands.restore(self._trial.named(), self._trial.note())
         self._store = store
         self._device = device
@@ -130,7 +132,7 @@ class Services:
         network = Network(names, tls["ca"], tls["verify"], tight)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
-        calls = commands.handle, commands.recover, commands.recovered, keeper.dated
+        calls = self._handle, commands.recover, commands.recovered, keeper.dated
         uplink = Uplink(settings, network, queue, clock, wifi, *calls)
         parts = {
             "queue": queue,
@@ -267,6 +269,17 @@ class Services:
 
             self._untold = faults.Untold(self._queue, config.censored)
         return self._untold.take()
+
+    def _handle(self, name: str, payload) -> bool:
+        obeyed = self._commands.handle(name, payload)
+        if obeyed:
+            self.pause.cut()
+        return obeyed
+
+    def _answer(self, name: str, value, t_ms: "int | None") -> None:
+        self.tell(name, value, t_ms)
+        if self._uplink:
+            self._uplink.hurry()
 
     def _in_flight(self) -> int:
         return self._uplink.in_flight if self._uplink else 0

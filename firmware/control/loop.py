@@ -3,7 +3,6 @@
 Nothing that those raise reaches the regulation.
 """
 
-import asyncio
 import sys
 
 from micropython import const
@@ -17,12 +16,13 @@ _EVERY_MS = const(1000)
 class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
-    def __init__(self, regulation, program, clock, tell, changed, also, late, failed=None):
+    def __init__(self, regulation, program, clock, tell, changed, also, late, failed, pause):
         """`regulation`, `program`: None on a device that regulates nothing; without a program it
         follows none. `tell(name, value)`:
         told of each change of the regulation; `changed(names)`: of the program. `also`: functions
         to call with the uptime in ms after that. `late(ms)`: told how late each step is.
-        `failed(name, error)`: told of what any of those raises.
+        `failed(name, error)`: told of what any of those raises. `pause`: a base.pause.Pause, cut
+        where a command has changed what is to be done: the relays follow at once.
         """
         self._regulation = regulation
         self._program = program
@@ -32,6 +32,7 @@ class Loop:
         self._also = also
         self._late = late
         self._failed = failed
+        self._pause = pause
         self._told = ""
         self._logged = {}  # the regulation's properties as they were last logged
         self._news = ()  # what the program changed, until that is told
@@ -44,16 +45,20 @@ class Loop:
             self._late(now - due)
             self.step(now)
             due += _EVERY_MS
-            await asyncio.sleep_ms(max(0, due - uptime.ms()))
+            while await self._pause.wait(max(0, due - uptime.ms())):
+                self._regulate(uptime.ms())
 
     def step(self, now_ms: int):
+        self._regulate(now_ms)
+        for also in self._also:
+            self._guarded(also, now_ms)
+
+    def _regulate(self, now_ms: int):
         if self._regulation:
             if self._program:
                 self._guarded(self._follow, now_ms)
             self._regulation.step(now_ms)
             self._guarded(self._report)
-        for also in self._also:
-            self._guarded(also, now_ms)
 
     def _follow(self, now_ms):
         utc_s = self._clock.now() // 1000 if self._clock.known else None

@@ -70,6 +70,7 @@ class Failover:
         self.https = Backoff()
         self.reconnections = 0  # sessions after the first, unless the one before was left
         self._grace_ms = grace_ms
+        self._probation_ms = max(grace_ms, _SHORTEST_PROBATION_MS)
         self._poll_ms = poll_ms
         self._down_ms = now  # since when MQTT carries no feeds, if it does not
         self._asked_ms = 0  # when the platform's state was asked for
@@ -130,13 +131,11 @@ class Failover:
             self._lost = True
         lasted_ms = now - session.connected_ms
         if not session.carried:
-            probation_ms = 0
-            if self.carrier == "https":
-                probation_ms = max(self._grace_ms, _SHORTEST_PROBATION_MS)
-            if lasted_ms >= probation_ms:
-                session.carried = True
-                session.replaced = self.carrier
-                self.carrier = "mqtt"
+            session.carried = True
+            session.replaced = self.carrier
+        # Where HTTPS has taken over, that is so until the session has proven itself.
+        if self.carrier != "https" or lasted_ms >= self._probation_ms:
+            self.carrier = "mqtt"
         if self._wide_gap(session):
             return now - session.listening_ms >= _ASK_SOON_MS
         return lasted_ms >= (_ASK_AGAIN_MS if self._told else _UNASKED_MS)
@@ -161,7 +160,13 @@ class Failover:
         if session.carried:
             self.carrier = session.replaced
             # A session that ended before a feed was acknowledged does not count, unless it held.
-            if session.acknowledged or lasted_ms >= self._grace_ms:
+            # Where HTTPS had taken over, it has to hold in any case: or each session of a broker
+            # that soon ends it would keep the feeds for mqtt.grace_s.
+            if session.replaced == "https":
+                held = lasted_ms >= self._probation_ms
+            else:
+                held = session.acknowledged or lasted_ms >= self._grace_ms
+            if held:
                 self.carrier = "none"
                 # A feed that was not acknowledged has waited for mqtt.grace_s already.
                 self._down_ms = now if session.unanswered_ms is None else session.unanswered_ms

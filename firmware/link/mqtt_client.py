@@ -14,14 +14,15 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
 from firmware.link.mqtt_session import PINGRESP, PUBACK, SUBACK, Session
 from firmware.link.stream import within
 
-_WINDOW = const(4)  # feeds in flight
-_TICK_MS = const(50)
+_WINDOW = const(8)  # feeds in flight
+_TICK_MS = const(250)  # at the latest; a PUBACK and what is in a hurry end it
 # A sign of life goes out so long before the keep-alive is over: what holds up the loop, or the
 # packets on their way, may not make the silence longer than that.
 _EARLY_MS = const(1000)
@@ -75,6 +76,8 @@ class MqttClient:
         self._failure: Exception | None = None  # why the session's reader ended
         self._passed = 0  # size of the largest feed that was acknowledged
         self._suspect = 0  # size of a feed, larger than that, at which the broker closed
+        self._pause = Pause()
+        self._hurried = False  # something in the queue does not wait for a feed's age
         self.pid = 0  # the last packet id
         self.accepted_ms = -1
 
@@ -108,9 +111,10 @@ class MqttClient:
                 if outcome.carried and not carried:
                     carried = True
                     self._log.info("carries the feeds")
-                self._send(session, outcome, now)
+                wait_ms = self._send(session, outcome, now)
                 await session.flush()
-                await asyncio.sleep_ms(_TICK_MS)
+                if wait_ms:
+                    await self._pause.wait(wait_ms)
             raise self._failure
         except LinkError:
             outcome.smaller = self._too_large(uptime.ms())
@@ -165,15 +169,32 @@ class MqttClient:
             stream.close()
             raise
 
-    def _send(self, session, outcome, now: int):
-        """Write what is due: feeds, or a sign of life. Raises LinkError if an answer is late."""
+    def hurry(self):
+        """What is in the queue is to go with the next feed, and that as soon as it may."""
+        self._hurried = True
+        self._pause.cut()
+
+    def wake(self):
+        """There is something to do."""
+        self._pause.cut()
+
+    def _send(self, session, outcome, now: int) -> int:
+        """Write what is due: a feed, or a sign of life; return after how many ms there may be more
+        to do, 0 for at once. Raises LinkError if an answer is late.
+        """
         self._check(outcome, now)
+        wait_ms = _TICK_MS
         if outcome.carried:
             if self._values:
                 self._values.publish(session, self._next_pid, now)
-            if len(self._waiting) < _WINDOW and self._pace.ready(now) and self._queue.due():
+            due = len(self._waiting) < _WINDOW and (self._hurried or self._queue.due())
+            if due and not self._pace.ready(now):
+                wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
+            elif due:
+                self._hurried = False
                 batch = self._queue.take(self._pace.most_points)
                 if batch:
+                    wait_ms = 0
                     pid = self._next_pid()
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
@@ -183,6 +204,7 @@ class MqttClient:
             session.ping()
             if self._ping_ms is None:
                 self._ping_ms = now
+        return wait_ms
 
     def _too_large(self, now: int) -> bool:
         """The session has failed. Did the broker close it at a feed that is too large for it? It
@@ -250,8 +272,10 @@ class MqttClient:
                     self._subscription = (0, 0)
                     outcome.listening_ms = now
                     self._log.info("listening for commands")
+                self._pause.cut()
         except Exception as error:  # raised again by `_serve`, which owns this task
             self._failure = error
+            self._pause.cut()
 
     def _on_message(self, topic: bytes, payload):
         if not topic.startswith(self._commands):

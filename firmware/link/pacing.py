@@ -127,6 +127,10 @@ class Pace:
         ahead = self._burst - 1 if now_ms - self._fed_ms >= _TURN * gap_ms else 0
         return self._next_ms - now_ms <= ahead * gap_ms
 
+    def wait_ms(self, now_ms: int) -> int:
+        """In so many ms at the latest a feed may be sent."""
+        return max(0, self._next_ms - now_ms)
+
     def sent(self, now_ms: int):
         self._fed_ms = now_ms
         self._count(now_ms)

@@ -31,6 +31,8 @@ from firmware.link.reasons import NO_ROOM, words
 _TLS_PAUSE_MS = const(5)
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
+_IPPROTO_TCP = const(6)
+_TCP_NODELAY = const(1)
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
 _RESET = (errno.ECONNRESET, errno.ENOTCONN)
 
@@ -217,6 +219,7 @@ class Network:
             self.names.find(host, port, socket.SOCK_STREAM),
         )
         sock = opened(family, kind, proto)
+        _at_once(sock)
         try:
             try:
                 sock.connect(address)
@@ -290,6 +293,14 @@ class Network:
         for number in left_out:
             text = "tls.ca: certificate %d of %s cannot be read, and is left out"
             Log("stream").warning(text, number, self._ca)
+
+
+def _at_once(sock):
+    """No small write waits for the acknowledgement of the one before (RFC 896)."""
+    try:
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+    except (OSError, ValueError, TypeError):
+        pass  # it is slower
 
 
 def opened(family: int, kind: int, proto: int):

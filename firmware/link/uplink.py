@@ -12,6 +12,7 @@ from micropython import const
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.base.passing import passing
+from firmware.base.pause import Pause
 from firmware.link import LinkError
 from firmware.link.failover import Failover
 from firmware.link.mqtt_client import MqttClient
@@ -20,7 +21,7 @@ from firmware.link.reasons import entry
 
 _JOIN_MS = const(1000)  # between two attempts to join the Wi-Fi
 _RADIO_MS = const(10000)  # the same, where the driver fails
-_TICK_MS = const(50)
+_TICK_MS = const(100)  # at the latest
 # An identity that the broker refuses is tried again so often, after so long, and then given up.
 _RETRIES = const(3)
 _RETRY_MS = const(120000)
@@ -96,6 +97,8 @@ class Uplink:
         self._learnt = None  # see Api
         self._accepted_ms = -1  # these two as of the Api, and of those before it
         self._rejected = 0
+        self._pause = Pause()
+        self._hurried = False  # as MqttClient's
         self.errand = None
         self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
@@ -139,10 +142,18 @@ class Uplink:
             and self._pace.ahead(uptime.ms())
             and self._values.offer(index, name, value)
         ):
+            self.mqtt.wake()
+            self._pause.cut()
             return True
         # Those that are still on their way are older, and must not come into the queue after it.
         self._values.release(index)
         return False
+
+    def hurry(self):
+        """What was put into the queue is not to wait for a feed's age."""
+        self._hurried = True
+        self._pause.cut()
+        self.mqtt.hurry()
 
     @property
     def in_flight(self) -> int:
@@ -186,10 +197,11 @@ class Uplink:
                         if state == "mqtt":
                             await self._serve()
                 else:
+                    wait_ms = _TICK_MS
                     if state != "time":
                         async with self._turn:
-                            await self._exchange_due(uptime.ms())
-                    await asyncio.sleep_ms(_TICK_MS)
+                            wait_ms = await self._exchange_due(uptime.ms())
+                    await self._pause.wait(wait_ms)
         finally:
             self._close_api()
             self.release()
@@ -273,20 +285,27 @@ class Uplink:
         if outcome.error:
             self._warn(way, outcome.error, self.failover.mqtt.at_ms)
 
-    async def _exchange_due(self, now: int):
-        """Do what is due over HTTPS, once MQTT has been down for long enough."""
+    async def _exchange_due(self, now: int) -> int:
+        """Do what is due over HTTPS, once MQTT has been down for long enough; return after how
+        many ms there may be more to do.
+        """
         failover, errand = self.failover, self.errand
         may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
         if not (may and self._identified()):
-            return
+            return _TICK_MS
+        due = self._hurried or self._queue.due()
         if self._values:
             await self._exchange(self._values.post(self.api))
         elif self.failover.may_poll(now):
             await self._exchange(self._read_state())
-        elif self._pace.ready(now) and self._queue.due():
+        elif due and self._pace.ready(now):
+            self._hurried = False
             await self._exchange(self.api.deliver())
         elif errand:
             await errand()
+        else:
+            return min(_TICK_MS, self._pace.wait_ms(now)) if due else _TICK_MS
+        return 0
 
     async def _exchange(self, step):
         """Await an exchange with the API, and tell the failover how it ended."""

@@ -152,3 +152,16 @@ def test_what_is_frozen_comes_before_files_that_an_earlier_deployment_left(tmp_p
     )
     setup = ["firmware/setup", "/rom/firmware/setup", ".frozen/firmware/setup"]
     assert ast.literal_eval(done.stdout) == [".frozen", "", "/lib", *setup]
+
+
+def test_the_public_key_is_frozen_in(tmp_path):
+    (tmp_path / "firmware").mkdir()
+    head = tmp_path / "firmware/__init__.py"
+    head.write_text('VERSION = "1"\nUPDATE_KEY = ""\n')
+    (tmp_path / "firmware/app.py").write_text(
+        "from firmware import UPDATE_KEY\nprint(UPDATE_KEY)\n"
+    )
+    for key in ("", "AbC="):
+        frozen_sources(tmp_path, tmp_path / "out", key)
+        found = "".join(path.read_text() for path in (tmp_path / "out").rglob("*.py"))
+        assert f'UPDATE_KEY = "{key}"' in found

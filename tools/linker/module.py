@@ -11,7 +11,7 @@ MAIN = f"{PACKAGE}.app"
 
 _PRIVATE = re.compile(r"_[A-Za-z]\w*")
 # Names with an underscore that belong to MicroPython's own modules.
-_FOREIGN = {"_io_queue", "_thread", "_mpy"}
+_FOREIGN = {"_io_queue", "_task_queue", "_thread", "_mpy"}
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)

@@ -4,6 +4,7 @@ import asyncio
 import sys
 
 from firmware.base import uptime
+from firmware.base.pause import Pause
 from firmware.control.heating import Regulation
 from firmware.control.loop import Loop
 from firmware.times.clock import Clock
@@ -43,6 +44,8 @@ class Bench:
             changed=lambda names: self.events.append(("changed", names)),
             also=(lambda now: self.events.append(("also", now)),),
             late=lambda ms: self.events.append(("late", ms)),
+            failed=None,
+            pause=Pause(),
         )
 
     def step(self, *readings):
@@ -125,6 +128,7 @@ def test_what_the_others_raise_costs_no_heat():
         also=(fails, alive.append),
         late=fails,
         failed=lambda *failure: failures.append(failure),
+        pause=Pause(),
     )
     bench.step()
     bench.step(20.0)
@@ -166,6 +170,8 @@ def test_what_could_not_be_told_is_told_at_the_next_step():
         changed=once(told.append),
         also=(),
         late=told.append,
+        failed=None,
+        pause=Pause(),
     )
     bench.step()
     assert told == [("fault", "none")]
@@ -187,7 +193,8 @@ def test_memory_that_runs_out_there_is_told_without_words():
 
     bench = Bench(regulated=False)
     bench.loop = Loop(
-        None, None, bench.clock, fails, fails, (fails,), fails, lambda *told: failures.append(told)
+        *(None, None, bench.clock, fails, fails, (fails,), fails),
+        *(lambda *told: failures.append(told), Pause()),
     )
     assert bench.step() == [] and bench.lines == []
     assert len(failures) == 1 and isinstance(failures[0][1], MemoryError)

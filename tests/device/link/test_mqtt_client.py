@@ -52,21 +52,21 @@ async def test_a_session_that_the_broker_has_kept_is_a_session():
         assert len(world.broker.subscriptions) == 1  # it is asked for all the same
 
 
-async def test_four_feeds_are_in_flight_and_acknowledged_in_any_order():
+async def test_eight_feeds_are_in_flight_and_acknowledged_in_any_order():
     async with World(max_points=1) as world:
         world.broker.acknowledges = False
         await world.connected()
-        world.put(*range(7))
-        await until(lambda: len(world.broker.feeds) == 4, "four feeds")
+        world.put(*range(11))
+        await until(lambda: len(world.broker.feeds) == 8, "eight feeds")
         await nothing_more(world)
         pids = [pid for pid, _ in world.broker.feeds]
-        assert len(set(pids)) == len(pids) == 4
+        assert len(set(pids)) == len(pids) == 8
         world.broker.acknowledges = True
         for pid in reversed(pids):
             await world.broker.send(broker.puback(pid))
         await world.empty()
         world.complete()
-        assert len(world.broker.feeds) == 7
+        assert len(world.broker.feeds) == 11
 
 
 async def test_acknowledgements_of_nothing_free_nothing():
