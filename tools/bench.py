@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tools import ROOT, micropython
-from tools.benchmarks import Job, Row, encoding, heap, house, memory, pause, storm, wire
+from tools.benchmarks import Job, Row, encoding, heap, house, link, memory, pause, storm, wire
 
-SUBJECTS = (encoding, memory, wire, storm, pause, house, heap)
+SUBJECTS = (encoding, memory, wire, storm, pause, link, house, heap)
 
 _REPORT = ROOT / "build" / "bench.json"
 _STYLES = {"ok": "green", "over": "bold red", "slow": "yellow"}
@@ -22,7 +22,8 @@ _WIDTH = 130  # of the table where there is no terminal
 
 
 def main(quick: bool = False, report: Path = _REPORT) -> None:
-    """Measure everything, print a table and write it to `report` as JSON.
+    """Measure everything, print a table, and write it to `report` as JSON and beside it as
+    Markdown.
 
     `quick`: few repetitions and no searches, to see that it works; sizes are as true as ever.
     Exits with 1 when a size is over its budget. A timing that is over only says so, because it
@@ -33,7 +34,9 @@ def main(quick: bool = False, report: Path = _REPORT) -> None:
     console.print(_table(rows))
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(_json(rows, quick))
-    console.print(f"Written to {report}", highlight=False, soft_wrap=True)
+    page = report.with_suffix(".md")
+    page.write_text(_page(rows))
+    console.print(f"Written to {report} and {page.name}", highlight=False, soft_wrap=True)
     if any(row.verdict == "slow" for row in rows):
         console.print("slow: a timing over its budget; if this machine was busy, measure again.")
     if any(row.verdict == "over" for row in rows):
@@ -76,6 +79,16 @@ def _table(rows: list[Row]) -> Table:
         measured = f"{_figure(row.measured)} {row.unit}"
         table.add_row(row.name, measured, budget, verdict, row.against)
     return table
+
+
+def _page(rows: list[Row]) -> str:
+    """The table as docs/measured.md has it."""
+    lines = ["| figure | measured | budget | against |", "|---|---|---|---|"]
+    for row in rows:
+        budget = "–" if row.budget is None else f"≤ {row.budget:g} {row.unit}"
+        measured = f"{_figure(row.measured)} {row.unit}"
+        lines.append(f"| {row.name} | {measured} | {budget} | {row.against} |")
+    return "\n".join(lines) + "\n"
 
 
 def _figure(value: float) -> str:

@@ -43,6 +43,9 @@ def run(
         bool, typer.Option("--no-browser", help="Do not open the page in a browser.")
     ] = False,
     releases: Annotated[Path | None, _RELEASES] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, max=50, help="Thermostats; more than one get a row each.")
+    ] = 1,
 ) -> None:
     """The platform stand-in and a simulated thermostat on it, together. Ctrl-C ends both.
 
@@ -50,7 +53,7 @@ def run(
     """
     from tools import run
 
-    run.main(port, provision, releases, not no_browser)
+    run.main(port, provision, releases, not no_browser, devices)
 
 
 @app.command()

@@ -20,7 +20,9 @@ _COLUMNS = (
 class Tally:
     """The state of the device as the platform knows it, added up from the journal of writes."""
 
-    def __init__(self):
+    def __init__(self, device: str | None = None):
+        """device: the id of the only one whose points count; without it, all count."""
+        self._device = device
         self.received = 0  # points from the device; one that was sent again counts again
         self.by_transport: dict[str, int] = {}
         self.journal_rows = 0
@@ -32,6 +34,8 @@ class Tally:
         """Take further rows of the journal, as `Platform.writes` gives them."""
         self.journal_rows += len(writes)
         for write in writes:
+            if self._device not in (None, write["device"]):
+                continue
             prop, t_ms = write["prop"], write["t_ms"]
             if t_ms >= self._latest.get(prop, (0, None))[0]:
                 self._latest[prop] = (t_ms, write["value"])

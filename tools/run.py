@@ -18,6 +18,7 @@ from rich.console import Console
 from tools import ToolError
 from tools.live import Columns, Tally
 from tools.page.faults import Faults
+from tools.page.fleet import Fleet
 from tools.page.page import Page
 from tools.platform.control import ControlError, fleet_of
 from tools.platform.store import now_ms
@@ -54,11 +55,16 @@ Ctrl-C ends it all and removes these files. What the platform has received, live
 
 
 def main(
-    port: int = 8080, provision: bool = False, releases: Path | None = None, browser: bool = True
+    port: int = 8080,
+    provision: bool = False,
+    releases: Path | None = None,
+    browser: bool = True,
+    devices: int = 1,
 ) -> None:
     """Run until SIGINT, SIGTERM or SIGHUP, the page on `port` or the next free one.
 
     provision: the device has a fleet's key alone. browser: open the page where there is one.
+    devices: how many thermostats; the first is the one that is shown and told of.
 
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
     ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
@@ -82,8 +88,12 @@ def main(
             settings = _provisioned(platform, folder / "device")
         settings = faults.lead(settings)
         with Device(folder / "device", platform.info, settings=settings) as device:
-            tally = Tally()
-            page = stack.enter_context(Page(platform, device, faults, port))
+            tally = Tally(platform.info["device"]["id"])
+            fleet = stack.enter_context(Fleet(platform, faults, folder, devices - 1))
+            try:
+                page = stack.enter_context(Page(platform, device, faults, port, fleet))
+            except OSError as error:
+                raise ToolError(str(error)) from error
             console.print(_banner(platform.info, device, folder, page.url))
             if browser and (os.environ.get("DISPLAY") or sys.platform == "darwin"):
                 webbrowser.open(page.url)

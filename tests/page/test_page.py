@@ -1,15 +1,24 @@
 """The page in Chromium, beside the real device and the stand-in."""
 
+import itertools
+import json
+import os
 import re
 import shutil
+import socket
 import sqlite3
+import ssl
 import time
 
 import pytest
 
 from tests.system.device import wait
-from tools.page.faults import Faults
+from tools import ROOT
+from tools.page.faults import BUTTONS, Faults
+from tools.page.fleet import Fleet
+from tools.page.log import Log
 from tools.page.page import Page
+from tools.page.series import Series
 from tools.platform.thread import PlatformThread
 from tools.simulated import Device, config
 
@@ -28,6 +37,7 @@ class Shown:
         self.platform, self.device, self.faults = platform, device, faults
         self.page, self.browser = page, browser
         self._taken = 0
+        self.device_id = (platform.info["device"]["id"],)
 
     def feed(self):
         writes = self.platform.writes(self._taken)
@@ -51,10 +61,36 @@ class Shown:
     def pressed(self, name):
         return self.browser.get_attribute(f"button[data-id='{name}']", "aria-pressed") == "true"
 
+    @property
+    def now_ms(self):
+        return time.time_ns() // 1_000_000
+
+    def back(self, name):
+        """Switch it off again, and wait until the device is as it was."""
+        self.press(name)
+        self.until(lambda: not self.pressed(name), f"{name} is off")
+        since = self.now_ms
+        self.until(
+            lambda: self.stored(f"transport = 'mqtt' AND prop = 'temperature' AND t_ms > {since}"),
+            "readings by MQTT",
+        )
+
+    def temperatures(self, since):
+        """(t_ms, value) that the stand-in has of the first device, by their own times."""
+        points = self.platform.points("temperature")
+        return [(t_ms, value) for _, t_ms, value in points if t_ms >= since]
+
     def stored(self, where):
         (path,) = self.device.folder.parent.glob("platform/platform.sqlite")
         with sqlite3.connect(path) as db:
-            return db.execute(f"SELECT count(*) FROM writes WHERE {where}").fetchone()[0]
+            count = f"SELECT count(*) FROM writes WHERE device = ? AND {where}"
+            return db.execute(count, self.device_id).fetchone()[0]
+
+
+def _settings(platform, faults):
+    settings = faults.lead(config(platform.info))
+    settings["health"]["every_s"] = 2  # what the page shows of it is waited for
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +99,18 @@ def shown(tmp_path_factory):
     with (
         PlatformThread(folder / "platform") as platform,
         Faults(platform.info, folder / "world.json") as faults,
-        Device(folder / "device", platform.info, settings=faults.lead(config(platform.info))) as d,
-        Page(platform, d, faults, 8080) as page,
+        Device(folder / "device", platform.info, settings=_settings(platform, faults)) as d,
+        Fleet(platform, faults, folder, 1) as fleet,
+        Page(platform, d, faults, 8080, fleet) as page,
         sync_api.sync_playwright() as playwright,
     ):
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        browser = chromium.new_page()
+        browser = chromium.new_context().new_page()
         browser.asked = []
         browser.on("request", lambda request: browser.asked.append(request.url))
         browser.goto(page.url)
         made = Shown(platform, d, faults, page, browser)
+        made.settings = json.loads((folder / "device/config.json").read_text())
         made.until(lambda: made.text("carried by") == "mqtt", "MQTT on the page")
         yield made
         chromium.close()
@@ -93,6 +131,29 @@ def test_mqtt_cut_by_keyboard_is_carried_by_https_until_it_is_healed(shown):
     shown.until(lambda: shown.text("carried by") == "mqtt", "MQTT again")
     assert not shown.pressed("mqtt")
     assert shown.text("lost") == "0"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_each_scheme_fits_360_px(shown, scheme):
+    browser = shown.browser
+    browser.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    browser.set_viewport_size({"width": 360, "height": 740})
+    shown.until(lambda: browser.evaluate("document.documentElement.scrollWidth") == 360, "360 px")
+    back = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    red = int(re.search(r"\d+", back).group())
+    assert (red > 128) == (scheme == "light")
+    browser.set_viewport_size({"width": 1280, "height": 800})
+    wide = "document.querySelector('canvas').clientWidth > 600"
+    shown.until(lambda: browser.evaluate(wide), "the chart at 1280 px")
+    browser.evaluate("document.activeElement.blur()")
+    browser.mouse.move(0, 0)
+    (ROOT / "build").mkdir(exist_ok=True)
+    path = ROOT / "build" / f"page-{scheme}.png"
+    browser.screenshot(path=path)
+    assert path.stat().st_size < 300_000
+    if os.environ.get("PAGE_IMAGES"):  # those that docs/ has
+        (ROOT / "docs" / "images").mkdir(exist_ok=True)
+        shutil.copy(path, ROOT / "docs" / "images" / path.name)
 
 
 def test_a_broken_sensor_switches_the_relay_off(shown):
@@ -118,21 +179,180 @@ def test_the_power_pulled_starts_the_device_again(shown):
 
 
 def test_a_set_point_is_answered_and_obeyed(shown):
-    field = shown.browser.get_by_label("set point")
+    field = shown.browser.get_by_role("spinbutton", name="set point")
     field.fill("22.5")
     shown.browser.locator("button[data-id='set']").press("Enter")
     shown.until(lambda: "200" in shown.text("answer"), "the platform's answer")
-    shown.until(lambda: '"ok": true' in shown.text("told"), "the device's answer")
+    shown.until(lambda: "setpoint taken" in shown.text("told"), "the device's answer")
     assert shown.stored("prop = 'setpoint' AND key = 'client' AND value = '22.5'") == 1
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_each_scheme_fits_360_px(shown, scheme):
-    shown.browser.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    shown.browser.set_viewport_size({"width": 360, "height": 740})
+@pytest.mark.parametrize("name", ["silent", "stranger"])
+def test_a_broker_that_is_none_is_left_for_https(shown, name):
+    since = shown.now_ms
+    shown.press(name)
+    where = f"transport = 'https' AND prop = 'temperature' AND t_ms > {since}"
+    shown.until(lambda: shown.stored(where), "readings by HTTPS")
+    shown.until(lambda: shown.text("carried by") == "https", "HTTPS on the page")
+    assert shown.pressed(name)
+    if name == "stranger":
+        shown.until(lambda: "certificate" in shown.device.log.read_text(), "why it is refused")
+    shown.back(name)
+
+
+def test_all_that_was_measured_while_everything_was_cut_comes_later(shown):
+    lost = shown.text("lost")  # by the power that was pulled, if that came before
+    since = shown.now_ms
+    shown.press("all")
+    shown.until(lambda: "last told" in shown.text("age"), "that the counts are old")
+    shown.browser.reload()
+    shown.until(lambda: shown.pressed("all"), "the button after a reload")
+    healed = shown.now_ms
+    shown.back("all")
+
+    def whole():
+        times = [t_ms for t_ms, _ in shown.temperatures(since)]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        return times[-1] > healed and max(gaps) < 2500
+
+    shown.until(whole, "a reading for each second of the outage")
+    told = shown.platform.latest("lost")[0]
+    shown.until(lambda: shown.platform.latest("lost")[0] > told, "what the device tells of it")
+    shown.until(lambda: "every" in shown.text("age"), "the same on the page")
+    assert shown.text("lost") == lost
+
+
+def test_a_slow_network_takes_200_ms_and_still_carries_all(shown):
+    def round_trip_s():
+        context = ssl.create_default_context(cafile=shown.platform.info["ca"])
+        port = int(re.search(r"localhost:(\d+)", shown.settings["https"]["url"])[1])
+        began = time.monotonic()
+        with (
+            socket.create_connection(("localhost", port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost"),
+        ):
+            return time.monotonic() - began
+
+    shown.press("slow")
+    shown.until(lambda: shown.pressed("slow"), "the button is on")
+    assert round_trip_s() >= 0.2
+    since = shown.now_ms
+    shown.until(lambda: shown.stored(f"prop = 'temperature' AND t_ms > {since}"), "a reading")
+    shown.back("slow")
+
+
+def test_a_frozen_sensor_shows_one_digit(shown):
+    shown.press("frozen")
+    shown.until(lambda: shown.pressed("frozen"), "the button is on")
+    since = shown.now_ms + 1000
+    shown.until(lambda: len(shown.temperatures(since)) >= 3, "three readings")
+    assert len({value for _, value in shown.temperatures(since)}) == 1
+    shown.back("frozen")
+
+
+def test_85_degrees_are_not_believed(shown):
+    since = shown.now_ms
+    shown.press("hot")
     shown.until(
-        lambda: shown.browser.evaluate("document.documentElement.scrollWidth") == 360, "360 px"
+        lambda: shown.stored(f"prop = 'fault' AND value != '\"none\"' AND t_ms > {since}"),
+        "the fault in the database",
     )
-    back = shown.browser.evaluate("getComputedStyle(document.body).backgroundColor")
-    red = int(re.search(r"\d+", back).group())
-    assert (red > 128) == (scheme == "light")
+    assert shown.platform.latest("relay")[1] is False
+    shown.back("hot")
+    shown.until(lambda: shown.platform.latest("fault")[1] == "none", "the fault's end")
+
+
+@pytest.mark.parametrize("name", ["window", "day"])
+def test_the_room_changes_faster(shown, name):
+    def fastest(since):
+        values = [value for _, value in shown.temperatures(since)]
+        return max((abs(b - a) for a, b in itertools.pairwise(values)), default=0)
+
+    shown.press(name)
+    shown.until(lambda: shown.pressed(name), "the button is on")
+    since = shown.now_ms
+    shown.until(lambda: fastest(since) > 0.7, "a step of more than 0.7 K in a second")
+    shown.back(name)
+
+
+def test_a_mode_is_sent_and_shown_as_the_device_tells_it(shown):
+    since = shown.now_ms
+    for mode in ("off", "heat"):
+        shown.press(f"mode {mode}")
+        shown.until(lambda m=mode: shown.pressed(f"mode {m}"), f"{mode} on the page")
+        where = f"prop = 'mode' AND key = 'client' AND value = '\"{mode}\"' AND t_ms >= {since}"
+        assert shown.stored(where) == 1
+
+
+def test_a_schedule_that_is_refused_says_why(shown):
+    field = shown.browser.get_by_label("schedule, a list in JSON")
+    field.fill('[{"days": "mon-fri", "at": "6:30"')
+    shown.press("send")
+    shown.until(lambda: "expected JSON" in shown.text("answer"), "the page's refusal")
+    field.fill('[{"days": "someday", "at": "06:30", "preset": "home"}]')
+    shown.press("send")
+    shown.until(lambda: "schedule refused: " in shown.text("told"), "the device's refusal")
+    field.fill('[{"days": "mon-fri", "at": "06:30", "preset": "home"}]')
+    shown.press("send")
+    shown.until(lambda: "schedule taken" in shown.text("told"), "the device's answer")
+
+
+def test_feeds_are_as_on_the_wire(shown):
+    shown.until(lambda: "bytes  plain  {" in shown.text("feeds"), "a feed")
+    received_ms, transport, size, body = shown.platform.wire()[-1]
+    assert transport in ("mqtt", "https")
+    assert received_ms > 0
+    assert body.startswith(b'{"dps":[')
+    assert len(body) <= size
+
+
+def test_a_fleet_has_a_row_each(shown):
+    rows = shown.browser.locator("[data-id='fleet'] tbody tr")
+    shown.until(lambda: "mqtt" in rows.nth(1).inner_text(), "the second thermostat")
+    assert [rows.nth(n).locator("th").inner_text() for n in range(rows.count())] == [
+        "thermostat",
+        "thermostat-2",
+    ]
+
+
+def test_a_second_tab_sees_what_the_first_one_does(shown):
+    second = shown.browser.context.new_page()
+    second.goto(shown.page.url)
+    button = second.locator("button[data-id='window']")
+    shown.press("window")
+    shown.until(lambda: button.get_attribute("aria-pressed") == "true", "it in the second tab")
+    second.close()
+    shown.back("window")
+
+
+def test_two_quick_presses_leave_it_as_it_was(shown):
+    shown.browser.locator("button[data-id='mqtt']").dblclick()
+    since = shown.now_ms
+    shown.until(lambda: shown.stored(f"transport = 'mqtt' AND t_ms > {since}"), "MQTT")
+    assert not shown.pressed("mqtt")
+
+
+def test_every_button_is_reached_by_tab_and_says_what_to_watch(shown):
+    shown.browser.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(60):
+        shown.browser.keyboard.press("Tab")
+        reached.add(shown.browser.evaluate("document.activeElement.dataset.id"))
+    assert reached >= {button.name for button in BUTTONS} | {"power", "set", "mode off", "send"}
+    for button in BUTTONS:
+        assert button.watch in shown.text(button.name)
+
+
+def test_what_is_kept_is_bounded(tmp_path):
+    series = Series("d")
+    row = {"device": "d", "prop": "temperature", "transport": "mqtt", "key": "device"}
+    series.add([row | {"t_ms": n * 1000, "value": 20, "received_ms": n} for n in range(86_400)])
+    assert len(series.lines["mqtt"]) < 5000
+    assert series.delivered == 86_400
+    path = tmp_path / "device.log"
+    path.write_text("".join(f"{n:8}.000 I loop: relay on\n" for n in range(10_000)))
+    log = Log(path)
+    log.follow()
+    assert len(log.lines) == 500
+    assert log.shown("", "W") == []
+    assert len(log.shown("loop", "I")) == 60

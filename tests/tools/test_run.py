@@ -145,16 +145,22 @@ def test_a_pipe_that_is_closed_ends_it(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_api_is_on_the_port_that_was_asked_for(started):
+def test_the_page_is_on_the_port_that_was_asked_for_or_the_next_free_one(started):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = started("--port", str(port))
-        refused.until(f"csipio: .*port {port}.*port 0 takes a free one")
-        assert refused.process.wait(WITHIN_S) == 2
-    run = started("--port", str(port))
-    run.until(rf"API +https://localhost:{port}/v3")
+        run = started("--port", str(port), "--no-browser")
+        shown = int(run.until(r"Page +http://127\.0\.0\.1:(\d+)").group(1))
+        assert port < shown < port + 50
+
+
+def test_a_fleet_reports_and_leaves_nothing(started):
+    run = started("--devices", "3", "--no-browser")
+    api = run.until(r"API +(\S+)").group(1)
+    assert api.startswith("https://localhost:")
+    run.columns(transport="mqtt")
+    assert len([c for c in run.children() if "micropython" in c.name()]) == 3
 
 
 def write(prop, t_ms, value, transport="mqtt", key="device", received_ms=1000):
@@ -162,6 +168,7 @@ def write(prop, t_ms, value, transport="mqtt", key="device", received_ms=1000):
         "received_ms": received_ms,
         "transport": transport,
         "key": key,
+        "device": "d",
         "prop": prop,
         "t_ms": t_ms,
         "value": value,

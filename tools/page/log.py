@@ -37,7 +37,10 @@ class Log:
                     self.link = match[4]
 
     def shown(self, room: str, level: str, most: int = 60) -> list[str]:
-        """The last lines of a room ("" for all) and of a level ("E", "W" or "I") or worse."""
+        """The last lines of a room ("" for all) and of a level ("E", "W" or "I") or worse.
+
+        May be called while another thread follows the log.
+        """
         levels = "EWID"[: "EWID".index(level) + 1]
-        lines = [line for line in self.lines if room in ("", line[2]) and line[1] in levels]
+        lines = [line for line in list(self.lines) if room in ("", line[2]) and line[1] in levels]
         return [f"{t:>9} {lvl} {name}: {text}" for t, lvl, name, text in lines[-most:]]

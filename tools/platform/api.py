@@ -138,7 +138,7 @@ class Api:
 
     async def _post_values(self, request: web.Request) -> web.Response:
         self._ingest.admit(request[_DEVICE], request[_KEY])
-        values = parse_json(await request.read())
+        values = parse_json(await self._body(request))
         if not isinstance(values, dict):
             raise FeedError('expected an object, {"property1": 23.3, "property2": "text"}')
         now = now_ms()
@@ -146,7 +146,7 @@ class Api:
 
     async def _post_feed(self, request: web.Request) -> web.Response:
         self._ingest.admit(request[_DEVICE], request[_KEY])
-        return self._write(request, parse_feed(await request.read(), now_ms()))
+        return self._write(request, parse_feed(await self._body(request), now_ms()))
 
     async def _post_property(self, request: web.Request) -> web.Response:
         self._ingest.admit(request[_DEVICE], request[_KEY])
@@ -155,11 +155,16 @@ class Api:
         prop = self._control.property(device, name)
         if prop is None:
             raise Refused(404, f"no property {name}")
-        points = parse_feed(await request.read(), now_ms(), prop.name)
+        points = parse_feed(await self._body(request), now_ms(), prop.name)
         for point in points:
             if not point.problem and self._control.property(device, point.prop) is not prop:
                 point.problem = f"prop: expected {prop.name} or none, as in the path"
         return self._write(request, points)
+
+    async def _body(self, request: web.Request) -> bytes:
+        body = await request.read()
+        self._ingest.overhear(request[_DEVICE], request[_KEY], "https", body)
+        return body
 
     def _write(self, request: web.Request, points: list[Point]) -> web.Response:
         receipt: Receipt = self._ingest.write(request[_DEVICE], points, request[_KEY], "https")

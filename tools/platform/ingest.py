@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from .control import Control
 from .feed import Point
 from .properties import Property
-from .store import Store
+from .store import Store, now_ms
+
+_FEEDS = 8  # kept as they came
+_EXCERPT = 2048  # bytes of each
 
 DEVICE, CLIENT = "device", "client"  # the two kinds of keys
 DISABLED = "the device is disabled"
@@ -49,7 +52,13 @@ class Ingest:
         self._control = control
         self._store = store
         self._send = send
+        self.wire: deque[tuple[int, str, int, bytes]] = deque(maxlen=_FEEDS)
         self._recent: defaultdict[tuple[str, str], deque[float]] = defaultdict(deque)
+
+    def overhear(self, device: dict, key: str, transport: str, body: bytes) -> None:
+        """Keep in `wire` what the first device sent: received_ms, transport, bytes, excerpt."""
+        if key == DEVICE and device["id"] == self._control.device["id"]:
+            self.wire.append((now_ms(), transport, len(body), body[:_EXCERPT]))
 
     def admit(self, device: dict, key: str) -> None:
         """Count one feed against the rate of device and key. Raises Refused, 403 or 429."""

@@ -179,6 +179,10 @@ class Platform:
         """
         return self._store.writes(after)
 
+    def wire(self) -> list[tuple[int, str, int, bytes]]:
+        """The first device's last feeds as they came, oldest first (ingest.Ingest.overhear)."""
+        return list(self._ingest.wire)
+
     def log(self) -> list[str]:
         """The lines of the first device's log, oldest first."""
         return [text for _, text in self._store.log(self.control.device["id"])]
@@ -224,6 +228,7 @@ class Platform:
         if not topic.startswith(prefix):
             self._drop(device, f"{topic} is not a topic that this device may publish to")
             return
+        self._ingest.overhear(device, DEVICE, "mqtt", payload)
         try:
             self._ingest.admit(device, DEVICE)
             points = self._published(topic.removeprefix(prefix), payload)

@@ -94,6 +94,9 @@ class PlatformThread:
     def writes(self, after: int = 0) -> list[dict]:
         return self._call(lambda: self._platform.writes(after))
 
+    def wire(self) -> list[tuple[int, str, int, bytes]]:
+        return self._call(self._platform.wire)
+
     def log(self) -> list[str]:
         return self._call(self._platform.log)
 
