@@ -5,29 +5,62 @@ import gc
 import os
 import sys
 
+try:
+    import vfs
+except ImportError:  # MicroPython before 1.24 has no ROMFS either
+    pass
+
 gc.threshold(16384)
 
 
-def _choose_set():
-    """An update puts its files beside those that run: see firmware/update/. A set on trial gets
-    one start, after which it has confirmed itself or nothing is left of it here.
+def _choose():
+    """An update puts its firmware beside the one that runs: see firmware/update/. One on trial
+    gets one start, after which it has confirmed itself or nothing is left of it here.
     """
-    sys.path[:] = [place for place in sys.path if not place.startswith("firmware.")]
-    chosen = ""
-    for name in ("firmware.next", "firmware.set"):
+    # On the unix port an earlier run may have chosen.
+    sys.path[:] = [p for p in sys.path if p[:9] != "firmware." and p[:6] != "/slot."]
+    for name in ("slot.a", "slot.b"):
         try:
-            with open(name) as file:
-                chosen = file.read()
+            vfs.umount("/" + name)
+        except (NameError, OSError):
+            pass
+    for pointer in ("firmware.next", "firmware.set"):
+        try:
+            with open(pointer) as file:
+                name = file.read()
         except OSError:
             continue
-        if name == "firmware.next":
-            os.remove(name)
-            _watch()
-        break
-    if chosen in ("firmware.a", "firmware.b"):
-        sys.path.insert(0, chosen + "/lib")
-        sys.path.insert(0, chosen)
-        sys.path.append(chosen + "/firmware/setup")
+        try:
+            if pointer == "firmware.next":
+                os.remove(pointer)
+                _watch()
+            if name in ("slot.a", "slot.b"):
+                name = _mount(name)
+            elif name not in ("firmware.a", "firmware.b"):
+                continue  # a slot for applications, which the boot loader chooses
+            os.stat(name + "/firmware")
+            sys.path.insert(0, name + "/lib")
+            sys.path.insert(0, name)
+            sys.path.append(name + "/firmware/setup")
+            return
+        except Exception as error:  # the one before runs, or the deployed one
+            sys.print_exception(error)
+
+
+def _mount(name):
+    """Returns the place of a half of the ROMFS partition; on the unix port, of the image in the
+    file of that name.
+    """
+    try:
+        image = memoryview(bytearray(os.stat(name)[6]))
+        with open(name, "rb") as file:
+            file.readinto(image)
+    except OSError:
+        image = memoryview(vfs.rom_ioctl(2, 0))
+        half = len(image) // 8192 * 4096
+        image = image[:half] if name == "slot.a" else image[half:]
+    vfs.mount(vfs.VfsRom(image), "/" + name)  # type: ignore[attr-defined]
+    return "/" + name
 
 
 def _watch():
@@ -39,7 +72,7 @@ def _watch():
     WDT(timeout=120000)
 
 
-_choose_set()
+_choose()
 
 # What an image has frozen in runs from flash. Files that an earlier deployment left on the file
 # system have the same names, and would be loaded into RAM in its place.

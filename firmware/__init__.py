@@ -4,5 +4,5 @@ VERSION = "0.1.0"
 # The layouts of what is kept on flash that this version reads, and the one that it writes.
 READS = (1,)
 WRITES = 1
-# Whose updates it takes, where config.json has no update.key: what `csipio keys show` prints.
+# Whose updates it takes, whatever config.json says: what `csipio keys show` prints.
 UPDATE_KEY = ""

@@ -1,7 +1,8 @@
-"""Modules that are needed for a moment: what reads and checks a configuration.
+"""Modules that are needed for a moment: what reads and checks a configuration, what goes over
+HTTPS, what was missed.
 
-A tenth of the firmware's RAM would be theirs. They are read at the start and when a configuration
-comes from afar, and keep nothing.
+A tenth of the firmware's RAM would be theirs. They are loaded when they are needed, and keep
+nothing.
 """
 
 import sys

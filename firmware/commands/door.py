@@ -9,9 +9,9 @@ from micropython import const
 
 from firmware.base import kinds
 from firmware.base.log import Log
+from firmware.base.passing import passing
 from firmware.commands.answers import Answers
 from firmware.commands.apply import Settable, words
-from firmware.commands.missed import Missed
 from firmware.commands.table import COMMANDS
 
 _NAME = const(0)  # columns of the table
@@ -26,10 +26,6 @@ def properties(owners) -> list:
 
 
 class Commands:
-    """recover(name, value, utc_ms) and recovered(): a part of the platform's state, and its end;
-    see firmware/commands/missed.py.
-    """
-
     def __init__(self, owners: dict, send, store, clock, log=Log, rows=COMMANDS):
         """owners: the parts of the device that commands set, by the names of the table; see
         firmware/commands/apply.py. send: called with a property's name, its value and the time in
@@ -39,13 +35,11 @@ class Commands:
         self._program = program
         self._settable = Settable(owners, rows)
         self._store = store
+        self._clock = clock
+        self._make_log = log
         self._log = log("door")
         self._answers = Answers(self._settable, program, send, store, clock, log("answers"))
-        self._missed = Missed(
-            self._settable, program, self._answers, store, clock, self._execute, log("missed")
-        )
-        self.recover = self._missed.recover
-        self.recovered = self._missed.recovered
+        self._missed = None  # while some of the platform's state is not in force yet
         self._tried = ()  # properties of which the configuration on trial says something
         # A command that is in force, until all is done about it, and what is called in the end.
         self._obeyed: list | None = None
@@ -66,6 +60,24 @@ class Commands:
         except Exception as error:
             self._answers.refused(row, name, error, now_ms, now_ms)
             return False
+
+    def recover(self, name: str, value, utc_ms: int) -> None:
+        """A part of the platform's state: see firmware/commands/missed.py. Raises nothing."""
+        try:
+            missed = self._missed = self._missed or self._begin()
+        except Exception as error:
+            self._log.error("%s is not recovered: %s", name, type(error).__name__)
+            return
+        missed.recover(name, value, utc_ms)
+
+    def recovered(self) -> None:
+        """The state was told to its end: what was missed takes effect. Raises nothing."""
+        if not self._missed:
+            self._answers.tick()
+            return
+        self._missed.recovered()
+        if not self._missed.waits():
+            self._missed = None
 
     def changed(self, names: tuple) -> None:
         """The program changed these properties: they are kept, and told. Raises nothing."""
@@ -133,10 +145,23 @@ class Commands:
         """Once a second: answers that had to wait, and the store."""
         try:
             self._finish()
-            self._missed.tick(now_ms)
+            if self._missed and self._missed.late(now_ms):
+                self.recovered()
             self._answers.tick()
         except MemoryError:
             self._log.warning("answers have to wait: there is not enough memory")
+
+    def _begin(self):
+        missed = passing(_missed)
+        return missed(
+            self._settable,
+            self._program,
+            self._answers,
+            self._store,
+            self._clock,
+            self._execute,
+            self._make_log("missed"),
+        )
 
     def _since(self):
         """The properties that were set since the configuration on trial came."""
@@ -180,3 +205,9 @@ class Commands:
         self._obeyed = self._then = None
         if then:
             then()
+
+
+def _missed():
+    from firmware.commands.missed import Missed
+
+    return Missed

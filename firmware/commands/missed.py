@@ -79,7 +79,7 @@ class Missed:
             except Exception as error:
                 self._tries += 1
                 if row is None or (isinstance(error, MemoryError) and self._tries < _TRIES):
-                    # No memory: `tick` tries again.
+                    # No memory: the next `recovered` tries again.
                     self._log.error("missed commands have to wait: %s", type(error).__name__)
                     self._came_ms = self._clock.uptime_ms()
                     break
@@ -91,10 +91,13 @@ class Missed:
                 answers.tell(name, self._store.time(name))
         answers.tick()
 
-    def tick(self, now_ms: int) -> None:
-        """Once a second: the platform's state may end without a word."""
-        if self._found and now_ms - self._came_ms >= _STATE_MS:
-            self.recovered()
+    def waits(self) -> bool:
+        """Whether some of them have not taken effect yet."""
+        return bool(self._found)
+
+    def late(self, now_ms: int) -> bool:
+        """The platform's state may end without a word."""
+        return now_ms - self._came_ms >= _STATE_MS
 
     def _is_open(self, row, utc_ms, kept_ms):
         """Whether it is older than what the schedule did, and may have come between. That is

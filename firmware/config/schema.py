@@ -219,8 +219,8 @@ config     | section  |    | {}       | how a configuration from afar is tried
 
 update     | section  |    | {}       | how the firmware is replaced from afar
   key       | text or null | 512 to 512         | null | \
-      the public key of whoever signs releases, as `csipio keys show` prints it; null: the one \
-      that is in the image, if any
+      the public key of whoever signs releases, as `csipio keys show` prints it; the one in the \
+      image goes before it, where there is one; null: no other
   confirm_s | whole number | 5 to 3600 seconds  | 300  | \
       a new version is kept once its regulation has run for so long and the platform is reached \
       with it; else the version before runs again

@@ -11,8 +11,8 @@ What helps against a wrong answer is to ask again, which `timekeeper` does.
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.passing import passing
 from firmware.link import LinkError, deadlines
-from firmware.link.http import Http
 from firmware.link.stream import Network
 from firmware.times.calendar import EARLIEST_MS, number, utc_ms
 
@@ -26,7 +26,7 @@ async def ask(url: str, names, clock) -> "tuple | None":
     `names`: a dns.Resolver. None where the clock is known, and either agrees as far as this can
     tell or there is no memory for a connection. RFC 9110, 6.6.1: each answer has a Date.
     """
-    http = Http(Network(names, "", False))
+    http = passing(_http)(Network(names, "", False))
     try:
         answer = await http.head(url, deadlines.EXCHANGE_MS / 1000)
         at_ms = clock.uptime_ms()
@@ -61,3 +61,9 @@ def from_http(text: str) -> int:
         raise ValueError("no month")
     day, year, h, mi, s = [number(text[i:end]) for i, end in _NUMBERS]
     return utc_ms(year, month // 3 + 1, day, h, mi, s)
+
+
+def _http():
+    from firmware.link.http import Http
+
+    return Http

@@ -21,18 +21,23 @@ _JSON = {"Content-Type": "application/json"}
 class Api:
     """One device's data on the platform, read and written with the device's own key."""
 
-    def __init__(self, settings: dict, network, queue, pace):
+    def __init__(self, settings: dict, network, queue, pace, learnt: "tuple | None" = None):
+        """learnt: what the one before it returned as `learnt`."""
         self._queue = queue
         self._pace = pace
         self._log = Log("https_api")
         self._http = Http(network)
         self._url = settings["https"]["url"].rstrip("/") + "/data/devices/_this_"
         self._device = settings["device"]  # its key may come, or change, while this runs
-        self._alone = True  # feeds of one property go to its own address
-        self._blamed = 0  # points that were refused alone since a receipt last came
-        self._blamed_ms = 0  # when the last of them was
+        # Whether feeds of one property go to its own address; how many points were refused alone
+        # since a receipt last came, and when the last of them was.
+        self._alone, self._blamed, self._blamed_ms = learnt or (True, 0, 0)
         self.accepted_ms = -1  # uptime when it last took a feed, or told something of this device
         self.rejected = 0  # points that a receipt did not accept
+
+    def learnt(self) -> tuple:
+        """What holds for the one after it, too."""
+        return self._alone, self._blamed, self._blamed_ms
 
     def close(self):
         self._http.close()

@@ -22,6 +22,7 @@ import asyncio
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.passing import passing
 from firmware.base.url import parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.pacing import draw
@@ -64,9 +65,8 @@ class Timekeeper:
         self._doubts = []  # (server, offset) of what did not count, since something did
         self._asking = False  # whether the platform or the server is right
         if hosts:
-            from firmware.link import http_date, sntp
+            from firmware.link import sntp
 
-            self._http_date = http_date
             self._query = sntp.query
 
     async def run(self, alone):
@@ -101,7 +101,7 @@ class Timekeeper:
                 if unanswered >= _ROUNDS or self._doubts:
                     ask_api = self._by_date or not clock.known
             if ask_api:
-                asking = alone(lambda: self._http_date.ask(self._url, self._names, clock))
+                asking = alone(lambda: passing(_http_date).ask(self._url, self._names, clock))
                 try:
                     # A session over MQTT lasts for hours; a time server may answer before its end.
                     date = await asyncio.wait_for(asking, wait_s)
@@ -123,7 +123,7 @@ class Timekeeper:
             return
         at_ms = clock.uptime_ms()
         try:
-            utc_ms = self._http_date.from_http(text)
+            utc_ms = passing(_http_date).from_http(text)
         except ValueError:
             utc_ms = 0
         again = self._platform is None and not clock.sure
@@ -210,3 +210,10 @@ class Timekeeper:
 
     def _near(self, offset, other) -> bool:
         return offset is not None and abs(offset - other) < WRONG_MS
+
+
+def _http_date():
+    """What only the `Date` of an answer needs."""
+    from firmware.link import http_date
+
+    return http_date

@@ -15,7 +15,6 @@ from firmware.base.passing import passing
 from firmware.base.pause import Pause
 from firmware.link import LinkError
 from firmware.link.failover import Failover
-from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.pacing import Pace
 from firmware.link.reasons import entry
@@ -92,7 +91,12 @@ class Uplink:
         self.mqtt = MqttClient(
             settings, network, queue, self._pace, on_command, self._watch, self._values
         )
-        self.api = Api(settings, network, queue, self._pace)
+        self._network = network
+        self._way = {"device": device, "https": settings["https"]}  # what the Api needs of them
+        self._api = None
+        self._learnt = None  # see Api
+        self._accepted_ms = -1  # these two as of the Api, and of those before it
+        self._rejected = 0
         self._pause = Pause()
         self._hurried = False  # as MqttClient's
         self.errand = None
@@ -103,13 +107,25 @@ class Uplink:
             self._log.warning("tls.verify is false: anybody can pose as the platform")
 
     @property
+    def api(self):
+        """The platform's HTTPS API. It is loaded when it is used, until MQTT is tried."""
+        if not self._api:
+            api = passing(_https_api)
+            self._api = api(self._way, self._network, self._queue, self._pace, self._learnt)
+        return self._api
+
+    @property
     def rejected(self) -> int:
         """Points that the platform did not accept."""
-        return self.api.rejected + self._queue.rejected
+        rejected = self._rejected + self._queue.rejected
+        return rejected + self._api.rejected if self._api else rejected
 
     def reached(self) -> list:
         """The ways over which the platform accepted this device since `run` began."""
-        ways = (("mqtt", self.mqtt.accepted_ms), ("https", self.api.accepted_ms))
+        https_ms = self._accepted_ms
+        if self._api:
+            https_ms = max(https_ms, self._api.accepted_ms)
+        ways = (("mqtt", self.mqtt.accepted_ms), ("https", https_ms))
         return [way for way, at_ms in ways if at_ms >= self._began_ms]
 
     def offer(self, index: int, name: str, value) -> bool:
@@ -177,7 +193,7 @@ class Uplink:
                         elif state == "asking":
                             await self._exchange(self._read_state())
                             state = self._step()
-                        self.api.close()
+                        self._leave_api()
                         if state == "mqtt":
                             await self._serve()
                 else:
@@ -187,15 +203,29 @@ class Uplink:
                             wait_ms = await self._exchange_due(uptime.ms())
                     await self._pause.wait(wait_ms)
         finally:
-            self.api.close()
+            self._close_api()
             self.release()
             self.failover.stopped()
 
     async def alone(self, step):
         """Await `step()` while this has no connection open: between two steps of its own."""
         async with self._turn:
-            self.api.close()
+            self._close_api()
             return await step()
+
+    def _close_api(self):
+        if self._api:
+            self._api.close()
+
+    def _leave_api(self):
+        """Forget it, but for what it has counted and learnt: a session needs its memory."""
+        api = self._api
+        if api:
+            api.close()
+            self._learnt = api.learnt()
+            self._accepted_ms = max(self._accepted_ms, api.accepted_ms)
+            self._rejected += api.rejected
+            self._api = None
 
     def _step(self) -> str:
         """Go to the state that the failover decides on; each change is a line of the log."""
@@ -303,6 +333,12 @@ class Uplink:
     def _warn(self, way: str, error, next_ms: int):
         delay_ms = next_ms - self.alive_ms
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
+
+
+def _https_api():
+    from firmware.link.https_api import Api
+
+    return Api
 
 
 def _provisioning():

@@ -89,7 +89,8 @@ class Fetch:
     def _follow(self, location):
         self._hops += 1
         if location.startswith("/") and not location.startswith("//"):
-            scheme, host, port, _ = parse_url(self._address or self._url)
+            here = self._address or self._url
+            scheme, host, port, _ = parse_url(here.partition("?")[0])
             location = "%s://%s:%d%s" % (scheme, host, port, location)
         if self._hops > _HOPS or not location.startswith("https://"):
             raise GivenUp("the server leads to where there is no https; give the image's own URL")

@@ -85,7 +85,7 @@ async def verify(tree: dict, key: str) -> None:
     padding = b"\xff" * (_BYTES - 3 - len(_INFO) - len(digest))
     block = b"\x00\x01" + padding + b"\x00" + _INFO + digest
     if number >= modulus or value.to_bytes(_BYTES, "big") != block:
-        raise ValueError("its signature is not of this device's update.key" + _ANEW)
+        raise ValueError("its signature is not of this device's key" + _ANEW)
 
 
 def signed(tree: dict) -> bytes:

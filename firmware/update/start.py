@@ -8,12 +8,14 @@ from firmware.update.trial import Trial
 
 def make(tree, settings: tuple, uplink, board, supervisor, ticks, tell, rests):
     """The coroutine function that carries it out. tree: the manifest of a new one, or None.
-    settings: `update.key` and `update.confirm_s`. The others: as in Job and Trial.
+    settings: `update.key`, for where the image has no key, and `update.confirm_s`. The others: as
+    in Job and Trial.
 
     Raises ValueError, with words, where this device cannot take it.
     """
     key, confirm_s = settings
-    key = key or UPDATE_KEY
+    # Whoever may send a configuration must not say whose releases an image takes.
+    key = UPDATE_KEY or key
 
     def restart():
         supervisor.restart("update")

@@ -23,8 +23,9 @@ from firmware.update.fetch import GivenUp
 from firmware.update.state import remove
 
 NEXT = "firmware.next"  # what the next start runs, and boot.py removes; see there
-SET = "firmware.set"  # the set of files that each start runs
+SET = "firmware.set"  # what each start runs; where it is missing, what was deployed
 _SETS = ("firmware.a", "firmware.b")
+_HALVES = ("slot.a", "slot.b")  # of the ROMFS partition; what is deployed lies in the first
 _PART = "update.part"
 _GOT = "update.got"  # how much of a slot is written, at least
 _NOTED = const(65536)  # bytes from one note of that to the next
@@ -32,7 +33,7 @@ _BLOCK = const(4096)
 _SPARE = const(65536)  # bytes that stay free for readings and settings
 _BLOCK_COUNT = const(4)  # operations of a block device
 _ERASE = const(6)
-_LONGEST_LINE = const(160)
+_FOLDER = const(0x4000)
 
 
 def kind() -> str:
@@ -40,7 +41,7 @@ def kind() -> str:
     place = _place()
     if ".frozen" in place:
         return "app"
-    return "romfs" if place.startswith("/rom") else "files"
+    return "romfs" if place[:5] in ("/rom/", "/slot") else "files"
 
 
 def _place() -> str:
@@ -54,12 +55,23 @@ def chip(board) -> str:
 
 
 def make(kind: str, size: int, board):
-    """The target of an image of that kind. Raises ValueError where this device has none."""
+    """The target of an image of that kind, which is what this device runs from."""
     if kind == "app":
-        return _Slot(size, board.partition())
+        partition = board.partition()
+        slot = partition(partition.RUNNING).get_next_update()
+        return _Slot(size, slot, 0, slot.ioctl(_BLOCK_COUNT, 0), slot.info()[4])
+    here = running(board)
     if kind == "files":
-        return _Files(size)
-    raise ValueError("a ROMFS image cannot be replaced on this device; use `csipio deploy`")
+        return _Files(size, _SETS[here == _SETS[0]], True)
+    name = _HALVES[here != _HALVES[1]]
+    try:
+        partition = board.partition()
+    except OSError:  # the unix port's halves are files
+        return _Files(size, name, False)
+    (slot,) = partition.find(partition.TYPE_DATA, label="romfs")
+    half = slot.ioctl(_BLOCK_COUNT, 0) // 2
+    begin = half if name == _HALVES[1] else 0
+    return _Slot(size, slot, begin, half, name)
 
 
 def running(board) -> str:
@@ -67,39 +79,47 @@ def running(board) -> str:
     if kind() == "app":
         partition = board.partition()
         return partition(partition.RUNNING).info()[4]
-    place = _place().partition("/")[0]
-    return place if place in _SETS else ""
+    place = _place().lstrip("/").partition("/")[0]
+    return place if place in _SETS + _HALVES else ""
 
 
 def arm(name: str, board) -> None:
     """Run the target of that name at the next start alone."""
     files.replace(NEXT, lambda file: file.write(name))
-    if name not in _SETS:
+    if name not in _SETS + _HALVES:
         board.partition()(name).set_boot()
 
 
 def confirm(name: str, board) -> None:
     """Run it at each start from now on."""
-    if name in _SETS:
+    if name in _SETS + _HALVES:
         files.replace(SET, lambda file: file.write(name))
     else:
         board.partition().mark_app_valid_cancel_rollback()
 
 
 class _Slot:
-    """The passive of the two slots for applications."""
+    """The passive of the two slots for applications, or of the halves for ROMFS images."""
 
-    def __init__(self, size: int, partition):
+    def __init__(self, size: int, slot, begin: int, blocks: int, name: str):
+        """slot: a partition; it is written from block `begin` on, `blocks` of them."""
         self._size = size
-        self._partition = partition
-        self._slot = partition(partition.RUNNING).get_next_update()
-        self.name = self._slot.info()[4]
+        self._slot = slot
+        self._begin = begin
+        self._room = blocks * _BLOCK
+        self.name = name
 
     def room(self) -> None:
-        has = self._slot.ioctl(_BLOCK_COUNT, 0) * _BLOCK
-        if self._size > has:
+        if self._size > self._room:
             text = "the image has %d bytes, and the slot for it %d; leave something out of it"
-            raise ValueError(text % (self._size, has))
+            raise ValueError(text % (self._size, self._room))
+        if self._begin:
+            head = bytearray(8)
+            self._slot.readblocks(0, head, 0)
+            deployed = _rom_size(head)
+            if deployed > self._room:
+                text = "the ROMFS image that runs has %d bytes, and half of its partition %d; use"
+                raise ValueError((text + " `csipio deploy`") % (deployed, self._room))
 
     def got(self) -> int:
         try:
@@ -112,14 +132,14 @@ class _Slot:
         if at % _NOTED == 0:  # a slot does not know how far it was written
             files.replace(_GOT, lambda file: file.write(str(at)))
         if at % _BLOCK == 0:
-            self._slot.ioctl(_ERASE, at // _BLOCK)
-        self._slot.writeblocks(at // _BLOCK, data, at % _BLOCK)
+            self._slot.ioctl(_ERASE, self._begin + at // _BLOCK)
+        self._slot.writeblocks(self._begin + at // _BLOCK, data, at % _BLOCK)
 
     def settle(self) -> None:
         pass
 
     def read_into(self, at: int, buffer) -> int:
-        self._slot.readblocks(at // _BLOCK, buffer, at % _BLOCK)
+        self._slot.readblocks(self._begin + at // _BLOCK, buffer, at % _BLOCK)
         return min(len(buffer), self._size - at)
 
     async def prepare(self) -> None:
@@ -129,20 +149,34 @@ class _Slot:
         remove(_GOT)
 
 
-class _Files:
-    """The set of files that does not run. The image is kept beside it until it is unpacked."""
+def _rom_size(head) -> int:
+    """Bytes of a ROMFS image that begins so: three of its mark, its length in sevens of bits."""
+    size = 0
+    for at in range(3, len(head)):
+        size = size << 7 | head[at] & 0x7F
+        if not head[at] & 0x80:
+            return at + 1 + size
+    return 0
 
-    def __init__(self, size: int):
+
+class _Files:
+    """The set of files that does not run, or the ROMFS image in a file. What is fetched is kept
+    beside it until all is there.
+    """
+
+    def __init__(self, size: int, name: str, unpacks: bool):
         self._size = size
-        self.name = _SETS[running(None) == _SETS[0]]
+        self.name = name
+        self._unpacks = unpacks
         self._file: Any = None
 
     def room(self) -> None:
         _empty(self.name)
         stat = os.statvfs(os.getcwd())
         free = stat[0] * stat[4] + self.got() - _SPARE
-        # The image, and what is in it: each file takes a block more.
-        needs = 2 * self._size + self._size // 4
+        needs = self._size
+        if self._unpacks:  # and what is in it: each file takes a block more
+            needs += self._size + self._size // 4
         if needs > free:
             text = "the image needs %d bytes of flash, and %d are free; lower buffer.flash_kib"
             raise ValueError(text % (needs, max(0, free)))
@@ -174,6 +208,9 @@ class _Files:
     async def prepare(self) -> None:
         self._close()
         _empty(self.name)
+        if not self._unpacks:
+            os.rename(_PART, self.name)
+            return
         for compares in (False, True):
             await _unpack(self.name, compares)
         remove(_PART)
@@ -225,15 +262,18 @@ def _make_folders(path):
 
 
 def _empty(folder):
-    """Remove a folder with all that is in it; without recursion, as the stack is short."""
+    """Remove a file, or a folder with all in it; without recursion, as the stack is short."""
     if not files.exists(folder):
+        return
+    if not os.stat(folder)[0] & _FOLDER:
+        os.remove(folder)
         return
     paths = [folder]
     while paths:
         path = paths[-1]
         inside = [(path + "/" + entry[0], entry[1]) for entry in os.ilistdir(path)]
         for name, mode in inside:
-            if mode & 0x4000:
+            if mode & _FOLDER:
                 paths.append(name)
             else:
                 os.remove(name)

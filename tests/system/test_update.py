@@ -1,28 +1,43 @@
-"""Updates over the air of a device that runs from files: what came of each, and that it heats."""
+"""Updates over the air of a device that runs from files, or from ROMFS: what came of each, and
+that it heats.
+"""
+
+import re
 
 import pytest
 
+from tests.system import releases as versions
 from tests.system import updates as table
 from tests.system.device import Device, wait
-from tests.system.releases import NEW, Shelf, files, key
+from tests.system.releases import NEW, Shelf, key
 from tests.system.test_commands import by_device, latest
 from tests.system.test_door import heard, verdicts, write
-from tools import releases
+from tools import ROOT, releases
 from tools.platform.releases import Fault
 from tools.platform.thread import PlatformThread
 
+_SOURCE = (ROOT / "firmware/__init__.py").read_text()
+VERSION = re.search(r'^VERSION = "(.*)"$', _SOURCE, re.M)[1]
+
 
 @pytest.fixture
-def shelf(tmp_path):
+def origin():
+    """What the device runs from."""
+    return "files"
+
+
+@pytest.fixture
+def shelf(tmp_path, origin):
     folder = tmp_path / "releases"
     folder.mkdir()
     with PlatformThread(tmp_path / "platform", releases=folder) as platform:
-        yield Shelf(platform, folder)
+        yield Shelf(platform, folder, origin)
 
 
 @pytest.fixture
-def device(tmp_path, shelf):
+def device(tmp_path, shelf, origin):
     device = Device(tmp_path / "device", shelf.platform.info)
+    device.origin = origin
     device.config["update"] = {"key": releases.public(key()), "confirm_s": 5}
     device.config["thermostat"]["setpoint"] = 10  # the relay is off: a restart costs no heat
     yield device
@@ -30,17 +45,24 @@ def device(tmp_path, shelf):
 
 
 @pytest.fixture
-def image(tmp_path):
-    def made(changes=None):
-        folder = tmp_path / "sources"
+def image(tmp_path, origin):
+    def made(changes=None, version=NEW):
+        folder = tmp_path / f"sources {version}"
         folder.mkdir()
-        return files(folder, changes)
+        return versions.image(folder, origin, changes, version)
 
     return made
 
 
 def begin(device):
-    device.start_broken("", origin="files")
+    device.start_broken("", origin=device.origin)
+
+
+def begin_anew(device):
+    """After a kill; it hears commands when this returns."""
+    device.log.clear()
+    begin(device)
+    device.wait_log("listening for commands")
 
 
 def results(platform):
@@ -66,7 +88,7 @@ def runs(device, version):
     return sum(f"app: firmware {version}," in line for line in device.log)
 
 
-def watched(device, condition, what, seconds=120):
+def watched(device, condition, what="the result", seconds=120):
     """Wait for it; a process that ends is started again, as a board is by its watchdog."""
 
     def looks():
@@ -112,10 +134,38 @@ def test_a_new_version_is_fetched_tried_and_confirmed(device, shelf, image):
     )
     # It stays, and the set point with it.
     device.kill()
-    begin(device)
-    wait(lambda: runs(device, NEW) == 2, "another start")
+    begin_anew(device)
+    assert runs(device, NEW) == 1
     heats(device, platform, NEW)
     table.add("versions", 0, ["a good one", "confirmed", "the new one", "yes"])
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("origin", ["romfs"])
+def test_each_new_version_takes_the_other_half(device, shelf, image):
+    platform = shelf.platform
+    begin(device)
+    device.wait_log("listening for commands")
+    write(platform, {"setpoint": 11})
+    heard(platform, "setpoint")
+    for count, version, half in ((1, NEW, "slot.b"), (2, "9.9.1", "slot.a")):
+        manifest = shelf.put(version, image(version=version), version=version)
+        write(platform, {"update": manifest})
+        told = watched(device, lambda n=count: len(results(platform)) == n and results(platform))
+        assert told[-1] == "confirmed"
+        assert (device.folder / "firmware.set").read_text() == half
+        assert latest(platform, "setpoint") == 11
+    device.kill()
+    begin_anew(device)
+    assert runs(device, "9.9.1") == 1
+    heats(device, platform, "9.9.1")
+    # What was deployed runs again where nothing names a half, as after `csipio deploy`.
+    device.kill()
+    (device.folder / "firmware.set").unlink()
+    begin_anew(device)
+    assert runs(device, VERSION) == 1
+    told = "the new one, in the second half; then the next, in the first"
+    table.add("versions", 20, ["two good ones in ROMFS", "confirmed", told, "yes"])
 
 
 LOOP = "firmware/control/loop.py"
@@ -145,8 +195,12 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_new_version_that_does_not_work_is_left(device, shelf, image, what):
+IN_ROMFS = ("dies when it is imported", "never reaches the platform")
+LEFT = [("files", what) for what in BROKEN] + [("romfs", what) for what in IN_ROMFS]
+
+
+@pytest.mark.parametrize(("origin", "what"), LEFT)
+def test_a_new_version_that_does_not_work_is_left(device, shelf, image, origin, what):
     changes, words = BROKEN[what]
     platform = shelf.platform
     begin(device)
@@ -156,9 +210,9 @@ def test_a_new_version_that_does_not_work_is_left(device, shelf, image, what):
     told = watched(device, lambda: results(platform), "the update's result")[-1]
     assert told.startswith("went back: ") and words in told
     heats(device, platform, old)
-    table.add(
-        "versions", 1 + list(BROKEN).index(what), [f"one that {what}", told, "the old one", "yes"]
-    )
+    name = f"one that {what}" + (", in ROMFS" if origin == "romfs" else "")
+    order = (21 if origin == "romfs" else 1) + list(BROKEN).index(what)
+    table.add("versions", order, [name, told, "the old one", "yes"])
 
 
 @pytest.mark.parametrize("what", ["hangs", "loses its power ten times"])

@@ -58,6 +58,10 @@ def test_only_what_changed_is_sent_and_what_is_gone_is_removed(unix_port, root, 
 
     again = deploy(unix_port, root=root)
     assert again.send == {} and again.remove == []
+    (disk / "firmware.set").write_text("firmware.a")  # an update that would go on running
+    again = deploy(unix_port, root=root)
+    assert again.send == {} and again.remove == ["firmware.set"]
+    assert not (disk / "firmware.set").exists()
 
     shutil.rmtree(root / "firmware" / "old")
     (root / "firmware" / "new.py").write_text("answer = 42\n")

@@ -224,8 +224,13 @@ def test_an_image_goes_to_romfs_and_starts_from_there(rom_port, root, disk, conf
     )
     assert (started.stdout, started.returncode) == ("boot\nmain\n", 0), started.stderr
 
+    # An update that runs from the other half ends; the first one has this very image.
+    for name in ("firmware.set", "firmware.next"):
+        (disk / name).write_text("slot.b")
     again = deploy(rom_port, config, root=root)
     assert again.image is None and again.send == {}
+    assert again.remove == ["firmware.next", "firmware.set"]
+    assert not list(disk.glob("firmware.*"))
     assert on_board(rom_port, f"_rom_hash({len(image)})") == there
 
 

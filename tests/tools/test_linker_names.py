@@ -67,6 +67,32 @@ def test_attributes_of_others_and_those_found_by_a_text_keep_their_names(tmp_pat
     assert "my_" not in source
 
 
+def test_what_a_class_sets_in_its_body_shares_names_too(tmp_path):
+    units = linked(
+        app="""
+            class Base:
+                colour = "red"
+                weight: "int | None" = None
+                height = 3
+                half = height / 2
+            class Box(Base):
+                colour = "blue"
+                depth, width = 1, 2
+            def run():
+                box = Box()
+                box.weight = 7
+                return box.colour, box.weight, Base.weight, Base.colour, box.height, box.half, \\
+                    box.width
+            """,
+    )
+    (source,) = units.values()
+    assert not re.search("colour|weight|half", source)
+    # What its body reads, or sets together with others, keeps its name.
+    assert "height" in source and "width" in source
+    code = "from firmware import app; print(app.run())"
+    assert run(units, code, tmp_path) == "('blue', 7, None, 'red', 3, 1.5, 2)\n"
+
+
 def test_arguments_get_the_same_name_in_every_call(tmp_path):
     units = linked(
         app="""

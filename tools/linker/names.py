@@ -252,13 +252,10 @@ def _declared(module, node: ast.ClassDef) -> set[str]:
     for part in node.body:
         if isinstance(part, FUNCTIONS):
             names.add(part.name)
-        elif isinstance(part, ast.Assign | ast.AnnAssign):
-            found = part.targets if isinstance(part, ast.Assign) else [part.target]
-            for name in found:
-                if isinstance(name, ast.Name):
-                    names.add(name.id)
-                    if is_private(name.id):
-                        raise module.fail(part, "make it a constant of the module")
+        for name in _set_by(part):
+            names.add(name.id)
+            if is_private(name.id):
+                raise module.fail(part, "make it a constant of the module")
     for inner in ast.walk(node):
         if (
             isinstance(inner, ast.Attribute)
@@ -268,6 +265,14 @@ def _declared(module, node: ast.ClassDef) -> set[str]:
         ):
             names.add(inner.attr)
     return names
+
+
+def _set_by(part: ast.stmt) -> list[ast.Name]:
+    """The names that a statement in a class's body gives a value."""
+    if not isinstance(part, ast.Assign | ast.AnnAssign):
+        return []
+    found = part.targets if isinstance(part, ast.Assign) else [part.target]
+    return [name for name in found if isinstance(name, ast.Name)]
 
 
 def _texts(modules) -> set[str]:
@@ -280,7 +285,11 @@ def _texts(modules) -> set[str]:
                     found.add(node.value)
             elif isinstance(node, ast.ClassDef):
                 for part in node.body:
-                    outside = part.decorator_list if isinstance(part, FUNCTIONS) else [part]
+                    outside = [part]
+                    if isinstance(part, FUNCTIONS):
+                        outside = part.decorator_list
+                    elif isinstance(part, ast.Assign | ast.AnnAssign):
+                        outside = [part.value] if part.value else []
                     for inner in outside:
                         found |= {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)}
         # A table of attributes is a text of the module that looks them up.
@@ -315,6 +324,9 @@ def short_attributes(module: Module, chosen: dict[Key, str]) -> Iterator[Edit]:
                 key = _key(module, part.name) if isinstance(part, FUNCTIONS) else ("", "")
                 if key in chosen:
                     yield module.in_line(part, part.name, chosen[key])
+                for name in _set_by(part):
+                    if ("", name.id) in chosen:
+                        yield from module.replaced(name, chosen["", name.id])
 
 
 def short_arguments(module: Module, keywords: dict[str, str]) -> Iterator[Edit]:

@@ -4,6 +4,7 @@ come in time.
 
 import json
 import random
+import sys
 
 from door import T0, Door, fresh, orders, shown, state
 
@@ -280,3 +281,13 @@ def test_two_that_were_written_together():
         door = fresh(utc_ms=T0 + 60000)
         door.recover(*order)
         assert state(door)[:2] == ("manual", 19.0)
+
+
+def test_what_recovers_is_in_memory_only_while_a_state_is_told():
+    door = Door()
+    assert door.commands._missed is None
+    door.commands.recover("setpoint", 22.0, T0 + 5000)
+    assert "firmware.commands.missed" not in sys.modules and door.commands._missed
+    door.commands.recovered()
+    assert door.commands._missed is None
+    assert ("setpoint", 22.0) in door.values()

@@ -33,6 +33,29 @@ def image(files) -> bytes:
     return b"".join(parts) + b"end 0\n"
 
 
+def rom(files) -> bytes:
+    """A ROMFS image of files in one folder each: {"folder/name": bytes}."""
+    folders = {}
+    for path in sorted(files):
+        folder, name = path.split("/")
+        inside = _counted(name.encode()) + b"\x02" + _counted(files[path])
+        folders[folder] = folders.get(folder, b"") + b"\x05" + _counted(inside)
+    data = b"".join(
+        [b"\x04" + _counted(_counted(name.encode()) + folders[name]) for name in sorted(folders)]
+    )
+    return b"\xd2\xcd\x31" + _counted(data)
+
+
+def _counted(data) -> bytes:
+    """Its length, in sevens of bits, and itself."""
+    size = len(data)
+    head = bytes([size & 0x7F])
+    while size > 0x7F:
+        size >>= 7
+        head = bytes([0x80 | size & 0x7F]) + head
+    return head + data
+
+
 def release(data=b"", url="https://api.csip.io/releases/x", **changes) -> dict:
     """The manifest of an image, signed. changes: keys that are other than they should be."""
     tree = {

@@ -9,15 +9,18 @@ import gc
 import os
 import sys
 
+import vfs
+
 import firmware
 import flash
 from firmware.base import uptime
 from firmware.update import job, manifest, start, targets, trial
-from releases import KEY
+from releases import KEY, rom
 
 SLOT_BLOCKS = 8
 FS_BLOCKS = 80
 OLD = b"\xe9" + b"old" * 3000
+DEPLOYED = rom({"firmware/app.mpy": b"old" * 3000, "lib/z.mpy": b""})
 _BOOT = firmware.__file__[: -len("firmware/__init__.py")] + "boot.py"
 _formatted = []
 
@@ -36,6 +39,8 @@ class Chips:
             _formatted.append(flash.formatted(FS_BLOCKS))
         self.disk = flash.Flash(FS_BLOCKS, _formatted[0])
         self.slots = {"ota_0": flash.Flash(SLOT_BLOCKS), "ota_1": flash.Flash(SLOT_BLOCKS)}
+        # An odd number of blocks: the last one belongs to no half.
+        self.slots["romfs"] = flash.Flash(2 * SLOT_BLOCKS + 1)
         self.all = [self.disk] + list(self.slots.values())
 
     @property
@@ -73,6 +78,8 @@ def partitions(chips):
 
     class Partition:
         RUNNING = 1
+        TYPE_DATA = 1
+        half = ""  # of `romfs`, that runs
         running = "ota_0"
         boot = "ota_0"
         state = "valid"  # of what is to boot; or "new", or "pending"
@@ -89,16 +96,21 @@ def partitions(chips):
         def get_next_update(self):
             return Partition("ota_1" if Partition.running == "ota_0" else "ota_0")
 
+        @staticmethod
+        def find(kind, label):
+            assert (kind, label) == (Partition.TYPE_DATA, "romfs")
+            return [Partition(label)]
+
         def ioctl(self, operation, argument):
             if operation == 6:
-                self._check_passive()
+                self._check_passive(argument)
             return _checked(self._chip.ioctl(operation, argument))
 
         def readblocks(self, block, buffer, offset=0):
             _checked(self._chip.readblocks(block, buffer, offset))
 
         def writeblocks(self, block, buffer, offset=None):
-            self._check_passive()
+            self._check_passive(block)
             # Without an offset it would erase by itself.
             assert offset is not None and offset + len(buffer) <= 4096
             at = block * 4096 + offset
@@ -116,8 +128,13 @@ def partitions(chips):
             Partition.boot = self._name
             Partition.state = "new"
 
-        def _check_passive(self):
+        def _check_passive(self, block):
             assert self._name != Partition.running, "it writes over what runs"
+            if self._name == "romfs":
+                half = self._chip.blocks // 2
+                second = block >= half
+                assert second == (Partition.half != "slot.b"), "it writes over what runs"
+                assert block < 2 * half, "it writes beyond its half"
 
         @staticmethod
         def mark_app_valid_cancel_rollback():
@@ -150,11 +167,29 @@ def _checked(error):
     return error
 
 
+class _Vfs:
+    """The module, of a board that has a partition for ROMFS."""
+
+    VfsRom = vfs.VfsRom
+    mount = vfs.mount
+    umount = vfs.umount
+
+    def __init__(self, chips):
+        self._chips = chips
+
+    def rom_ioctl(self, operation, part):
+        assert (operation, part) == (2, 0)
+        return memoryview(self._chips.slots["romfs"].data)
+
+
 class Updated:
-    """A device of this kind, "app" or "files", and the image that its server has."""
+    """A device of this kind, and the image that its server has: "app", "romfs", "files"; "image"
+    is the unix port's "romfs", whose halves are files.
+    """
 
     def __init__(self, kind, image):
-        self.kind = kind
+        self.runs = kind
+        self.kind = "romfs" if kind == "image" else kind
         self.image = image
         self.chips = Chips()
         self.partition = partitions(self.chips)
@@ -162,13 +197,17 @@ class Updated:
         passive.data[:] = bytes(len(passive.data))  # of what was there before
         slot = self.chips.slots["ota_0"]
         slot.data[: len(OLD)] = OLD
+        rom = self.chips.slots["romfs"].data
+        rom[:] = bytes(len(rom))
+        rom[: len(DEPLOYED)] = DEPLOYED
         self.partition.images["ota_1"] = image
         self.told = []
         self.reasons = []
         self.asked = []  # headers
         self.answers = []  # (status, headers, body), or an exception, before the right ones
+        self.key = KEY  # update.key
         self.cause = "power-on"
-        self.set = ""  # of files, that runs
+        self.set = ""  # of files, or the half, that runs
         self.starts = []  # what ran in each start
         self.sent = self.asked_for = True
         self.restarts = 0
@@ -183,7 +222,8 @@ class Updated:
         self._path = list(sys.path)
         targets.kind = lambda: self.kind
         targets.chip = lambda board: "ESP32" if self.kind == "app" else "unix"
-        targets._place = lambda: (self.set + "/" if self.set else "") + "firmware"
+        deployed = "/rom/" if self.kind == "romfs" else ""
+        targets._place = lambda: (self.set + "/" if self.set else deployed) + "firmware"
         self._sleep = asyncio.sleep_ms
         self._folder = os.getcwd()
         self._mount()
@@ -193,6 +233,7 @@ class Updated:
         targets.kind, targets.chip, targets._place, manifest.verify = self._kept
         asyncio.sleep_ms = self._sleep
         sys.path[:] = self._path
+        self._leave()
         os.chdir(self._folder)
         flash.umount()
 
@@ -212,6 +253,8 @@ class Updated:
     # The board, the supervisor and the uplink, as far as an update knows them
 
     def partition_class(self):
+        if self.runs == "image":
+            raise OSError("the unix port has no slots for applications")
         return self.partition
 
     def reset_cause(self):
@@ -248,27 +291,48 @@ class Updated:
         "ended" or "dead". until(): it is stopped.
         """
         self.set = ""
-        if self.kind == "files":
-            with open(_BOOT) as file:
-                exec(file.read(), {})
-            if sys.path[0].startswith("firmware."):
-                self.set = sys.path[0]
-            else:
-                place = [p for p in sys.path if p in ("firmware.a", "firmware.b")]
-                self.set = place[0] if place else ""
-            sys.path[:] = self._path
-        else:
+        if self.kind == "app":
             try:
                 os.remove("firmware.next")  # boot.py
             except OSError:
                 pass
             self.partition.start()
-        self.starts.append(self.set if self.kind == "files" else self.partition.running)
+            self.starts.append(self.partition.running)
+        else:
+            self._boot()
+            self.starts.append(self.set.lstrip("/"))
         self._restarted = False
         self.errand = None
         if tree is None and "update.json" not in os.listdir():
             return "ended"
         return await self.run(tree, until)
+
+    def _boot(self):
+        """What boot.py does. What it chose is a whole one."""
+        if self.runs == "romfs":
+            sys.modules["vfs"] = _Vfs(self.chips)
+        try:
+            with open(_BOOT) as file:
+                exec(file.read(), {})
+        finally:
+            sys.modules["vfs"] = vfs
+        places = [p for p in sys.path if p in ("firmware.a", "firmware.b", "/slot.a", "/slot.b")]
+        assert len(places) <= 1, places
+        sys.path[:] = self._path
+        if places:
+            self.set = places[0]
+        if self.kind == "romfs" and self.set:
+            with open(self.set + "/firmware/app.mpy", "rb") as file:
+                data = file.read()
+            assert data in (b"new" * 4000, b"old" * 3000), "half an image is started"
+        self.partition.half = self.set.lstrip("/")
+
+    def _leave(self):
+        for half in ("/slot.a", "/slot.b"):
+            try:
+                vfs.umount(half)
+            except OSError:
+                pass
 
     async def run(self, tree=None, until=None):
         uplink = _Uplink(self)
@@ -276,7 +340,7 @@ class Updated:
         task = asyncio.create_task(
             start.make(
                 tree,
-                (KEY, 5),
+                (self.key, 5),
                 uplink,
                 board,
                 self,
@@ -310,6 +374,7 @@ class Updated:
     def power_off(self):
         """The power goes, or comes back after a cut."""
         os.chdir("/")
+        self._leave()
         flash.umount()
         if self.chips.dead:
             self.chips.revive()

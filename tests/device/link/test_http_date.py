@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 from firmware.base import uptime
-from firmware.link import http_date
+from firmware.link import http
 from firmware.times.clock import Clock
 from peers import (
     HOST,
@@ -143,7 +143,7 @@ async def test_no_memory_for_a_date_is_only_a_failed_try_once_the_time_is_known(
     """The link's own connection may be all that there is room for."""
     port, _sock = refusing(socket.SOCK_DGRAM)
     servers = ["%s:%d" % (HOST, port)]
-    real = http_date.Http
+    real = http.Http
 
     class Short:
         """An Http that finds no room for a connection."""
@@ -162,7 +162,7 @@ async def test_no_memory_for_a_date_is_only_a_failed_try_once_the_time_is_known(
 
     def after(n):
         if n == 2:
-            http_date.Http = Short
+            http.Http = Short
 
     try:
         pauses = await rounds(clock, servers, web.url, 4, after)
@@ -177,7 +177,7 @@ async def test_no_memory_for_a_date_is_only_a_failed_try_once_the_time_is_known(
             except MemoryError:
                 pass
     finally:
-        http_date.Http = real
+        http.Http = real
 
 
 async def test_a_time_server_that_answers_later_corrects_it():

@@ -1,6 +1,7 @@
 """What goes over HTTPS while MQTT is down, and what frees it."""
 
 import os
+import sys
 
 from firmware.base import uptime
 from firmware.base.log import Log
@@ -179,3 +180,28 @@ async def test_a_state_that_says_nothing_of_limits_means_that_there_are_none():
             await world.empty()
             assert len(world.broker.feeds) == feeds, body
             assert world.task.done() is False
+
+
+async def test_the_api_is_in_memory_only_while_it_is_used():
+    async with World(mqtt=False, grace_s=0) as world:
+        # A platform that has no address for one property, and takes one point of two.
+        world.api.answer = status(404)
+        world.put(1)
+        await until(lambda: world.api.feeds, "a feed for one property")
+        world.api.answer = status(200, body=b'{"accepted":0,"rejected":1}')
+        await world.empty()
+        assert "firmware.link.https_api" not in sys.modules
+        told = world.link.reached(), world.link.rejected
+        assert told == (["https"], 1)
+        world.broker.start()
+        await world.retry_mqtt()
+        await until(lambda: world.link.failover.carrier == "mqtt", "MQTT")
+        assert world.link._api is None
+        assert (world.link.reached(), world.link.rejected) == (["mqtt", "https"], 1)
+        asked = len(world.api.heads)
+        world.broker.stop()
+        world.put(2)
+        await until(lambda: world.link.rejected == 2, "HTTPS again")
+        # What it had learnt of the platform holds.
+        feeds = [head for head in world.api.heads[asked:] if head.startswith(b"POST")]
+        assert [b"/properties HTTP" in head for head in feeds] == [True]
