@@ -20,14 +20,16 @@ from binascii import crc32
 from micropython import const
 
 from firmware.points.properties import NONE
-from firmware.points.ring import MORE, PROPERTY
+from firmware.points.ring import KIND, MORE, PROPERTY
 
 SIZE = const(11)
 _AT_ONCE = const(32)  # records that are read in one go
 
+_TEXT = const(0x80)
 _BASE = const(0xC0)
 _WORD = const(0xFFFFFFFF)
 _FORMAT = "<BII"
+_WHOLE_FORMAT = "<BIIH"
 _MAGIC = b"\x93Csipio2"
 _PREFIX = "<HI"  # length of the text, its CRC-32
 _PREFIX_SIZE = const(6)
@@ -223,6 +225,53 @@ class Records:
         """Our index of the point's property, or NONE."""
         i = self.kind & PROPERTY
         return self._indexes[i] if i < len(self._indexes) else NONE
+
+    def move(self, ring, until: int, latest_ms: int) -> int:
+        """Move the dated numbers that follow into a ring, until its tail is `until`; how many.
+        Stops, sooner or later, before whatever `next` has to look at.
+        """
+        tail = ring.tail
+        if self.cycle >= 0 or tail.cycle != -1:
+            return 0
+        # What a record costs is what it looks up: all of it is local.
+        unpack = struct.unpack_from
+        block = self._block
+        view = self._view
+        seed = self._seed
+        indexes = self._indexes
+        known = len(indexes)
+        kinds = ring.kinds
+        times = ring.times
+        values = ring.values
+        slots = ring.slots
+        shift = self._base - tail.base
+        latest = min(latest_ms - self._base, _WORD - shift)
+        first = pos = tail.pos
+        at = self._at
+        end = pos + min(until - tail.seq, ring.room(), (self._end - at) // SIZE)
+        while pos < end:
+            kind, time, value, check = unpack(_WHOLE_FORMAT, block, at)
+            crc = crc32(view[at : at + SIZE - 2], seed)
+            if (crc ^ crc >> 16) & 0xFFFF != check:
+                break
+            prop = kind & PROPERTY
+            if kind >= _TEXT or not -shift <= time <= latest or prop >= known:
+                break
+            prop = indexes[prop]
+            if prop == NONE:
+                break
+            i = pos % slots
+            kinds[i] = kind & KIND | prop
+            times[i] = time + shift
+            values[i] = value
+            pos += 1
+            at += SIZE
+        count = pos - first
+        self.offset += SIZE * count
+        self._at = at
+        tail.seq += count
+        tail.pos = pos
+        return count
 
     def next(self) -> int:
         """Go to the next point or piece of a text; return its kind, -1 at the end, or OSError."""

@@ -125,6 +125,8 @@ class Replay:
         records = self._records
         segment = self._segment
         while True:
+            if not self._held and self._text_next >= self._text_end:
+                segment.points -= records.move(ring, until, latest_ms)
             kind = records.kind if self._held else records.next()
             if kind == MORE:
                 if self._text_next < self._text_end:
