@@ -20,13 +20,16 @@ from binascii import crc32
 from micropython import const
 
 from firmware.points.properties import NONE
-from firmware.points.ring import MORE, PROPERTY
+from firmware.points.ring import KIND, MORE, PROPERTY
 
 SIZE = const(11)
+_AT_ONCE = const(32)  # records that are read in one go
 
+_TEXT = const(0x80)
 _BASE = const(0xC0)
 _WORD = const(0xFFFFFFFF)
 _FORMAT = "<BII"
+_WHOLE_FORMAT = "<BIIH"
 _MAGIC = b"\x93Csipio2"
 _PREFIX = "<HI"  # length of the text, its CRC-32
 _PREFIX_SIZE = const(6)
@@ -202,8 +205,9 @@ class Records:
         self._file = file
         self.header, self._indexes, self.offset, self.seed = read_header(file, properties)
         self._seed = self.seed  # of the header; of a base, once one was read
-        self._record = bytearray(SIZE)
-        self._body = memoryview(self._record)[: SIZE - 2]
+        self._block = bytearray(_AT_ONCE * SIZE)
+        self._view = memoryview(self._block)
+        self._at = self._end = 0  # of what is left in it
         self._base = 0
         self.damaged = 0
         self.kind = -1
@@ -214,6 +218,7 @@ class Records:
     def go_on(self, file):
         """The file was opened again. Raises OSError."""
         self._file = file
+        self._at = self._end = 0
         file.seek(self.offset)
 
     def prop(self) -> int:
@@ -221,22 +226,75 @@ class Records:
         i = self.kind & PROPERTY
         return self._indexes[i] if i < len(self._indexes) else NONE
 
+    def move(self, ring, until: int, latest_ms: int) -> int:
+        """Move the dated numbers that follow into a ring, until its tail is `until`; how many.
+        Stops, sooner or later, before whatever `next` has to look at.
+        """
+        tail = ring.tail
+        if self.cycle >= 0 or tail.cycle != -1:
+            return 0
+        # What a record costs is what it looks up: all of it is local.
+        unpack = struct.unpack_from
+        block = self._block
+        view = self._view
+        seed = self._seed
+        indexes = self._indexes
+        known = len(indexes)
+        kinds = ring.kinds
+        times = ring.times
+        values = ring.values
+        slots = ring.slots
+        shift = self._base - tail.base
+        latest = min(latest_ms - self._base, _WORD - shift)
+        first = pos = tail.pos
+        at = self._at
+        end = pos + min(until - tail.seq, ring.room(), (self._end - at) // SIZE)
+        while pos < end:
+            kind, time, value, check = unpack(_WHOLE_FORMAT, block, at)
+            crc = crc32(view[at : at + SIZE - 2], seed)
+            if (crc ^ crc >> 16) & 0xFFFF != check:
+                break
+            prop = kind & PROPERTY
+            if kind >= _TEXT or not -shift <= time <= latest or prop >= known:
+                break
+            prop = indexes[prop]
+            if prop == NONE:
+                break
+            i = pos % slots
+            kinds[i] = kind & KIND | prop
+            times[i] = time + shift
+            values[i] = value
+            pos += 1
+            at += SIZE
+        count = pos - first
+        self.offset += SIZE * count
+        self._at = at
+        tail.seq += count
+        tail.pos = pos
+        return count
+
     def next(self) -> int:
         """Go to the next point or piece of a text; return its kind, -1 at the end, or OSError."""
-        record = self._record
+        block = self._block
         while True:
-            size = self._file.readinto(record)
-            if size != SIZE:
-                if size:
-                    self.offset += size
-                    self.damaged += 1  # a torn tail
-                self.kind = -1
-                return -1
+            at = self._at
+            if at == self._end:
+                size = self._file.readinto(block)
+                self._at = at = 0
+                self._end = size - size % SIZE
+                if not self._end:
+                    if size:
+                        self.offset += size
+                        self.damaged += 1  # a torn tail
+                    self.kind = -1
+                    return -1
+                if size != self._end:
+                    self._file.seek(self.offset + self._end)  # the torn tail comes by itself
             # Where memory is short in this, `offset` stays before the record, to `go_on` from.
-            kind, time, value = struct.unpack(_FORMAT, self._body)
+            kind, time, value = struct.unpack_from(_FORMAT, block, at)
             base = _BASE <= kind <= _BASE + 1
-            crc = crc32(self._body, self.seed if base else self._seed)
-            whole = _fold(crc) == record[SIZE - 2] | record[SIZE - 1] << 8
+            crc = crc32(self._view[at : at + SIZE - 2], self.seed if base else self._seed)
+            whole = (crc ^ crc >> 16) & 0xFFFF == block[at + SIZE - 2] | block[at + SIZE - 1] << 8
             if whole and base:
                 self._base = time | (value & 0xFFFF) << 32
                 self.cycle = value >> 16 if kind & 1 else -1
@@ -245,6 +303,7 @@ class Records:
                 self.t = self._base + time
                 self.kind = kind
                 self.value = value
+            self._at = at + SIZE
             self.offset += SIZE
             if not whole:
                 self.damaged += 1

@@ -13,17 +13,19 @@ from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, TEXT, VOID, Ring
 # At a segment that cannot be read.
 _TRIES = const(3)
 _RETRY_MS = const(10000)
-# As many as the longest text needs, with its own slot and its time base. They hold two feeds of
-# 100 numbers, one on its way while the other one is acknowledged. The platform takes one feed a
-# second: more of them, or larger ones, would take RAM and save no time.
-_SLOTS = MAX_TEXT // 4 + 2
+# Slots of the ring while points are on their way: five feeds of 100 numbers, in blocks of less
+# than 2 KiB each, the largest that the heap is asked for after the start.
+_SLOTS = const(503)
+# Where there are no such blocks: as many as the longest text needs, with its own slot and its
+# time base. They hold two feeds of 100 numbers.
+_FEWER_SLOTS = MAX_TEXT // 4 + 2
 
 
 class Replay:
-    """Reads the journal, oldest first, into `ring`."""
+    """Reads the journal, oldest first, into `ring`, which takes no memory while it is not used."""
 
     def __init__(self, journal):
-        self.ring = Ring(_SLOTS)
+        self.ring = Ring(0)
         self.undated = 0  # points that can never be dated
         self._journal = journal
         self._segment: Segment | None = None  # that is being read
@@ -55,6 +57,8 @@ class Replay:
             if self._segment is None and not self._choose():
                 return
             try:
+                if not self.ring.slots:
+                    self._grow()
                 if self._file is None:
                     self._open()
                 if not self._read(until, latest_ms):
@@ -74,6 +78,14 @@ class Replay:
         while self._done and self._done[0][1] <= self.ring.head.seq:
             self._journal.remove(self._done[0][0])
             self._done.pop(0)
+        if self._segment is None and self.ring.slots and not len(self.ring) and not self._next():
+            self.ring.resize(0)
+
+    def _grow(self):
+        try:
+            self.ring.resize(_SLOTS)
+        except MemoryError:
+            self.ring.resize(_FEWER_SLOTS)
 
     def _resting(self) -> bool:
         return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
@@ -113,6 +125,8 @@ class Replay:
         records = self._records
         segment = self._segment
         while True:
+            if not self._held and self._text_next >= self._text_end:
+                segment.points -= records.move(ring, until, latest_ms)
             kind = records.kind if self._held else records.next()
             if kind == MORE:
                 if self._text_next < self._text_end:

@@ -229,7 +229,7 @@ class Queue:
         """Is there a feed worth sending: a full one, an old one, or one from flash?"""
         if not self._clock.sure:
             return False
-        return self._live_due() or (self._backlog is not None and self._backlog.waiting())
+        return self._live_due() or bool(self._backlog and self._backlog.waiting(self._max_points))
 
     def _live_due(self) -> bool:
         ring = self._ring

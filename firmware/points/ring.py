@@ -62,18 +62,24 @@ class Ring:
         """`slots`: see above. `make_room`: called when the ring is full. It gives up some points,
         or returns False: then the new point is dropped. Without it the oldest point is.
         """
-        self.slots = slots
-        self.kinds = bytearray(slots)
-        self.times = array("I", bytes(4 * slots))
-        self.values = array("I", bytes(4 * slots))
-        # The same memory as `values`: floats and text are put there as bytes.
-        self.raw = uctypes.bytearray_at(uctypes.addressof(self.values), 4 * slots)
         self.head = Cursor()  # the oldest point
         self.tail = Cursor()  # where the next one goes
-        self.tail.cycle = -2  # no base written yet
         self.dropped = 0
         self.changes = 0  # how often points changed where they stand
         self._make_room = make_room or self.drop_oldest
+        self.resize(slots)
+
+    def resize(self, slots: int):
+        """Have so many slots from now on; the ring must be empty."""
+        kinds = bytearray(slots)
+        times = array("I", bytes(4 * slots))
+        values = array("I", bytes(4 * slots))
+        # The same memory as `values`: floats and text are put there as bytes.
+        self.raw = uctypes.bytearray_at(uctypes.addressof(values), 4 * slots)
+        self.kinds, self.times, self.values = kinds, times, values
+        self.slots = slots
+        self.changes += 1
+        self.tail.cycle = -2  # no base written yet
 
     def __len__(self) -> int:
         return self.tail.seq - self.head.seq

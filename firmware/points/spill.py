@@ -39,9 +39,11 @@ class Backlog:
         """Points on flash, also those that are on their way from there."""
         return self.journal.points() + len(self.replay.ring)
 
-    def waiting(self) -> bool:
+    def waiting(self, max_points: int) -> bool:
+        """Is there a feed from flash, and the memory to hold it while it is in flight?"""
         ring = self.replay.ring
-        return self.window.unsent() > 0 or (2 * ring.room() > ring.slots and self.replay.more())
+        room = not len(ring) or ring.room() > min(max_points, ring.slots // 2)
+        return self.window.unsent() > 0 or (room and self.replay.more())
 
     def take(self, max_points: int, alone: bool, latest_ms: int):
         """As Window.take, of what is no later than `latest_ms`."""
