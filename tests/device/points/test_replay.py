@@ -1,4 +1,4 @@
-"""The way back from flash: how much is on its way at a time, in what memory, and how it is read."""
+"""The way back from flash: how much is on its way at a time, in what memory, how it is read."""
 
 import builtins
 
