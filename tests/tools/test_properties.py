@@ -56,7 +56,16 @@ def test_a_device_that_regulates_nothing_has_no_regulation_and_no_health_if_it_r
 ):
     config = {**WHOLE, "health": {"every_s": 0}}
     del config["thermostat"]
-    names = {"room", "outside", "report_every", "restart", "identify", "config", "lastcommand"}
+    names = {
+        "room",
+        "outside",
+        "report_every",
+        "restart",
+        "identify",
+        "config",
+        "update",
+        "lastcommand",
+    }
     names |= {"lastfault"}  # told without any report, too
     assert set(printed(tmp_path, config)) == names
 

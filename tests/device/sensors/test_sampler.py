@@ -366,6 +366,7 @@ async def test_a_period_allocates_nothing_but_the_reading():
 
 def test_a_driver_that_memory_was_short_for_is_made_by_the_next_reading():
     keys = {"start": 18, "outside": 5, "heater": 25, "tau_s": 10800, "speed": 60, "every_s": 5}
+    keys["world"] = None
 
     def begin():
         (sampler,) = samplers([entry("p", driver="room", **keys)], {}, None, None, None)

@@ -354,7 +354,8 @@ _MOST = 4096 if sys.maxsize < 1 << 32 else 6144
 
 
 async def test_into_a_slot_it_keeps_little_in_ram():
-    assert 0 < await kept("app") < _MOST
+    most = await kept("app")
+    assert 0 < most < _MOST, most
 
 
 async def test_into_half_a_partition_it_keeps_little_in_ram():
