@@ -23,8 +23,8 @@ def died(error) -> None:
     """The import died of that: the relays off, the fault on flash, and another start. Ctrl-C, then
     or as that error, gives the prompt, and ends the row of starts.
     """
-    if isinstance(error, MemoryError) and sys.platform != "esp32":
-        raise error  # whoever gave it that heap is told
+    if "allocat" in str(error) and sys.platform != "esp32":
+        raise error  # the heap is too small, and whoever gave it that heap is told
     pressed = isinstance(error, KeyboardInterrupt)
     steps = [_relays_off]
     if not pressed:

@@ -22,6 +22,7 @@ BUILT_IN = {
         "esp32",
         "gc",
         "hashlib",
+        "vfs",
         "io",
         "json",
         "machine",

@@ -17,9 +17,12 @@ from tools import ROOT, micropython
 from tools.board import Board
 from tools.deploy import deploy
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="mpremote knows pseudo-terminals on Linux only"
+    ),
+    pytest.mark.timeout(400),  # hundreds of starts of an interpreter
+]
 
 HELPERS = ROOT / "tests" / "device" / "helpers"
 
