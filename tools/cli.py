@@ -78,7 +78,7 @@ def platform(
     """
     from tools import platform
 
-    platform.main(folder, mqtt, mqtts, ws, https, fleet, releases)
+    platform.main(folder, fleet, mqtt=mqtt, mqtts=mqtts, ws=ws, https=https, releases=releases)
 
 
 @app.command()

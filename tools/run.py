@@ -71,8 +71,6 @@ def main(
     All files are in a temporary folder, which is removed at the end. Exits with 1 if the device
     ends by itself. Raises ToolError if it cannot start. releases: as for the stand-in.
     """
-    if releases is not None and not releases.is_dir():
-        raise ToolError(f"{releases}: expected a folder for --releases")
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
     stop = _stop_event()
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,7 @@
 """`csipio platform`: the stand-in alone, until it is told to stop."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import signal
@@ -16,53 +17,35 @@ from .service import Platform
 _QUIET = ("aiohttp", "transitions")
 
 
-def main(
-    directory: Path | None,
-    mqtt: int,
-    mqtts: int,
-    ws: int,
-    https: int,
-    fleet: str | None = None,
-    releases: Path | None = None,
-) -> None:
+def main(directory: Path | None, fleet: str | None = None, **options) -> None:
     """Run until SIGINT or SIGTERM. Without a `directory` everything is in a temporary one.
-    `fleet`: the name of a fleet that there is to be.
 
-    Port 0 is a free one. When all listen, one JSON line goes to standard output
-    (`Platform.info`); the log goes to standard error. Raises ToolError if it cannot start.
+    fleet: the name of a fleet that there is to be. options: as of Platform.
+
+    When all listen, one JSON line goes to standard output (`Platform.info`); the log goes to
+    standard error. Raises ToolError if it cannot start.
     """
     log_to_stderr()
-    ports = (mqtt, mqtts, ws, https)
-    if releases is not None and not releases.is_dir():
-        raise ToolError(f"{releases}: expected a folder for --releases")
-    try:
-        if directory is not None:
-            if directory.exists() and not directory.is_dir():
+    with contextlib.ExitStack() as stack:
+        try:
+            if directory is None:
+                name = tempfile.TemporaryDirectory(prefix="csipio-platform-")
+                directory = Path(stack.enter_context(name))
+            elif directory.exists() and not directory.is_dir():
                 raise ToolError(f"{directory}: expected a folder for --dir, or none yet")
             directory.mkdir(parents=True, exist_ok=True)
-            asyncio.run(serve(directory, *ports, fleet, releases))
-            return
-        with tempfile.TemporaryDirectory(prefix="csipio-platform-") as temporary:
-            asyncio.run(serve(Path(temporary), *ports, fleet, releases))
-    except (OSError, ControlError) as error:
-        raise ToolError(str(error)) from error
+            asyncio.run(_serve(directory, fleet, Platform(directory, **options)))
+        except (OSError, ControlError) as error:
+            raise ToolError(str(error)) from error
 
 
-async def serve(
-    directory: Path,
-    mqtt: int,
-    mqtts: int,
-    ws: int,
-    https: int,
-    fleet: str | None = None,
-    releases: Path | None = None,
-) -> None:
+async def _serve(directory: Path, fleet: str | None, platform: Platform) -> None:
     """Run in the current event loop's main thread until SIGINT or SIGTERM."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, told.set)
-    async with Platform(directory, mqtt, mqtts, ws, https, releases) as platform:
+    async with platform:
         if fleet is not None:
             change(directory, lambda tree: fleet_of(tree, fleet))
             await platform.refresh()

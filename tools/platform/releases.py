@@ -16,6 +16,8 @@ from typing import Literal
 
 from aiohttp import web
 
+from tools import ToolError
+
 from .ingest import Refused
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -45,9 +47,11 @@ _NONE = Fault("none")
 
 
 class Releases:
-    """The files of a folder; without one there are none."""
+    """The files of a folder; without one there are none. Raises ToolError for a file."""
 
     def __init__(self, folder: Path | None):
+        if folder is not None and not folder.is_dir():
+            raise ToolError(f"{folder}: expected a folder for --releases")
         self._folder = folder
         self.faults: deque[Fault] = deque()  # one for each request, from the first one on
         self.asked: list[tuple[str, str, int]] = []  # name, header Range, status

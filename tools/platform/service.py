@@ -49,7 +49,10 @@ class Platform:
         https: int = 0,
         releases: Path | None = None,
     ):
-        """releases: the folder of what is served below /releases, none without it."""
+        """releases: the folder of what is served below /releases, none without it.
+
+        Raises OSError for a port that is taken, ToolError for releases that are no folder.
+        """
         self._directory = Path(directory).resolve()
         self.releases = Releases(releases)
         wanted = {"mqtt": mqtt, "mqtts": mqtts, "ws": ws, "https": https}

@@ -16,17 +16,10 @@ _ANSWER_WITHIN_S = 20
 class PlatformThread:
     """`Platform`'s methods, called from any other thread; each returns when it is done."""
 
-    def __init__(
-        self,
-        directory: Path,
-        mqtt: int = 0,
-        mqtts: int = 0,
-        ws: int = 0,
-        https: int = 0,
-        releases: Path | None = None,
-    ):
+    def __init__(self, directory: Path, **options):
+        """options: as of Platform."""
         self._directory = Path(directory)
-        self._ports = (mqtt, mqtts, ws, https, releases)
+        self._platform = Platform(self._directory, **options)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="platform")
         self.info: dict = {}
@@ -107,7 +100,6 @@ class PlatformThread:
         return self._call(self._platform.log)
 
     async def _start(self) -> None:
-        self._platform = Platform(self._directory, *self._ports)
         await self._platform.start()
         self.info = self._platform.info
 
