@@ -78,6 +78,16 @@ class Shown:
             "readings by MQTT",
         )
 
+    def faulty(self, name):
+        """Press what is wrong with the sensor; the fault is told, and the relay is off."""
+        since = self.now_ms
+        self.press(name)
+        self.until(
+            lambda: self.stored(f"prop = 'fault' AND value != '\"none\"' AND t_ms > {since}"),
+            "the fault in the database",
+        )
+        assert self.platform.latest("relay")[1] is False
+
     def temperatures(self, since):
         """(t_ms, value) that the stand-in has of the first device, by their own times."""
         points = self.platform.points("temperature")
@@ -166,14 +176,8 @@ def test_each_scheme_fits_360_px(shown, scheme):
 
 
 def test_a_broken_sensor_switches_the_relay_off(shown):
-    since = time.time_ns() // 1_000_000
-    shown.press("broken")
-    shown.until(lambda: shown.pressed("broken"), "the button is on")
-    shown.until(
-        lambda: shown.stored(f"prop = 'fault' AND value != '\"none\"' AND t_ms > {since}"),
-        "the fault in the database",
-    )
-    assert shown.platform.latest("relay")[1] is False
+    shown.faulty("broken")
+    assert shown.pressed("broken")
     shown.press("broken")
     shown.until(lambda: shown.platform.latest("fault")[1] == "none", "the fault's end")
 
@@ -262,13 +266,7 @@ def test_a_frozen_sensor_shows_one_digit(shown):
 
 
 def test_85_degrees_are_not_believed(shown):
-    since = shown.now_ms
-    shown.press("hot")
-    shown.until(
-        lambda: shown.stored(f"prop = 'fault' AND value != '\"none\"' AND t_ms > {since}"),
-        "the fault in the database",
-    )
-    assert shown.platform.latest("relay")[1] is False
+    shown.faulty("hot")
     shown.back("hot")
     shown.until(lambda: shown.platform.latest("fault")[1] == "none", "the fault's end")
 

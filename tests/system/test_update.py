@@ -58,11 +58,22 @@ def begin(device):
     device.start_broken("", origin=device.origin)
 
 
-def begin_anew(device):
-    """After a kill; it hears commands when this returns."""
-    device.log.clear()
+def begin_hearing(device):
+    """It hears commands when this returns."""
     begin(device)
     device.wait_log("listening for commands")
+
+
+def begin_anew(device):
+    """After a kill."""
+    device.log.clear()
+    begin_hearing(device)
+
+
+def lower(platform):
+    """A set point by command, which every version has to keep."""
+    write(platform, {"setpoint": 11})
+    heard(platform, "setpoint")
 
 
 def results(platform):
@@ -113,10 +124,8 @@ def heats(device, platform, version):
 
 def test_a_new_version_is_fetched_tried_and_confirmed(device, shelf, image):
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
-    write(platform, {"setpoint": 11})
-    heard(platform, "setpoint")
+    begin_hearing(device)
+    lower(platform)
     write(platform, {"update": shelf.put("new", image())})
     assert result(platform, device) == "confirmed"
     told = [value for value in by_device(platform, "update") if value]
@@ -144,10 +153,8 @@ def test_a_new_version_is_fetched_tried_and_confirmed(device, shelf, image):
 @pytest.mark.parametrize("origin", ["romfs"])
 def test_each_new_version_takes_the_other_half(device, shelf, image):
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
-    write(platform, {"setpoint": 11})
-    heard(platform, "setpoint")
+    begin_hearing(device)
+    lower(platform)
     for count, version, half in ((1, NEW, "slot.b"), (2, "9.9.1", "slot.a")):
         manifest = shelf.put(version, image(version=version), version=version)
         write(platform, {"update": manifest})
@@ -203,8 +210,7 @@ LEFT = [("files", what) for what in BROKEN] + [("romfs", what) for what in IN_RO
 def test_a_new_version_that_does_not_work_is_left(device, shelf, image, origin, what):
     changes, words = BROKEN[what]
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
+    begin_hearing(device)
     old = wait(lambda: latest(platform, "firmware"), "the version")
     write(platform, {"update": shelf.put("new", image(changes))})
     told = watched(device, lambda: results(platform), "the update's result")[-1]
@@ -215,13 +221,13 @@ def test_a_new_version_that_does_not_work_is_left(device, shelf, image, origin, 
     table.add("versions", order, [name, told, "the old one", "yes"])
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("what", ["hangs", "loses its power ten times"])
 def test_a_new_version_whose_start_is_cut_short_is_tried_three_times(device, shelf, image, what):
     """A simulated board has no watchdog that bites: it is killed in its place."""
     changes = {LOOP: (STEP, STEP + "        while True:\n            pass\n")}
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
+    begin_hearing(device)
     old = wait(lambda: latest(platform, "firmware"), "the version")
     write(platform, {"update": shelf.put("new", image(changes if what == "hangs" else None))})
     for tries in (1, 2, 3):
@@ -260,8 +266,7 @@ IMAGES = {
 def test_an_image_that_is_not_the_one_is_not_run(device, shelf, what):
     serve, changes, words = IMAGES[what]
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
+    begin_hearing(device)
     old = wait(lambda: latest(platform, "firmware"), "the version")
     made = releases.files_image({"firmware/app.mpy": bytes(range(256)) * 100})
     manifest = shelf.put("image", made, serve and serve(made))
@@ -292,8 +297,7 @@ FAULTS = {
 def test_what_goes_wrong_on_the_way_is_tried_again(device, shelf, what):
     """At each range once; readings arrive meanwhile."""
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
+    begin_hearing(device)
     old = wait(lambda: latest(platform, "firmware"), "the version")
     made = releases.files_image({"firmware/app.mpy": bytes(range(256)) * 28})
     platform.fail_releases(FAULTS[what], Fault("none"), FAULTS[what])
@@ -329,8 +333,7 @@ ENDS = {
 def test_what_cannot_get_better_is_given_up(device, shelf, what):
     faults, words = ENDS[what]
     platform = shelf.platform
-    begin(device)
-    device.wait_log("listening for commands")
+    begin_hearing(device)
     old = wait(lambda: latest(platform, "firmware"), "the version")
     made = releases.files_image({"firmware/app.mpy": bytes(range(256)) * 100})
     platform.fail_releases(*faults)

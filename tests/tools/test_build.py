@@ -6,26 +6,21 @@ import os
 
 import pytest
 
+from tests.tools.trees import firmware
 from tools import ROOT
 from tools.build import BuildError, build, romfs
 
 
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "source"
-    for path, text in {
-        "boot.py": "",
-        "main.py": "from firmware import app\n",
+    texts = {
         "firmware/__init__.py": "VERSION = '1'\n",
         "firmware/app.py": "from firmware.link.wire import SPEED\nprint('app', SPEED)\n",
         "firmware/link/wire.py": "SPEED = 9\n",
         "firmware/sensors/bme.py": "MEASURES = 'air'\n",
-        "lib/umqtt/simple.py": "",
         "tools/not_firmware.py": "",
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    return root
+    }
+    return firmware(tmp_path / "source", texts)
 
 
 def made(built):

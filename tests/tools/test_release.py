@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.tools.images import app_image
+from tests.tools.trees import firmware
 from tools import ROOT, release, releases, update
 from tools.client import AwayError, Client, ClientError
 from tools.releases import ReleaseError
@@ -39,19 +40,9 @@ def key(tmp_path_factory):
 
 @pytest.fixture
 def root(tmp_path):
-    root = tmp_path / "source"
-    for path, text in {
-        "boot.py": "",
-        "main.py": "from firmware import app\n",
-        "firmware/__init__.py": (
-            'VERSION = "0.3.0"\nREADS = (1, 2)\nWRITES = 2\nUPDATE_KEY = ""\n'
-        ),
-        "firmware/app.py": "from firmware import UPDATE_KEY\nprint(UPDATE_KEY)\n",
-        "lib/umqtt/simple.py": "",
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    return root
+    version = 'VERSION = "0.3.0"\nREADS = (1, 2)\nWRITES = 2\nUPDATE_KEY = ""\n'
+    app = "from firmware import UPDATE_KEY\nprint(UPDATE_KEY)\n"
+    return firmware(tmp_path / "source", {"firmware/__init__.py": version, "firmware/app.py": app})
 
 
 def quiet():
