@@ -77,7 +77,6 @@ class MqttClient:
         self._passed = 0  # size of the largest feed that was acknowledged
         self._suspect = 0  # size of a feed, larger than that, at which the broker closed
         self._pause = Pause()
-        self._hurried = False  # something in the queue does not wait for a feed's age
         self.pid = 0  # the last packet id
         self.accepted_ms = -1
 
@@ -125,6 +124,8 @@ class MqttClient:
                 if reader:
                     reader.cancel()
                 self.leave()
+                if self._waiting:
+                    self._pace.hurried = True  # it was due, and is so on the next way
                 # What is in flight may have reached the platform all the same, and as late as now.
                 now = uptime.ms()
                 for _, sent_ms in self._waiting.values():
@@ -169,11 +170,6 @@ class MqttClient:
             stream.close()
             raise
 
-    def hurry(self):
-        """What is in the queue is to go with the next feed, and that as soon as it may."""
-        self._hurried = True
-        self._pause.cut()
-
     def wake(self):
         """There is something to do."""
         self._pause.cut()
@@ -187,11 +183,11 @@ class MqttClient:
         if outcome.carried:
             if self._values:
                 self._values.publish(session, self._next_pid, now)
-            due = len(self._waiting) < _WINDOW and (self._hurried or self._queue.due())
+            due = len(self._waiting) < _WINDOW and (self._pace.hurried or self._queue.due())
             if due and not self._pace.ready(now):
                 wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
             elif due:
-                self._hurried = False
+                self._pace.hurried = False
                 batch = self._queue.take(self._pace.most_points)
                 if batch:
                     wait_ms = 0

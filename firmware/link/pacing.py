@@ -77,6 +77,7 @@ class Pace:
         """`values`: some cannot wait. It begins as if the run before had just sent all it may."""
         self._configured = (per_minute, most_points)
         self._values = values
+        self.hurried = False  # what is in the queue does not wait for a feed's age
         self._slowness = 1
         self._stated = self._kept = None
         try:

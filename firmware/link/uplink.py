@@ -98,7 +98,6 @@ class Uplink:
         self._accepted_ms = -1  # these two as of the Api, and of those before it
         self._rejected = 0
         self._pause = Pause()
-        self._hurried = False  # as MqttClient's
         self.errand = None
         self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
@@ -151,9 +150,9 @@ class Uplink:
 
     def hurry(self):
         """What was put into the queue is not to wait for a feed's age."""
-        self._hurried = True
+        self._pace.hurried = True
         self._pause.cut()
-        self.mqtt.hurry()
+        self.mqtt.wake()
 
     @property
     def in_flight(self) -> int:
@@ -293,13 +292,13 @@ class Uplink:
         may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
         if not (may and self._identified()):
             return _TICK_MS
-        due = self._hurried or self._queue.due()
+        due = self._pace.hurried or self._queue.due()
         if self._values:
             await self._exchange(self._values.post(self.api))
-        elif self.failover.may_poll(now):
+        elif failover.may_poll(now):
             await self._exchange(self._read_state())
         elif due and self._pace.ready(now):
-            self._hurried = False
+            self._pace.hurried = False
             await self._exchange(self.api.deliver())
         elif errand:
             await errand()
