@@ -51,9 +51,9 @@ class Api:
         True: the platform takes feeds. None: there was no feed.
         """
         batch = self._queue.take(self._pace.most_points, self._alone)
+        self._pace.sent(uptime.ms(), batch.points if batch else 0)
         if not batch:
             return None
-        self._pace.sent(uptime.ms())
         try:
             path = "/properties" + ("/" + batch.prop if batch.prop else "")
             self._act_on(await self.post(path, batch), batch)

@@ -98,6 +98,7 @@ class MqttClient:
             now = self.accepted_ms = uptime.ms()
             self._waiting.clear()
             self._ping_ms = self._failure = None
+            self._pace.hurried = True
             self._subscription = (self._next_pid(), now)
             session.subscribe(self._commands + b"#", self._subscription[0])
             reader = asyncio.create_task(self._read(session, outcome))
@@ -124,8 +125,6 @@ class MqttClient:
                 if reader:
                     reader.cancel()
                 self.leave()
-                if self._waiting:
-                    self._pace.hurried = True  # it was due, and is so on the next way
                 # What is in flight may have reached the platform all the same, and as late as now.
                 now = uptime.ms()
                 for _, sent_ms in self._waiting.values():
@@ -187,14 +186,13 @@ class MqttClient:
             if due and not self._pace.ready(now):
                 wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
             elif due:
-                self._pace.hurried = False
                 batch = self._queue.take(self._pace.most_points)
+                self._pace.sent(now, batch.points if batch else 0)
                 if batch:
                     wait_ms = 0
                     pid = self._next_pid()
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
-                    self._pace.sent(now)
         silent = now - session.sent_ms >= 1000 * self._keepalive_s - _EARLY_MS
         if silent and not session.unsent:
             session.ping()

@@ -66,7 +66,8 @@ class Pace:
     The platform counts what reaches it, feeds and single values alike, and over MQTT drops what is
     too much without a word. Feeds are evenly spaced. Values that cannot wait may be a few turns
     ahead, and the turns come more slowly for it: a generic cell rate algorithm (ITU-T I.371). Its
-    minute has two seconds more, as something may be on its way for so long.
+    minute has two seconds more, as something may be on its way for so long. What took longer takes
+    another turn, after the next feed: that one brings the news of a stall's end.
 
     The limits are the configured ones or those that the platform states, whichever are lower. What
     it stated is kept on flash: after a restart its API may be out of reach, and the broker not.
@@ -89,6 +90,8 @@ class Pace:
             pass  # it was never told, or cannot be read: it will be told again
         self.reset()
         self._fed_ms = now_ms  # when a feed was last sent
+        self._late = False  # the last answer was
+        self._owed_ms = now_ms  # as `_next_ms`, once what came late has had its turns
         self._next_ms = now_ms + self._burst * self._gap_ms  # when one that waits its turn may be
 
     def limit(self, per_minute, most_points) -> bool:
@@ -132,9 +135,12 @@ class Pace:
         """In so many ms at the latest a feed may be sent."""
         return max(0, self._next_ms - now_ms)
 
-    def sent(self, now_ms: int):
-        self._fed_ms = now_ms
-        self._count(now_ms)
+    def sent(self, now_ms: int, points: int):
+        """A feed of so many points; of none: there was none."""
+        self.hurried = self.hurried and points == self.most_points  # there may be more of it
+        if points:
+            self._fed_ms = now_ms
+            self._count(now_ms)
 
     def ahead(self, now_ms: int) -> bool:
         """May something that cannot wait be sent now? Then it is counted as sent."""
@@ -147,11 +153,17 @@ class Pace:
 
     def arrived(self, now_ms: int, sent_ms: int):
         """The answer is here: what took long may have reached the platform only now."""
-        if now_ms - sent_ms > _LATE_MS:
-            self._count(now_ms)
+        late = now_ms - sent_ms > _LATE_MS
+        if late:
+            gap_ms = self._gap_ms * self._slowness
+            self._owed_ms = max(self._owed_ms, self._next_ms, now_ms) + gap_ms
+            # What was read during a stall goes at its end; where all is slow, as it is due.
+            self.hurried = self.hurried or not self._late
+        self._late = late
 
     def _count(self, now_ms: int):
-        self._next_ms = max(self._next_ms, now_ms) + self._gap_ms * self._slowness
+        begin_ms = max(self._next_ms, self._owed_ms, now_ms)
+        self._next_ms = begin_ms + self._gap_ms * self._slowness
 
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""

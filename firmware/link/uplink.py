@@ -282,7 +282,7 @@ class Uplink:
         self.alive_ms = uptime.ms()
         self.failover.ended(outcome, self.alive_ms)
         if outcome.error:
-            self._warn(way, outcome.error, self.failover.mqtt.at_ms)
+            self._failed(way, outcome.error, self.failover.mqtt.at_ms)
 
     async def _exchange_due(self, now: int) -> int:
         """Do what is due over HTTPS, once MQTT has been down for long enough; return after how
@@ -298,7 +298,6 @@ class Uplink:
         elif failover.may_poll(now):
             await self._exchange(self._read_state())
         elif due and self._pace.ready(now):
-            self._pace.hurried = False
             await self._exchange(self.api.deliver())
         elif errand:
             await errand()
@@ -316,7 +315,7 @@ class Uplink:
         except LinkError as error:
             self.alive_ms = uptime.ms()
             self.failover.failed(error, self.alive_ms)
-            self._warn("HTTPS", error, self.failover.https.at_ms)
+            self._failed("HTTPS", error, self.failover.https.at_ms)
 
     async def _read_state(self):
         began_ms = uptime.ms()
@@ -329,7 +328,8 @@ class Uplink:
         self.asked = True
         self._on_recovered()
 
-    def _warn(self, way: str, error, next_ms: int):
+    def _failed(self, way: str, error, next_ms: int):
+        self._pace.hurried = True  # whatever works next begins with what is there
         delay_ms = next_ms - self.alive_ms
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
 

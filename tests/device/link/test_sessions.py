@@ -168,30 +168,46 @@ async def test_who_needs_a_connection_of_his_own_has_his_turn_when_none_is_open(
 
 async def test_what_is_in_a_hurry_goes_at_once_and_nothing_after_it():
     async with World(grace_s=0, max_age_ms=10 * MINUTE) as world:
-        await world.connected()
+        world.put(0)
+        await world.empty()
         world.put(1)
         await nothing_more(world, 100)
-        assert not world.broker.feeds
+        assert len(world.broker.feeds) == 1, "what was there when the session began"
         world.link.hurry()
         await world.empty()
-        assert len(world.broker.feeds) == 1
-        world.broker.stop()
-        await until(lambda: world.link.failover.state == "waiting", "the end of the session")
         world.put(2)
         await nothing_more(world, 300)
-        assert not world.api.feeds, "nothing was in a hurry any more"
+        assert len(world.broker.feeds) == 2
+        world.link.failover.mqtt = Steady(10 * MINUTE)
+        world.broker.stop()
+        await world.empty_soon()
+        assert len(world.api.feeds) == 1, "what was there when MQTT failed"
+        world.put(3)
+        await nothing_more(world, 300)
+        assert len(world.api.feeds) == 1
         world.link.hurry()
         await world.empty()
-        assert len(world.api.feeds) == 1
+        assert len(world.api.feeds) == 2
+        world.put(4)
+        world.broker.start()
+        world.skip(10 * MINUTE)
+        await world.empty()
+        assert len(world.broker.feeds) == 3, "what was there when MQTT was back"
 
 
-async def test_what_was_in_a_hurry_is_so_on_the_next_way():
-    async with World(grace_s=0.2, max_age_ms=10 * MINUTE) as world:
+async def test_an_outage_leaves_nothing_that_waits_for_its_age():
+    """Neither what was in flight, nor what came meanwhile, more than a feed of it."""
+    async with World(https=False, max_age_ms=10 * MINUTE) as world:
         world.broker.acknowledges = False
         await world.connected()
         world.put(1)
         world.link.hurry()
         await until(lambda: world.broker.feeds, "the feed")
         world.broker.stop()
-        await world.empty_soon()
-        assert len(world.api.feeds) == 1
+        await world.retry_mqtt()
+        world.put(*range(2, 15))
+        world.broker.acknowledges = True
+        world.broker.start()
+        await world.connected(2)
+        await world.empty()
+        assert [len(found) for _, found in world.broker.feeds] == [1, 5, 5, 4]
