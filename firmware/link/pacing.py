@@ -8,7 +8,10 @@ from micropython import const
 from firmware.base import files
 
 _FIRST_MS = const(1000)
-_LONGEST_MS = const(300000)
+_SOON_MS = const(2750)
+_SOON = const(3)  # rounds of these
+_DOUBLINGS = const(6)  # up to three minutes
+_PHASES = const(4096)
 _SPREAD_MS = const(5000)
 _SLOWEST = const(64)
 _MINUTE_MS = const(60000)
@@ -21,14 +24,17 @@ _PATH = const("limits.json")
 
 
 class Backoff:
-    """Exponential back-off with full jitter, so that a thousand devices do not return together.
+    """When to try again, so that a thousand devices do not return together, and none late.
 
-    The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (Marc
-    Brooker, "Exponential Backoff And Jitter"). One with a floor is that and up to `_SPREAD_MS`.
+    Tries are in rounds: the first one takes `_FIRST_MS`, a few take `_SOON_MS`, and then each one
+    twice as long as the one before it. A device draws its place in them once. So the tries of all
+    are spread evenly, and nobody waits for longer than a round: with delays that are drawn anew
+    (full jitter) a few do, by far. A delay with a floor is that and up to `_SPREAD_MS`.
     """
 
     def __init__(self):
         self._failures = 0
+        self._phase = self._round_ms = 0  # this device's place, and the last round
         self.refused = False  # the last failure had a floor
         self.at_ms = 0  # when to try again
 
@@ -37,7 +43,15 @@ class Backoff:
         if floor_ms:
             delay = floor_ms + draw(_SPREAD_MS)
         else:
-            delay = draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
+            if self._failures:
+                round_ms = _SOON_MS << min(max(0, self._failures - _SOON), _DOUBLINGS)
+            else:
+                round_ms = _FIRST_MS
+                self._phase = draw(_PHASES)
+                self._round_ms = 0
+            # What is left of the round, and as much of the next one as is before its place.
+            delay = self._round_ms + (round_ms - self._round_ms) * self._phase // _PHASES
+            self._round_ms = round_ms
             self._failures += 1
         self.refused = floor_ms > 0
         self.at_ms = now_ms + delay

@@ -8,32 +8,46 @@ MINUTE = 60000  # ms
 HOUR = 3600000
 
 
-def delays(failures, count=200):
-    """Sorted delays after so many failures in a row."""
+# The rounds of an outage, in ms: each device tries once in each.
+ROUNDS = (1000, 2750, 2750, 2750, 5500, 11000, 22000, 44000, 88000, 176000, 176000)
+
+
+def tries(count):
+    """When one device tries, so often."""
+    backoff = Backoff()
+    at = 0
     found = []
     for _ in range(count):
-        backoff = Backoff()
-        for _ in range(failures - 1):
-            backoff.failed(0)
-        found.append(backoff.failed(0))
-    return sorted(found)
+        at += backoff.failed(at)
+        found.append(at)
+    return found
 
 
-def test_a_delay_is_drawn_evenly_below_a_limit_that_doubles_up_to_five_minutes():
-    for failures, limit in ((1, 1000), (2, 2000), (5, 16000), (9, 256000), (10, 300000)):
-        found = delays(failures)
-        assert found[0] >= 0 and found[-1] <= limit, (failures, found[0], found[-1])
+def test_each_device_tries_once_in_each_round_and_has_its_place_there():
+    devices = [tries(len(ROUNDS)) for _ in range(200)]
+    begin = 0
+    for n, ms in enumerate(ROUNDS):
+        found = [device[n] - begin for device in devices]
+        assert min(found) >= 0 and max(found) <= ms, (n, min(found), max(found))
         # 200 draws: each quarter has its share, by far more than five sigma.
         for quarter in range(4):
-            low, high = quarter * limit // 4, (quarter + 1) * limit // 4
-            share = len([d for d in found if low <= d < high + 1])
-            assert 15 <= share <= 90, (failures, quarter, share)
+            low, high = quarter * ms // 4, (quarter + 1) * ms // 4
+            share = len([at for at in found if low <= at < high + 1])
+            assert 15 <= share <= 90, (n, quarter, share)
+        for device in devices:
+            assert abs((device[n] - begin) * 1000 // ms - device[0]) < 12, (n, device)
+        begin += ms
+
+
+def test_after_an_outage_of_six_seconds_nobody_waits_for_three():
+    for _ in range(500):
+        assert min([at for at in tries(6) if at >= 6000]) < 9000
 
 
 def test_the_limit_stays_however_long_it_fails():
     backoff = Backoff()
     for _ in range(2000):
-        assert backoff.failed(0) <= 300000
+        assert backoff.failed(0) <= 176000
 
 
 def test_the_next_try_is_due_after_the_delay():
