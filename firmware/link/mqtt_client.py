@@ -18,7 +18,8 @@ from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
-from firmware.link.mqtt_session import PINGRESP, PUBACK, SUBACK, Session
+from firmware.link.mqtt_session import Session
+from firmware.link.packets import PINGRESP, PUBACK, SUBACK
 from firmware.link.stream import within
 
 _WINDOW = const(8)  # feeds in flight
@@ -37,10 +38,13 @@ _FEEDS = b"csipio/data/out/devices/%s/json"
 
 
 class MqttClient:
-    """accepted_ms: the uptime when the broker last accepted a session; -1: it never did."""
+    """One device at one broker."""
 
-    def __init__(self, settings: dict, network, queue, pace, on_command, on_step, values=None):
+    def __init__(
+        self, settings: dict, network, queue, pace, on_command, on_step, values=None, learnt=None
+    ):
         """`network`: a stream.Network. `values`: SingleValues, where a sensor asks for them.
+        `learnt`: what the one before it returned as `learnt`.
 
         on_command(name, payload): called with a property's name (str) and its value (bytes, or a
         range as long as a payload that is larger than mqtt.max_packet), unless that is retained;
@@ -74,11 +78,14 @@ class MqttClient:
         self._session: Session | None = None  # the one that is open, or was
         self._heard_ms = 0  # when the last packet came
         self._failure: Exception | None = None  # why the session's reader ended
-        self._passed = 0  # size of the largest feed that was acknowledged
-        self._suspect = 0  # size of a feed, larger than that, at which the broker closed
+        # The last packet id; the size of the largest feed that was acknowledged; and of a larger
+        # one at which the broker closed.
+        self.pid, self._passed, self._suspect = learnt or (0, 0, 0)
         self._pause = Pause()
-        self.pid = 0  # the last packet id
-        self.accepted_ms = -1
+
+    def learnt(self) -> tuple:
+        """What holds for the one after it, too."""
+        return self.pid, self._passed, self._suspect
 
     async def serve(self) -> Outcome:
         """Connect, and serve until the session is to be left or fails; say how it went."""
@@ -95,7 +102,7 @@ class MqttClient:
         self._session = session
         reader = None
         try:
-            now = self.accepted_ms = uptime.ms()
+            now = uptime.ms()
             self._waiting.clear()
             self._ping_ms = self._failure = None
             self._pace.hurried = True
