@@ -1,7 +1,7 @@
 """Modules that are needed for a moment: what reads and checks a configuration, what goes over
-HTTPS, what was missed.
+HTTPS, what goes over MQTT, what was missed.
 
-A tenth of the firmware's RAM would be theirs. They are loaded when they are needed, and keep
+An eighth of the firmware's RAM would be theirs. They are loaded when they are needed, and keep
 nothing.
 """
 
@@ -9,7 +9,7 @@ import sys
 
 
 def passing(use, *given):
-    """What a function returns; the modules of the firmware that it imported are forgotten.
+    """What a function returns; the modules that it imported are forgotten, but for MicroPython's.
 
     Whoever still has something of theirs keeps it.
     """
@@ -35,7 +35,7 @@ def _forget(before):
     dies at its next import. So this allocates nothing to take the names out.
     """
     for name in sys.modules:
-        if name not in before and name.startswith("firmware."):
+        if name not in before and name.startswith(("firmware.", "umqtt")):
             sys.modules.pop(name, None)
             try:
                 above, _, last = name.rpartition(".")

@@ -42,15 +42,18 @@ class Api:
     def close(self):
         self._http.close()
 
+    def _auth(self) -> tuple:
+        return self._device["key_id"], self._device["key_secret"]
+
     async def deliver(self) -> "bool | None":
         """Send the queue's next feed and act on the answer. Raises LinkError where it failed.
 
         True: the platform takes feeds. None: there was no feed.
         """
         batch = self._queue.take(self._pace.most_points, self._alone)
+        self._pace.sent(uptime.ms(), batch.points if batch else 0)
         if not batch:
             return None
-        self._pace.sent(uptime.ms())
         try:
             path = "/properties" + ("/" + batch.prop if batch.prop else "")
             self._act_on(await self.post(path, batch), batch)
@@ -96,7 +99,7 @@ class Api:
         scanner = https_state.Scanner(found)
         answer = await self._http.get(
             self._url + "/state?header=true&meta=true&stats=false",
-            auth=(self._device["key_id"], self._device["key_secret"]),
+            auth=self._auth(),
             timeout=deadlines.STATE_MS / 1000,
             sink=take,
         )
@@ -110,7 +113,7 @@ class Api:
         """Ask for a file anywhere, as Http.get; the credentials go to the API's own host alone."""
         # The API's paths know no query; that of a file is its server's.
         own = parse_url(url.partition("?")[0])[:3] == parse_url(self._url)[:3]
-        auth = (self._device["key_id"], self._device["key_secret"]) if own else None
+        auth = self._auth() if own else None
         return self._http.get(url, headers, auth, deadlines.EXCHANGE_MS / 1000, sink)
 
     def _limit(self, stated):
@@ -132,7 +135,7 @@ class Api:
                 self._url + path,
                 data=data,
                 headers=_JSON,
-                auth=(self._device["key_id"], self._device["key_secret"]),
+                auth=self._auth(),
                 timeout=deadlines.EXCHANGE_MS / 1000,
                 once=once,
             )

@@ -18,7 +18,8 @@ from firmware.base.pause import Pause
 from firmware.base.url import parse_url
 from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
-from firmware.link.mqtt_session import PINGRESP, PUBACK, SUBACK, Session
+from firmware.link.mqtt_session import Session
+from firmware.link.packets import PINGRESP, PUBACK, SUBACK
 from firmware.link.stream import within
 
 _WINDOW = const(8)  # feeds in flight
@@ -37,10 +38,13 @@ _FEEDS = b"csipio/data/out/devices/%s/json"
 
 
 class MqttClient:
-    """accepted_ms: the uptime when the broker last accepted a session; -1: it never did."""
+    """One device at one broker."""
 
-    def __init__(self, settings: dict, network, queue, pace, on_command, on_step, values=None):
+    def __init__(
+        self, settings: dict, network, queue, pace, on_command, on_step, values=None, learnt=None
+    ):
         """`network`: a stream.Network. `values`: SingleValues, where a sensor asks for them.
+        `learnt`: what the one before it returned as `learnt`.
 
         on_command(name, payload): called with a property's name (str) and its value (bytes, or a
         range as long as a payload that is larger than mqtt.max_packet), unless that is retained;
@@ -74,12 +78,14 @@ class MqttClient:
         self._session: Session | None = None  # the one that is open, or was
         self._heard_ms = 0  # when the last packet came
         self._failure: Exception | None = None  # why the session's reader ended
-        self._passed = 0  # size of the largest feed that was acknowledged
-        self._suspect = 0  # size of a feed, larger than that, at which the broker closed
+        # The last packet id; the size of the largest feed that was acknowledged; and of a larger
+        # one at which the broker closed.
+        self.pid, self._passed, self._suspect = learnt or (0, 0, 0)
         self._pause = Pause()
-        self._hurried = False  # something in the queue does not wait for a feed's age
-        self.pid = 0  # the last packet id
-        self.accepted_ms = -1
+
+    def learnt(self) -> tuple:
+        """What holds for the one after it, too."""
+        return self.pid, self._passed, self._suspect
 
     async def serve(self) -> Outcome:
         """Connect, and serve until the session is to be left or fails; say how it went."""
@@ -96,9 +102,10 @@ class MqttClient:
         self._session = session
         reader = None
         try:
-            now = self.accepted_ms = uptime.ms()
+            now = uptime.ms()
             self._waiting.clear()
             self._ping_ms = self._failure = None
+            self._pace.hurried = True
             self._subscription = (self._next_pid(), now)
             session.subscribe(self._commands + b"#", self._subscription[0])
             reader = asyncio.create_task(self._read(session, outcome))
@@ -169,11 +176,6 @@ class MqttClient:
             stream.close()
             raise
 
-    def hurry(self):
-        """What is in the queue is to go with the next feed, and that as soon as it may."""
-        self._hurried = True
-        self._pause.cut()
-
     def wake(self):
         """There is something to do."""
         self._pause.cut()
@@ -187,18 +189,17 @@ class MqttClient:
         if outcome.carried:
             if self._values:
                 self._values.publish(session, self._next_pid, now)
-            due = len(self._waiting) < _WINDOW and (self._hurried or self._queue.due())
+            due = len(self._waiting) < _WINDOW and (self._pace.hurried or self._queue.due())
             if due and not self._pace.ready(now):
                 wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
             elif due:
-                self._hurried = False
                 batch = self._queue.take(self._pace.most_points)
+                self._pace.sent(now, batch.points if batch else 0)
                 if batch:
                     wait_ms = 0
                     pid = self._next_pid()
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
-                    self._pace.sent(now)
         silent = now - session.sent_ms >= 1000 * self._keepalive_s - _EARLY_MS
         if silent and not session.unsent:
             session.ping()

@@ -14,6 +14,7 @@ from umqtt.simple import MQTTClient
 from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.link import LinkError, deadlines, reasons, send
+from firmware.link.packets import CONNACK, PINGRESP, PUBACK, PUBLISH, SUBACK
 from firmware.link.stream import within
 
 # A command is the raw value of one property; the largest that this device understands is a part
@@ -22,11 +23,6 @@ MAX_PACKET = const(4096)
 _LONGEST_TOPIC = const(256)  # of those; what is longer is nobody's
 
 _DISCONNECT = b"\xe0\0"
-_CONNACK = const(0x20)
-_PUBLISH = const(0x30)
-PUBACK = const(0x40)
-SUBACK = const(0x90)
-PINGRESP = const(0xD0)
 
 # Payloads from here on are sent from where they are; smaller pieces are copied, since umqtt uses
 # its packet buffer again at once, and joined: each write is a TLS record, which costs 22 bytes.
@@ -124,7 +120,7 @@ class Session:
         self.sent_ms = uptime.ms()
         what = "the broker's answer to CONNECT"
         kind, packet = await within(deadlines.CONNACK_MS, what, self._packet())
-        if kind != _CONNACK or packet is None or len(packet) != self._head + 2:
+        if kind != CONNACK or packet is None or len(packet) != self._head + 2:
             raise LinkError("what answers is no MQTT broker; is mqtt.url right?")
         code = packet[-1]
         if code:
@@ -195,7 +191,7 @@ class Session:
         kind, packet = await self._packet()
         if packet is None:
             pass
-        elif kind == _PUBLISH:
+        elif kind == PUBLISH:
             # umqtt notices it after the delivery, by an assert, which may be compiled away.
             if packet[0] & 4:
                 raise LinkError("the broker sent a message with QoS 2, which was not asked for")
@@ -251,7 +247,7 @@ class Session:
     async def _skip(self, first: int, size: int):
         """Read past a packet that is too large; tell of it, and acknowledge it as any other."""
         self.skipped += 1
-        if first & 0xF0 != _PUBLISH or first & 4:
+        if first & 0xF0 != PUBLISH or first & 4:
             raise LinkError("the broker sent a malformed packet")
         number = memoryview(bytearray(2))
         await self._stream.read_exactly(number)

@@ -8,7 +8,10 @@ from micropython import const
 from firmware.base import files
 
 _FIRST_MS = const(1000)
-_LONGEST_MS = const(300000)
+_SOON_MS = const(2750)
+_SOON = const(3)  # rounds of these
+_DOUBLINGS = const(6)  # up to three minutes
+_PHASES = const(4096)
 _SPREAD_MS = const(5000)
 _SLOWEST = const(64)
 _MINUTE_MS = const(60000)
@@ -21,14 +24,17 @@ _PATH = const("limits.json")
 
 
 class Backoff:
-    """Exponential back-off with full jitter, so that a thousand devices do not return together.
+    """When to try again, so that a thousand devices do not return together, and none late.
 
-    The n-th delay is drawn evenly from 0 to `_FIRST_MS` * 2**n, at most `_LONGEST_MS` (Marc
-    Brooker, "Exponential Backoff And Jitter"). One with a floor is that and up to `_SPREAD_MS`.
+    Tries are in rounds: the first one takes `_FIRST_MS`, a few take `_SOON_MS`, and then each one
+    twice as long as the one before it. A device draws its place in them once. So the tries of all
+    are spread evenly, and nobody waits for longer than a round: with delays that are drawn anew
+    (full jitter) a few do, by far. A delay with a floor is that and up to `_SPREAD_MS`.
     """
 
     def __init__(self):
         self._failures = 0
+        self._phase = self._round_ms = 0  # this device's place, and the last round
         self.refused = False  # the last failure had a floor
         self.at_ms = 0  # when to try again
 
@@ -37,7 +43,15 @@ class Backoff:
         if floor_ms:
             delay = floor_ms + draw(_SPREAD_MS)
         else:
-            delay = draw(min(_FIRST_MS << min(self._failures, 20), _LONGEST_MS))
+            if self._failures:
+                round_ms = _SOON_MS << min(max(0, self._failures - _SOON), _DOUBLINGS)
+            else:
+                round_ms = _FIRST_MS
+                self._phase = draw(_PHASES)
+                self._round_ms = 0
+            # What is left of the round, and as much of the next one as is before its place.
+            delay = self._round_ms + (round_ms - self._round_ms) * self._phase // _PHASES
+            self._round_ms = round_ms
             self._failures += 1
         self.refused = floor_ms > 0
         self.at_ms = now_ms + delay
@@ -66,7 +80,8 @@ class Pace:
     The platform counts what reaches it, feeds and single values alike, and over MQTT drops what is
     too much without a word. Feeds are evenly spaced. Values that cannot wait may be a few turns
     ahead, and the turns come more slowly for it: a generic cell rate algorithm (ITU-T I.371). Its
-    minute has two seconds more, as something may be on its way for so long.
+    minute has two seconds more, as something may be on its way for so long. What took longer takes
+    another turn, after the next feed: that one brings the news of a stall's end.
 
     The limits are the configured ones or those that the platform states, whichever are lower. What
     it stated is kept on flash: after a restart its API may be out of reach, and the broker not.
@@ -77,6 +92,7 @@ class Pace:
         """`values`: some cannot wait. It begins as if the run before had just sent all it may."""
         self._configured = (per_minute, most_points)
         self._values = values
+        self.hurried = False  # what is in the queue does not wait for a feed's age
         self._slowness = 1
         self._stated = self._kept = None
         try:
@@ -88,6 +104,8 @@ class Pace:
             pass  # it was never told, or cannot be read: it will be told again
         self.reset()
         self._fed_ms = now_ms  # when a feed was last sent
+        self._late = False  # the last answer was
+        self._owed_ms = now_ms  # as `_next_ms`, once what came late has had its turns
         self._next_ms = now_ms + self._burst * self._gap_ms  # when one that waits its turn may be
 
     def limit(self, per_minute, most_points) -> bool:
@@ -131,9 +149,12 @@ class Pace:
         """In so many ms at the latest a feed may be sent."""
         return max(0, self._next_ms - now_ms)
 
-    def sent(self, now_ms: int):
-        self._fed_ms = now_ms
-        self._count(now_ms)
+    def sent(self, now_ms: int, points: int):
+        """A feed of so many points; of none: there was none."""
+        self.hurried = self.hurried and points == self.most_points  # there may be more of it
+        if points:
+            self._fed_ms = now_ms
+            self._count(now_ms)
 
     def ahead(self, now_ms: int) -> bool:
         """May something that cannot wait be sent now? Then it is counted as sent."""
@@ -146,11 +167,17 @@ class Pace:
 
     def arrived(self, now_ms: int, sent_ms: int):
         """The answer is here: what took long may have reached the platform only now."""
-        if now_ms - sent_ms > _LATE_MS:
-            self._count(now_ms)
+        late = now_ms - sent_ms > _LATE_MS
+        if late:
+            gap_ms = self._gap_ms * self._slowness
+            self._owed_ms = max(self._owed_ms, self._next_ms, now_ms) + gap_ms
+            # What was read during a stall goes at its end; where all is slow, as it is due.
+            self.hurried = self.hurried or not self._late
+        self._late = late
 
     def _count(self, now_ms: int):
-        self._next_ms = max(self._next_ms, now_ms) + self._gap_ms * self._slowness
+        begin_ms = max(self._next_ms, self._owed_ms, now_ms)
+        self._next_ms = begin_ms + self._gap_ms * self._slowness
 
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""

@@ -20,7 +20,7 @@ from firmware.base import files, json_check, kinds, uptime
 from firmware.base.log import Log
 from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
-from firmware.link.mqtt_session import SUBACK
+from firmware.link.packets import SUBACK
 from firmware.link.stream import within
 
 _FILE = "identity.json"

@@ -15,7 +15,6 @@ from firmware.base.passing import passing
 from firmware.base.pause import Pause
 from firmware.link import LinkError
 from firmware.link.failover import Failover
-from firmware.link.mqtt_client import MqttClient
 from firmware.link.pacing import Pace
 from firmware.link.reasons import entry
 
@@ -88,17 +87,15 @@ class Uplink:
             self._began_ms, round(1000 * mqtt["grace_s"]), 1000 * settings["https"]["poll_s"]
         )
         self._on_command = on_command
-        self.mqtt = MqttClient(
-            settings, network, queue, self._pace, on_command, self._watch, self._values
-        )
         self._network = network
-        self._way = {"device": device, "https": settings["https"]}  # what the Api needs of them
-        self._api = None
-        self._learnt = None  # see Api
-        self._accepted_ms = -1  # these two as of the Api, and of those before it
+        # What both ways need of them.
+        self._way = {"device": device, "mqtt": mqtt, "https": settings["https"]}
+        self._mqtt = self._api = None
+        self._learnt_mqtt = self._learnt_https = None
+        self._mqtt_ms = -1  # uptime when a session over MQTT was last open
+        self._https_ms = -1  # these two as of the Api, and of those before it
         self._rejected = 0
         self._pause = Pause()
-        self._hurried = False  # as MqttClient's
         self.errand = None
         self.sent = self.asked = False
         self._turn = asyncio.Lock()  # of who may have a connection open
@@ -110,9 +107,18 @@ class Uplink:
     def api(self):
         """The platform's HTTPS API. It is loaded when it is used, until MQTT is tried."""
         if not self._api:
-            api = passing(_https_api)
-            self._api = api(self._way, self._network, self._queue, self._pace, self._learnt)
+            given = self._way, self._network, self._queue, self._pace
+            self._api = passing(_https_api)(*given, self._learnt_https)
         return self._api
+
+    @property
+    def mqtt(self):
+        """The client of MQTT. It is loaded when it is used, until its session ends."""
+        if not self._mqtt:
+            given = self._way, self._network, self._queue, self._pace
+            calls = self._on_command, self._watch
+            self._mqtt = passing(_mqtt_client)(*given, *calls, self._values, self._learnt_mqtt)
+        return self._mqtt
 
     @property
     def rejected(self) -> int:
@@ -122,10 +128,10 @@ class Uplink:
 
     def reached(self) -> list:
         """The ways over which the platform accepted this device since `run` began."""
-        https_ms = self._accepted_ms
+        https_ms = self._https_ms
         if self._api:
             https_ms = max(https_ms, self._api.accepted_ms)
-        ways = (("mqtt", self.mqtt.accepted_ms), ("https", https_ms))
+        ways = (("mqtt", self._mqtt_ms), ("https", https_ms))
         return [way for way, at_ms in ways if at_ms >= self._began_ms]
 
     def offer(self, index: int, name: str, value) -> bool:
@@ -142,8 +148,7 @@ class Uplink:
             and self._pace.ahead(uptime.ms())
             and self._values.offer(index, name, value)
         ):
-            self.mqtt.wake()
-            self._pause.cut()
+            self._wake()
             return True
         # Those that are still on their way are older, and must not come into the queue after it.
         self._values.release(index)
@@ -151,9 +156,13 @@ class Uplink:
 
     def hurry(self):
         """What was put into the queue is not to wait for a feed's age."""
-        self._hurried = True
+        self._pace.hurried = True
+        self._wake()
+
+    def _wake(self):
         self._pause.cut()
-        self.mqtt.hurry()
+        if self._mqtt:
+            self._mqtt.wake()
 
     @property
     def in_flight(self) -> int:
@@ -167,7 +176,8 @@ class Uplink:
 
     def stop(self):
         """What `release` does, and a goodbye to the broker, when the event loop has ended."""
-        self.mqtt.leave()
+        if self._mqtt:
+            self._mqtt.leave()
         self.release()
 
     async def run(self):
@@ -222,10 +232,15 @@ class Uplink:
         api = self._api
         if api:
             api.close()
-            self._learnt = api.learnt()
-            self._accepted_ms = max(self._accepted_ms, api.accepted_ms)
+            self._learnt_https = api.learnt()
+            self._https_ms = max(self._https_ms, api.accepted_ms)
             self._rejected += api.rejected
             self._api = None
+
+    def _leave_mqtt(self):
+        """Forget it, but for what it has learnt: HTTPS needs its memory."""
+        self._learnt_mqtt = self.mqtt.learnt()
+        self._mqtt = None
 
     def _step(self) -> str:
         """Go to the state that the failover decides on; each change is a line of the log."""
@@ -244,7 +259,7 @@ class Uplink:
         return state
 
     def _watch(self, outcome, now: int) -> bool:
-        self.alive_ms = now
+        self.alive_ms = self._mqtt_ms = now
         if not self._clock.sure:
             self._on_date("")
         self.sent = self.sent or outcome.acknowledged
@@ -257,10 +272,17 @@ class Uplink:
 
     async def _provision(self):
         asking = passing(_provisioning).ask(self._device, self.mqtt, self._on_command)
-        self._ended("provisioning", await asking)
+        try:
+            outcome = await asking
+        finally:
+            self._leave_mqtt()
+        self._ended("provisioning", outcome)
 
     async def _serve(self):
-        outcome = await self.mqtt.serve()
+        try:
+            outcome = await self.mqtt.serve()
+        finally:
+            self._leave_mqtt()
         if self._device["provision"]:
             self._judge(outcome)
         self._ended("MQTT", outcome)
@@ -283,7 +305,7 @@ class Uplink:
         self.alive_ms = uptime.ms()
         self.failover.ended(outcome, self.alive_ms)
         if outcome.error:
-            self._warn(way, outcome.error, self.failover.mqtt.at_ms)
+            self._failed(way, outcome.error, self.failover.mqtt.at_ms)
 
     async def _exchange_due(self, now: int) -> int:
         """Do what is due over HTTPS, once MQTT has been down for long enough; return after how
@@ -293,13 +315,12 @@ class Uplink:
         may = failover.may_deliver(now) or (errand and now >= failover.https.at_ms)
         if not (may and self._identified()):
             return _TICK_MS
-        due = self._hurried or self._queue.due()
+        due = self._pace.hurried or self._queue.due()
         if self._values:
             await self._exchange(self._values.post(self.api))
-        elif self.failover.may_poll(now):
+        elif failover.may_poll(now):
             await self._exchange(self._read_state())
         elif due and self._pace.ready(now):
-            self._hurried = False
             await self._exchange(self.api.deliver())
         elif errand:
             await errand()
@@ -317,7 +338,7 @@ class Uplink:
         except LinkError as error:
             self.alive_ms = uptime.ms()
             self.failover.failed(error, self.alive_ms)
-            self._warn("HTTPS", error, self.failover.https.at_ms)
+            self._failed("HTTPS", error, self.failover.https.at_ms)
 
     async def _read_state(self):
         began_ms = uptime.ms()
@@ -330,7 +351,8 @@ class Uplink:
         self.asked = True
         self._on_recovered()
 
-    def _warn(self, way: str, error, next_ms: int):
+    def _failed(self, way: str, error, next_ms: int):
+        self._pace.hurried = True  # whatever works next begins with what is there
         delay_ms = next_ms - self.alive_ms
         self._log.warning("%s: %s; next try in %d s", way, error, (delay_ms + 999) // 1000)
 
@@ -339,6 +361,12 @@ def _https_api():
     from firmware.link.https_api import Api
 
     return Api
+
+
+def _mqtt_client():
+    from firmware.link.mqtt_client import MqttClient
+
+    return MqttClient
 
 
 def _provisioning():

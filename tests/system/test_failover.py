@@ -1,11 +1,31 @@
 """From one way to the other and back: nothing is lost, nothing flaps."""
 
+import asyncio
 import time
 from itertools import groupby
 
 import pytest
 
 from tests.system.device import wait
+from tools.faults.faults import Fault
+from tools.faults.proxy import Loop, Proxy
+
+
+class Hold(Fault):
+    """Nothing passes until its end; then all does, in order, as what TCP sends again."""
+
+    lasts = False
+
+    def __init__(self):
+        super().__init__("hold")
+        self._end = asyncio.Event()
+
+    async def end(self) -> None:
+        self._end.set()
+
+    async def passing(self, link, way: str, unit: bytes) -> None:
+        await self._end.wait()
+        await link.send(way, unit)
 
 
 def counted_values(platform):
@@ -62,6 +82,33 @@ def test_a_feed_that_is_too_large_for_the_api_is_halved(device, platform):
     wait(lambda: len(counted_values(platform)) > 30, "the points of feeds that were too large")
     values = counted_values(platform)
     assert values == list(range(len(values)))
+
+
+@pytest.mark.parametrize(("grace_s", "stall_s", "sessions"), [(25, 13, 1), (5, 18, 2)])
+def test_the_end_of_a_stall_brings_the_newest_reading_at_once(
+    device, platform, grace_s, stall_s, sessions
+):
+    """Whether the session outlives it or not: the reading does not wait for a feed's age."""
+    device.config["feed"] = {"max_age_s": 10, "per_minute": 60}
+    device.config["mqtt"]["grace_s"] = grace_s
+    device.config["health"]["every_s"] = 0
+    device.count(0.5)
+    broker = ("127.0.0.1", platform.info["mqtts"], None)
+    with Loop() as loop, Proxy(loop, broker) as proxy:
+        device.config["mqtt"]["url"] = f"mqtts://localhost:{proxy.port}"
+        device.start()
+        # The next feed is due ten seconds after one: during the stall, and readings come after it.
+        for _ in range(2):
+            seen = len(counted_values(platform))
+            wait(lambda n=seen: len(counted_values(platform)) > n, "a feed")
+        stall = Hold()
+        proxy.inject(stall)
+        time.sleep(stall_s)
+        last = device.counted()[-1]
+        loop.wait(stall.end())
+        proxy.heal()
+        wait(lambda: last in counted_values(platform), "the newest reading", 4)
+        wait(lambda: sum("connected to" in line for line in device.log) == sessions, "a session")
 
 
 def test_what_was_read_before_a_restart_arrives_after_it(device, platform):

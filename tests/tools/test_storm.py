@@ -9,11 +9,12 @@ from tools import ROOT
 from tools.benchmarks import Job
 
 _NAMES = {
-    "ours": "the firmware's: full jitter, 1 s to 5 min",
+    "ours": "the firmware's: in rounds of 1 s to 3 min",
+    "jitter": "exponential, full jitter, 1 s to 5 min",
     "doubling": "the same without jitter",
     "robust": "umqtt.robust: every 2 s",
 }
-_OUTAGES = ("0", "10", "60", "600")
+_OUTAGES = ("0", "6", "10", "60", "600")
 _BAR_S = 5
 
 
@@ -28,16 +29,18 @@ def storms(tmp_path_factory):
     return found
 
 
-# What is drawn comes to about 140, 30 and 13 tries, and 6, 27 and 88 s; the bounds are more than
-# six standard deviations from that.
+# The busiest of some seconds, each of which has 364, 182, 23 and 6 tries in the mean; the bounds
+# are more than five standard deviations from that. The round in which they come back, and what is
+# left of the one before it, is the longest wait.
 @pytest.mark.parametrize(
-    ("outage", "busiest", "half_s"), [("10", 250, 10), ("60", 70, 45), ("600", 40, 150)]
+    ("outage", "busiest", "half_s", "all_s"),
+    [("6", 450, 2, 2.8), ("10", 250, 4, 6.3), ("60", 70, 30, 57), ("600", 40, 110, 177)],
 )
-def test_they_come_back_spread_out(storms, outage, busiest, half_s):
+def test_they_come_back_spread_out(storms, outage, busiest, half_s, all_s):
     ours = storms["ours"][outage]
     assert ours["busiest_back"] <= busiest
     assert ours["half_s"] <= half_s
-    assert ours["all_s"] <= 300, "the longest delay"
+    assert ours["all_s"] <= all_s
     assert storms["doubling"][outage]["busiest_back"] == 1000, "what jitter is for"
 
 
@@ -49,6 +52,7 @@ def test_a_broker_that_is_away_is_left_alone(storms):
     for outage in ("10", "60", "600"):
         down = storms["ours"][outage]["attempts"][: int(outage)]
         assert max(down) == down[0] < 1500, "only the first tries come together"
+        assert all(tries < 450 for tries in down[1:])
         assert all(tries < 250 for tries in down[10:])
     assert storms["ours"]["600"]["tries"] < 15 < storms["robust"]["600"]["tries"]
 

@@ -1,7 +1,8 @@
 """What an MQTT session makes of the packets that a broker sends."""
 
 import broker
-from firmware.link.mqtt_session import MAX_PACKET, PINGRESP, PUBACK, SUBACK, Session
+from firmware.link.mqtt_session import MAX_PACKET, Session
+from firmware.link.packets import PINGRESP, PUBACK, SUBACK
 from firmware.link.stream import within
 from peers import PAUSE_MS, Ticks, failure, until
 from sessions import PUBLISH, TOPIC, exchange, session, told

@@ -8,32 +8,46 @@ MINUTE = 60000  # ms
 HOUR = 3600000
 
 
-def delays(failures, count=200):
-    """Sorted delays after so many failures in a row."""
+# The rounds of an outage, in ms: each device tries once in each.
+ROUNDS = (1000, 2750, 2750, 2750, 5500, 11000, 22000, 44000, 88000, 176000, 176000)
+
+
+def tries(count):
+    """When one device tries, so often."""
+    backoff = Backoff()
+    at = 0
     found = []
     for _ in range(count):
-        backoff = Backoff()
-        for _ in range(failures - 1):
-            backoff.failed(0)
-        found.append(backoff.failed(0))
-    return sorted(found)
+        at += backoff.failed(at)
+        found.append(at)
+    return found
 
 
-def test_a_delay_is_drawn_evenly_below_a_limit_that_doubles_up_to_five_minutes():
-    for failures, limit in ((1, 1000), (2, 2000), (5, 16000), (9, 256000), (10, 300000)):
-        found = delays(failures)
-        assert found[0] >= 0 and found[-1] <= limit, (failures, found[0], found[-1])
+def test_each_device_tries_once_in_each_round_and_has_its_place_there():
+    devices = [tries(len(ROUNDS)) for _ in range(200)]
+    begin = 0
+    for n, ms in enumerate(ROUNDS):
+        found = [device[n] - begin for device in devices]
+        assert min(found) >= 0 and max(found) <= ms, (n, min(found), max(found))
         # 200 draws: each quarter has its share, by far more than five sigma.
         for quarter in range(4):
-            low, high = quarter * limit // 4, (quarter + 1) * limit // 4
-            share = len([d for d in found if low <= d < high + 1])
-            assert 15 <= share <= 90, (failures, quarter, share)
+            low, high = quarter * ms // 4, (quarter + 1) * ms // 4
+            share = len([at for at in found if low <= at < high + 1])
+            assert 15 <= share <= 90, (n, quarter, share)
+        for device in devices:
+            assert abs((device[n] - begin) * 1000 // ms - device[0]) < 12, (n, device)
+        begin += ms
+
+
+def test_after_an_outage_of_six_seconds_nobody_waits_for_three():
+    for _ in range(500):
+        assert min([at for at in tries(6) if at >= 6000]) < 9000
 
 
 def test_the_limit_stays_however_long_it_fails():
     backoff = Backoff()
     for _ in range(2000):
-        assert backoff.failed(0) <= 300000
+        assert backoff.failed(0) <= 176000
 
 
 def test_the_next_try_is_due_after_the_delay():
@@ -130,7 +144,7 @@ def told(per_minute, points, values=False, stated=(None, None)):
 
 def gap(pace, now):
     """How long after a feed sent now the next one may go."""
-    pace.sent(now)
+    pace.sent(now, 1)
     ms = 0
     while not pace.ready(now + ms):
         ms += 1
@@ -169,7 +183,7 @@ def test_no_minute_holds_one_too_many_whatever_wants_to_go():
                     if pace.ahead(now):
                         singles.append(now)
                 if pace.ready(now):
-                    pace.sent(now)
+                    pace.sent(now, 1)
                     feeds.append(now)
             found = most(sorted(feeds + singles), MINUTE + 1900)
             assert found <= per_minute, (per_minute, values, found)
@@ -190,7 +204,7 @@ def test_so_it_is_over_restarts():
                 while values and pace.ahead(now):
                     times.append(now)
                 if pace.ready(now):
-                    pace.sent(now)
+                    pace.sent(now, 1)
                     times.append(now)
                 now += 50
             now += 500
@@ -210,11 +224,34 @@ def test_what_was_long_on_its_way_may_have_arrived_together():
                     pace.arrived(now, sent_ms)
                 sent = []
             if len(sent) < 4 and pace.ready(now):
-                pace.sent(now)
+                pace.sent(now, 1)
                 sent.append(now)
             while values and len(sent) < 12 and pace.ahead(now):
                 sent.append(now)
         assert 40 < most(arrived) <= 60, most(arrived)
+
+
+def test_the_end_of_a_stall_has_a_feed_at_once_that_is_paid_for_later():
+    pace = told(60, 100)
+    for now in (0, 2000, 4000):
+        pace.sent(now, 1)
+    assert not pace.hurried
+    for sent_ms in (0, 2000, 4000):
+        pace.arrived(7000, sent_ms)
+    assert pace.hurried and pace.ready(7000)
+    assert gap(pace, 7000) == 4 * 1034
+
+
+def test_where_every_answer_is_late_feeds_wait_for_their_age():
+    pace = told(60, 100)
+    for now in range(0, 10 * MINUTE, 10000):
+        pace.sent(now, 1)
+        pace.arrived(now + 5000, now)
+        assert pace.hurried is (now == 0)
+        pace.sent(now + 5000, 0)
+    pace.arrived(11 * MINUTE, 11 * MINUTE - 100)
+    pace.arrived(12 * MINUTE, 12 * MINUTE - 5000)
+    assert pace.hurried
 
 
 def test_the_platforms_limits_hold_where_they_are_lower():
@@ -328,14 +365,14 @@ def test_a_feed_that_was_too_large_halves_the_next_and_they_grow_as_far_as_they_
 
 def test_what_cannot_wait_is_ahead_of_its_turn_but_a_feed_that_waits_is_not_held_up():
     pace = told(60, 100, values=True)
-    pace.sent(0)
+    pace.sent(0, 1)
     sent = 0
     while pace.ahead(500):
         sent += 1
     assert sent == 6
     # A feed has one turn in four; each takes 62 s / 53.
     assert not pace.ready(4679) and pace.ready(4680)
-    pace.sent(4680)
+    pace.sent(4680, 1)
     assert not pace.ready(4680 + 4679)
 
 

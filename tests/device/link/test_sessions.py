@@ -6,13 +6,12 @@ import broker
 from firmware.base import uptime
 from firmware.link import deadlines
 from peers import until
-from world import COMMANDS, Steady, World
+from world import COMMANDS, MINUTE, Steady, World, nothing_more
 
 STATE = (
     b'{"properties":[{"meta":{"name":"setpoint"},'
     b'"value":{"mostRecent":21.5,"time":"2026-11-22T16:00:00.000Z"}}]}'
 )
-_MINUTE = 60000
 
 
 async def slow(world, count):
@@ -38,14 +37,14 @@ async def test_after_a_slow_subscription_the_state_is_asked_for_once_more():
         assert [name for name, _, _ in world.states] == ["setpoint"]
         assert world.link.failover.reconnections == 0
         # The next one is not left so soon, or there would be no end to it.
-        world.skip(60 * _MINUTE)
+        world.skip(60 * MINUTE)
         await asyncio.sleep_ms(200)
         assert len(world.broker.subscriptions) == 2
         # But after a failure there may again be something to be missed.
         world.broker.conn.reset()
         await world.connected(3)
         await slow(world, 3)
-        world.skip(_MINUTE)
+        world.skip(MINUTE)
         await slow(world, 4)
 
 
@@ -165,3 +164,50 @@ async def test_who_needs_a_connection_of_his_own_has_his_turn_when_none_is_open(
         await world.empty()
         world.complete()
         assert len(asked) == 2
+
+
+async def test_what_is_in_a_hurry_goes_at_once_and_nothing_after_it():
+    async with World(grace_s=0, max_age_ms=10 * MINUTE) as world:
+        world.put(0)
+        await world.empty()
+        world.put(1)
+        await nothing_more(world, 100)
+        assert len(world.broker.feeds) == 1, "what was there when the session began"
+        world.link.hurry()
+        await world.empty()
+        world.put(2)
+        await nothing_more(world, 300)
+        assert len(world.broker.feeds) == 2
+        world.link.failover.mqtt = Steady(10 * MINUTE)
+        world.broker.stop()
+        await world.empty_soon()
+        assert len(world.api.feeds) == 1, "what was there when MQTT failed"
+        world.put(3)
+        await nothing_more(world, 300)
+        assert len(world.api.feeds) == 1
+        world.link.hurry()
+        await world.empty()
+        assert len(world.api.feeds) == 2
+        world.put(4)
+        world.broker.start()
+        world.skip(10 * MINUTE)
+        await world.empty()
+        assert len(world.broker.feeds) == 3, "what was there when MQTT was back"
+
+
+async def test_an_outage_leaves_nothing_that_waits_for_its_age():
+    """Neither what was in flight, nor what came meanwhile, more than a feed of it."""
+    async with World(https=False, max_age_ms=10 * MINUTE) as world:
+        world.broker.acknowledges = False
+        await world.connected()
+        world.put(1)
+        world.link.hurry()
+        await until(lambda: world.broker.feeds, "the feed")
+        world.broker.stop()
+        await world.retry_mqtt()
+        world.put(*range(2, 15))
+        world.broker.acknowledges = True
+        world.broker.start()
+        await world.connected(2)
+        await world.empty()
+        assert [len(found) for _, found in world.broker.feeds] == [1, 5, 5, 4]

@@ -178,33 +178,13 @@ async def test_values_take_their_turns_from_the_feeds():
         await world.empty()
 
 
-class Hurry:
-    """A tick of the link is a millisecond or two, so that a minute may be short."""
-
-    create_task = asyncio.create_task
-    Lock = asyncio.Lock
-    _modules = [sys.modules["firmware.link." + name] for name in ("uplink", "mqtt_client")]
-
-    @staticmethod
-    async def sleep_ms(ms):
-        await asyncio.sleep_ms(min(ms, 1))
-
-    async def __aenter__(self):
-        for module in self._modules:
-            module.asyncio = Hurry
-
-    async def __aexit__(self, *_):
-        for module in self._modules:
-            module.asyncio = asyncio
-
-
 async def test_no_minute_holds_more_than_the_platform_takes_over_both_ways_and_reconnections():
     names = ["temperature"] + ["s%d" % n for n in range(1, 8)]
     limits = {"per_minute": 40, "max_points": 5}
     laboratory = World(send="value", grace_s=0, names=names, slots=512, **limits)
     (sensor,) = laboratory.settings["sensors"]
     laboratory.settings["sensors"] = [dict(sensor, prop=name) for name in names]
-    async with Hurry(), laboratory as world:
+    async with laboratory as world:
         came = []  # when, one for each feed and value
 
         def note():

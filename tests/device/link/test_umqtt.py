@@ -12,7 +12,8 @@ from umqtt.simple import MQTTClient
 
 import broker
 from firmware.link import mqtt_session as mqtt
-from firmware.link.mqtt_session import PINGRESP, PUBACK, Session
+from firmware.link.mqtt_session import Session
+from firmware.link.packets import PINGRESP, PUBACK
 from firmware.link.stream import within
 from peers import HOST, NETWORK, Peer, failure, pair, until
 from skip import Skip

@@ -3,7 +3,8 @@
 import struct
 
 import broker
-from firmware.link.mqtt_session import PINGRESP, PUBACK, Session
+from firmware.link.mqtt_session import Session
+from firmware.link.packets import PINGRESP, PUBACK
 from firmware.link.stream import within
 from peers import PAUSE_MS, Ticks, failure
 from websockets import (

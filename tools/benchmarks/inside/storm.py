@@ -3,16 +3,16 @@
     storm.py
 
 Each device is the link's own back-off; what it would do on a network takes no time here, so that
-nothing but the back-off spreads them. The same for two others: exponential without jitter, and
-umqtt.robust's two seconds.
+nothing but the back-off spreads them. The same for three others: exponential without jitter and
+with it, and umqtt.robust's two seconds.
 """
 
 import json
 
-from firmware.link.pacing import Backoff
+from firmware.link.pacing import Backoff, draw
 
 _DEVICES = 1000
-_OUTAGES_S = (0, 10, 60, 600)
+_OUTAGES_S = (0, 6, 10, 60, 600)
 
 
 class Doubling:
@@ -24,6 +24,17 @@ class Doubling:
     def failed(self, _now_ms):
         self._delay_ms = min(2 * self._delay_ms, 300000)
         return self._delay_ms
+
+
+class FullJitter:
+    """Exponential back-off, each delay drawn anew from all below the limit."""
+
+    def __init__(self):
+        self._limit_ms = 500
+
+    def failed(self, _now_ms):
+        self._limit_ms = min(2 * self._limit_ms, 300000)
+        return draw(self._limit_ms)
 
 
 class Robust:
@@ -61,7 +72,12 @@ print(
     json.dumps(
         {
             name: {str(outage_s): storm(outage_s, backoff) for outage_s in _OUTAGES_S}
-            for name, backoff in (("ours", Backoff), ("doubling", Doubling), ("robust", Robust))
+            for name, backoff in (
+                ("ours", Backoff),
+                ("jitter", FullJitter),
+                ("doubling", Doubling),
+                ("robust", Robust),
+            )
         }
     )
 )
