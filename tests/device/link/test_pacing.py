@@ -12,14 +12,14 @@ HOUR = 3600000
 ROUNDS = (1000, 2750, 2750, 2750, 5500, 11000, 22000, 44000, 88000, 176000, 176000)
 
 
-def tries(count):
-    """When one device tries, so often."""
+def tries(count, own_ms=0):
+    """When one device tries, so often; a try itself takes `own_ms`."""
     backoff = Backoff()
-    at = 0
+    backoff.failed(0)
     found = []
     for _ in range(count):
-        at += backoff.failed(at)
-        found.append(at)
+        found.append(backoff.at_ms)
+        backoff.failed(backoff.at_ms + own_ms)
     return found
 
 
@@ -42,6 +42,42 @@ def test_each_device_tries_once_in_each_round_and_has_its_place_there():
 def test_after_an_outage_of_six_seconds_nobody_waits_for_three():
     for _ in range(500):
         assert min([at for at in tries(6) if at >= 6000]) < 9000
+
+
+def test_a_try_is_a_part_of_its_round():
+    for own_ms in (100, 700, 990):
+        for _ in range(100):
+            found = tries(6, own_ms)
+            begin = 0
+            for at, ms in zip(found, ROUNDS):
+                assert begin <= at <= begin + ms, (own_ms, found)
+                begin += ms
+
+
+def test_tries_that_take_long_are_spread_as_evenly():
+    # Half of a second's share of two seconds, of 400 devices.
+    for own_ms in (2000, 4000):
+        found = sorted([at for _ in range(400) for at in tries(8, own_ms) if at < 20000])
+        least = 400 * 2000 // (own_ms + 1750)
+        for begin in range(2 * own_ms, 10000, 500):
+            share = len([at for at in found if begin <= at < begin + 2000])
+            assert share < least * 3 // 2, (own_ms, begin, share, least)
+
+
+def test_between_two_tries_that_take_long_there_is_time_for_the_other_way():
+    for _ in range(100):
+        found = tries(9, 12000)
+        pauses = [later - at - 12000 for at, later in zip(found, found[1:])]
+        assert min(pauses[1:]) >= 1750 and max(pauses[:4]) <= 6750, pauses
+        assert pauses[7] >= 43000, pauses
+
+
+def test_a_failure_before_its_time_makes_no_wait_longer():
+    backoff = Backoff()
+    for _ in range(4):
+        backoff.failed(0)
+    backoff.at_ms = 100000
+    assert backoff.failed(50000) <= 5500 and backoff.at_ms <= 55500
 
 
 def test_the_limit_stays_however_long_it_fails():
