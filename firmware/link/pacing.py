@@ -155,10 +155,11 @@ class Pace:
         """In so many ms at the latest a feed may be sent."""
         return max(0, self._next_ms - now_ms)
 
-    def sent(self, now_ms: int, points: int):
-        """A feed of so many points; of none: there was none."""
-        self.hurried = self.hurried and points == self.most_points  # there may be more of it
-        if points:
+    def sent(self, now_ms: int, feed, newest: int):
+        """What the queue had: a feed, or None. `newest`: the number at which its points end."""
+        # A feed that is full, or from flash, leaves some.
+        self.hurried = self.hurried and feed is not None and feed.end.seq != newest
+        if feed:
             self._fed_ms = now_ms
             self._count(now_ms)
 
