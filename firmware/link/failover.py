@@ -145,6 +145,7 @@ class Failover:
         lasted_ms = -1
         if session.connected_ms is not None:
             self._heard(now)
+            self.mqtt.at_ms = now  # the session was no part of the try
             if session.unanswered_ms is None:
                 lasted_ms = now - session.connected_ms
         if session.error is None:

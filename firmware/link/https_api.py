@@ -51,7 +51,7 @@ class Api:
         True: the platform takes feeds. None: there was no feed.
         """
         batch = self._queue.take(self._pace.most_points, self._alone)
-        self._pace.sent(uptime.ms(), batch.points if batch else 0)
+        self._pace.sent(uptime.ms(), batch, self._queue.numbers[1])
         if not batch:
             return None
         try:

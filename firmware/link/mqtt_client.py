@@ -194,7 +194,7 @@ class MqttClient:
                 wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
             elif due:
                 batch = self._queue.take(self._pace.most_points)
-                self._pace.sent(now, batch.points if batch else 0)
+                self._pace.sent(now, batch, self._queue.numbers[1])
                 if batch:
                     wait_ms = 0
                     pid = self._next_pid()

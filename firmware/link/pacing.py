@@ -11,6 +11,7 @@ _FIRST_MS = const(1000)
 _SOON_MS = const(2750)
 _SOON = const(3)  # rounds of these
 _DOUBLINGS = const(6)  # up to three minutes
+_TRY_MS = const(5000)  # what takes longer is nothing but a wait
 _PHASES = const(4096)
 _SPREAD_MS = const(5000)
 _SLOWEST = const(64)
@@ -44,13 +45,18 @@ class Backoff:
             delay = floor_ms + draw(_SPREAD_MS)
         else:
             if self._failures:
+                # The try itself is a part of the round, which is longer where that takes long.
+                took_ms = max(0, min(now_ms - self.at_ms, _TRY_MS))
+                before_ms = self._round_ms
                 round_ms = _SOON_MS << min(max(0, self._failures - _SOON), _DOUBLINGS)
+                round_ms += max(0, took_ms - _FIRST_MS)
             else:
+                took_ms = before_ms = 0
                 round_ms = _FIRST_MS
                 self._phase = draw(_PHASES)
-                self._round_ms = 0
-            # What is left of the round, and as much of the next one as is before its place.
-            delay = self._round_ms + (round_ms - self._round_ms) * self._phase // _PHASES
+            # What is left of the round before, and what of this one comes before its place.
+            delay = max(0, before_ms - took_ms)
+            delay += (round_ms - before_ms) * self._phase // _PHASES
             self._round_ms = round_ms
             self._failures += 1
         self.refused = floor_ms > 0
@@ -149,10 +155,11 @@ class Pace:
         """In so many ms at the latest a feed may be sent."""
         return max(0, self._next_ms - now_ms)
 
-    def sent(self, now_ms: int, points: int):
-        """A feed of so many points; of none: there was none."""
-        self.hurried = self.hurried and points == self.most_points  # there may be more of it
-        if points:
+    def sent(self, now_ms: int, feed, newest: int):
+        """What the queue had: a feed, or None. `newest`: the number at which its points end."""
+        # A feed that is full, or from flash, leaves some.
+        self.hurried = self.hurried and feed is not None and feed.end.seq != newest
+        if feed:
             self._fed_ms = now_ms
             self._count(now_ms)
 

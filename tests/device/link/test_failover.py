@@ -180,6 +180,16 @@ def test_a_feed_without_an_answer_has_waited_for_the_grace_already():
     assert link.failover.mqtt.at_ms > 0, "five minutes are no success where a feed was lost"
 
 
+def test_how_long_a_session_lasted_does_not_lengthen_the_wait_after_it():
+    for _ in range(20):
+        link = Link()
+        link.to_mqtt()
+        link.session(4000, acknowledged=False)
+        link.to_mqtt()
+        link.session(20000, acknowledged=False)
+        assert link.failover.mqtt.at_ms - link.now <= 2750
+
+
 def test_a_long_session_forgets_the_failures_before_it():
     for lasts_ms, forgets in ((29999, False), (30000, True)):
         link = Link()

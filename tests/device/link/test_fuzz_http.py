@@ -234,6 +234,7 @@ class Queue:
     """One feed of three points, and what became of it."""
 
     points = 3
+    numbers = (0, 3)
     prop = None
 
     def __init__(self):

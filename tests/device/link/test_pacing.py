@@ -8,18 +8,28 @@ MINUTE = 60000  # ms
 HOUR = 3600000
 
 
+class End:
+    seq = 5
+
+
+class FEED:
+    """Its points are those before number 5."""
+
+    end = End
+
+
 # The rounds of an outage, in ms: each device tries once in each.
 ROUNDS = (1000, 2750, 2750, 2750, 5500, 11000, 22000, 44000, 88000, 176000, 176000)
 
 
-def tries(count):
-    """When one device tries, so often."""
+def tries(count, own_ms=0):
+    """When one device tries, so often; a try itself takes `own_ms`."""
     backoff = Backoff()
-    at = 0
+    backoff.failed(0)
     found = []
     for _ in range(count):
-        at += backoff.failed(at)
-        found.append(at)
+        found.append(backoff.at_ms)
+        backoff.failed(backoff.at_ms + own_ms)
     return found
 
 
@@ -42,6 +52,42 @@ def test_each_device_tries_once_in_each_round_and_has_its_place_there():
 def test_after_an_outage_of_six_seconds_nobody_waits_for_three():
     for _ in range(500):
         assert min([at for at in tries(6) if at >= 6000]) < 9000
+
+
+def test_a_try_is_a_part_of_its_round():
+    for own_ms in (100, 700, 990):
+        for _ in range(100):
+            found = tries(6, own_ms)
+            begin = 0
+            for at, ms in zip(found, ROUNDS):
+                assert begin <= at <= begin + ms, (own_ms, found)
+                begin += ms
+
+
+def test_tries_that_take_long_are_spread_as_evenly():
+    # Half of a second's share of two seconds, of 400 devices.
+    for own_ms in (2000, 4000):
+        found = sorted([at for _ in range(400) for at in tries(8, own_ms) if at < 20000])
+        least = 400 * 2000 // (own_ms + 1750)
+        for begin in range(2 * own_ms, 10000, 500):
+            share = len([at for at in found if begin <= at < begin + 2000])
+            assert share < least * 3 // 2, (own_ms, begin, share, least)
+
+
+def test_between_two_tries_that_take_long_there_is_time_for_the_other_way():
+    for _ in range(100):
+        found = tries(9, 12000)
+        pauses = [later - at - 12000 for at, later in zip(found, found[1:])]
+        assert min(pauses[1:]) >= 1750 and max(pauses[:4]) <= 6750, pauses
+        assert pauses[7] >= 43000, pauses
+
+
+def test_a_failure_before_its_time_makes_no_wait_longer():
+    backoff = Backoff()
+    for _ in range(4):
+        backoff.failed(0)
+    backoff.at_ms = 100000
+    assert backoff.failed(50000) <= 5500 and backoff.at_ms <= 55500
 
 
 def test_the_limit_stays_however_long_it_fails():
@@ -144,7 +190,7 @@ def told(per_minute, points, values=False, stated=(None, None)):
 
 def gap(pace, now):
     """How long after a feed sent now the next one may go."""
-    pace.sent(now, 1)
+    pace.sent(now, FEED, 5)
     ms = 0
     while not pace.ready(now + ms):
         ms += 1
@@ -183,7 +229,7 @@ def test_no_minute_holds_one_too_many_whatever_wants_to_go():
                     if pace.ahead(now):
                         singles.append(now)
                 if pace.ready(now):
-                    pace.sent(now, 1)
+                    pace.sent(now, FEED, 5)
                     feeds.append(now)
             found = most(sorted(feeds + singles), MINUTE + 1900)
             assert found <= per_minute, (per_minute, values, found)
@@ -204,7 +250,7 @@ def test_so_it_is_over_restarts():
                 while values and pace.ahead(now):
                     times.append(now)
                 if pace.ready(now):
-                    pace.sent(now, 1)
+                    pace.sent(now, FEED, 5)
                     times.append(now)
                 now += 50
             now += 500
@@ -224,7 +270,7 @@ def test_what_was_long_on_its_way_may_have_arrived_together():
                     pace.arrived(now, sent_ms)
                 sent = []
             if len(sent) < 4 and pace.ready(now):
-                pace.sent(now, 1)
+                pace.sent(now, FEED, 5)
                 sent.append(now)
             while values and len(sent) < 12 and pace.ahead(now):
                 sent.append(now)
@@ -234,7 +280,7 @@ def test_what_was_long_on_its_way_may_have_arrived_together():
 def test_the_end_of_a_stall_has_a_feed_at_once_that_is_paid_for_later():
     pace = told(60, 100)
     for now in (0, 2000, 4000):
-        pace.sent(now, 1)
+        pace.sent(now, FEED, 5)
     assert not pace.hurried
     for sent_ms in (0, 2000, 4000):
         pace.arrived(7000, sent_ms)
@@ -245,10 +291,10 @@ def test_the_end_of_a_stall_has_a_feed_at_once_that_is_paid_for_later():
 def test_where_every_answer_is_late_feeds_wait_for_their_age():
     pace = told(60, 100)
     for now in range(0, 10 * MINUTE, 10000):
-        pace.sent(now, 1)
+        pace.sent(now, FEED, 5)
         pace.arrived(now + 5000, now)
         assert pace.hurried is (now == 0)
-        pace.sent(now + 5000, 0)
+        pace.sent(now + 5000, None, 5)
     pace.arrived(11 * MINUTE, 11 * MINUTE - 100)
     pace.arrived(12 * MINUTE, 12 * MINUTE - 5000)
     assert pace.hurried
@@ -365,14 +411,14 @@ def test_a_feed_that_was_too_large_halves_the_next_and_they_grow_as_far_as_they_
 
 def test_what_cannot_wait_is_ahead_of_its_turn_but_a_feed_that_waits_is_not_held_up():
     pace = told(60, 100, values=True)
-    pace.sent(0, 1)
+    pace.sent(0, FEED, 5)
     sent = 0
     while pace.ahead(500):
         sent += 1
     assert sent == 6
     # A feed has one turn in four; each takes 62 s / 53.
     assert not pace.ready(4679) and pace.ready(4680)
-    pace.sent(4680, 1)
+    pace.sent(4680, FEED, 5)
     assert not pace.ready(4680 + 4679)
 
 

@@ -211,3 +211,20 @@ async def test_an_outage_leaves_nothing_that_waits_for_its_age():
         await world.connected(2)
         await world.empty()
         assert [len(found) for _, found in world.broker.feeds] == [1, 5, 5, 4]
+
+
+async def test_what_went_to_flash_during_an_outage_does_not_hold_up_what_is_newer():
+    async with World(
+        https=False, max_age_ms=10 * MINUTE, flash_kib=64, spill_after_ms=60 * MINUTE
+    ) as world:
+        world.put(1)
+        await world.empty()
+        world.broker.stop()
+        await world.retry_mqtt()
+        world.put(2, 3)
+        world.queue.flush()
+        world.put(4)
+        assert world.queue.spilled == 2
+        world.broker.start()
+        await world.connected(2)
+        await world.empty()

@@ -358,14 +358,15 @@ async def test_an_end_puts_what_is_on_its_way_into_the_queue():
 
 def test_only_who_sends_values_imports_it():
     name = "firmware.link.single_values"
-    kept = sys.modules.pop(name)
+    kept = sys.modules.pop(name, None)
     try:
         for send, imported in ((None, False), ("value", True), ("method", True)):
             sys.modules.pop(name, None)
             asyncio.run(made(send))
             assert (name in sys.modules) is imported, send
     finally:
-        sys.modules[name] = kept
+        if kept:
+            sys.modules[name] = kept
 
 
 async def made(send):

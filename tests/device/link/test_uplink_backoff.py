@@ -179,8 +179,8 @@ async def test_https_that_has_worked_all_the_time_changes_nothing():
     async with World(mqtt=False, grace_s=0) as world:
         world.put(1)
         await world.empty()
-        until_ms = world.link.failover.mqtt.at_ms = uptime.ms() + 250000
         await until(lambda: world.link.failover.state == "https", "HTTPS")
+        until_ms = world.link.failover.mqtt.at_ms = uptime.ms() + 250000
         world.put(2)
         await world.empty()
         assert world.link.failover.mqtt.at_ms == until_ms
