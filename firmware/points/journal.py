@@ -121,7 +121,7 @@ class Journal:
                 break
             kind = ring.kinds[i]
             more = (ring.values[i] + 3) // 4 if kind & KIND == TEXT else 0
-            if not self._room_for(more + 3):
+            if not self._room_for(more + 4):
                 break
             t = cursor.base + ring.times[i]
             cycle = cursor.cycle
