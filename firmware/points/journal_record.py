@@ -270,10 +270,12 @@ class Records:
             return 0
         # Each column of the records is copied as a picture is, which makes no objects of them.
         end = at + SIZE * count
-        records = framebuf.FrameBuffer(self._view[at:end], SIZE, count, framebuf.GS8)
+        picture = framebuf.FrameBuffer
+        form = framebuf.GS8
+        records = picture(self._view[at:end], SIZE, count, form)
         i = first % slots
         for column, width, x in ((ring.kinds, 1, 0), (ring.times, 4, -1), (ring.raw, 4, -5)):
-            column = framebuf.FrameBuffer(column, width, slots, framebuf.GS8)
+            column = picture(column, width, slots, form)
             column.blit(records, x, i)
             column.blit(records, x, i - slots)
         if not self.header["same"]:

@@ -127,9 +127,10 @@ class Replay:
         while True:
             if not self._held and self._text_next >= self._text_end:
                 offset = self._offset_ms()
-                moved = 0 if offset is None else 1
-                while moved:
+                while offset is not None and ring.tail.seq < until:
                     moved = records.move(ring, until, latest_ms, offset)
+                    if not moved:
+                        break
                     segment.points -= moved
                 if ring.tail.seq >= until and records.more():
                     return True
