@@ -154,7 +154,7 @@ class Queue:
     def tick(self):
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
         if self._backlog:
-            self._backlog.tick(self._clock.uptime_ms(), self._dating())
+            self._backlog.tick(self._clock.uptime_ms(), self._dating(), self._live_due())
             self._date_for_now()
         overflowed = self._overflowed
         self._overflowed = self._ring.dropped
@@ -275,10 +275,10 @@ class Queue:
     def acknowledge(self, feed):
         feed.window.acknowledge(feed)
         if self._backlog:
+            self._backlog.acknowledged()
             self._live_went = feed.window is self._live
             if self._live_went:
-                self._live_ms = self._clock.uptime_ms()
-            self._backlog.replay.settle()
+                self._live_ms = self._backlog.well_ms
 
     def release(self):
         """As Window.release, of both windows."""
