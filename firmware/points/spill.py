@@ -20,15 +20,15 @@ from firmware.points.ring import Cursor
 # Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
 _MARKS = const(8)
 _PATIENCE = const(1000)  # steps of work for which a restart waits
-# A link that has delivered nothing for so long is down; a reconnection is faster. After a start it
-# has to be made first, and the clock to be known.
+# A link that has delivered nothing of what is due for so long is down; a reconnection is faster.
+# After a start it has to be made first.
 _OUTAGE_MS = const(3000)
 _START_MS = const(10000)
 # Readings that go early: with a full purse, and one more for each so many times that it lacks.
 _BATCH = const(16)
 _DEARER = const(16)
-_COST_MS = const(60000)  # in which the purse gets what one time costs
-_PURSE_MS = const(28800000)  # 480 times
+_COST_MS = const(180000)  # in which the purse gets what one time costs
+_PURSE_MS = const(86400000)  # 480 times
 
 
 class Backlog:
@@ -48,7 +48,7 @@ class Backlog:
         self._cursor: Cursor | None = None  # of a spill that is under way
         self._end_seq = 0
         now = self.journal.uptime_ms()
-        self.well_ms = now + _START_MS  # uptime of the last acknowledgement, or when none was due
+        self.well_ms = now + _START_MS  # uptime of the last acknowledgement, or when none was owed
         self._paid_ms = now - _PURSE_MS  # uptime until which the purse is spent
 
     def points(self) -> int:
@@ -70,7 +70,8 @@ class Backlog:
         """Go on for some 10 ms. `now`: uptime; `offset_ms`: dates the undated; None: not known;
         `due`: a feed of the live window is.
         """
-        if not (due or self._live.in_flight or self.journal.segments):
+        # What is undated is worth little after a cut, and none of it can be sent.
+        if offset_ms is None or not (due or self._live.in_flight or self.journal.segments):
             self.well_ms = max(self.well_ms, now)
         self.journal.tick()
         if self._cursor is None:
