@@ -268,8 +268,19 @@ class Records:
         count = min((self._checked - at) // SIZE, until - tail.seq, ring.room() - fresh)
         if count <= 0 or base + self._newest > latest_ms:
             return 0
-        # Each column of the records is copied as a picture is, which makes no objects of them.
         end = at + SIZE * count
+        if not self.header["same"]:
+            block = self._block
+            for k in range(at, end, SIZE):
+                prop = self._indexes[block[k] & PROPERTY]
+                if prop == NONE:
+                    end = k
+                    break
+                block[k] = block[k] & KIND | prop
+            count = (end - at) // SIZE
+            if not count:
+                return 0
+        # Each column of the records is copied as a picture is, which makes no objects of them.
         picture = framebuf.FrameBuffer
         form = framebuf.GS8
         records = picture(self._view[at:end], SIZE, count, form)
@@ -278,20 +289,11 @@ class Records:
             column = picture(column, width, slots, form)
             column.blit(records, x, i)
             column.blit(records, x, i - slots)
-        if not self.header["same"]:
-            indexes = self._indexes
-            for pos in range(first, first + count):
-                i = pos % slots
-                kind = ring.kinds[i]
-                prop = indexes[kind & PROPERTY]
-                if prop == NONE:
-                    return 0
-                ring.kinds[i] = kind & KIND | prop
         if fresh:
             i = tail.pos % slots
             ring.kinds[i] = BASE
             ring.times[i] = low
-            ring.values[i] = base >> 32
+            ring.values[i] = base >> 32 & 0xFFFF
         tail.base = base
         tail.cycle = -1
         tail.pos = first + count

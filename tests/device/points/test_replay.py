@@ -195,6 +195,23 @@ def test_texts_and_properties_that_the_config_no_longer_has_come_among_numbers()
         queue.flush()
 
 
+def test_of_more_properties_than_a_point_can_name_the_rest_costs_nothing_else():
+    elsewhere()
+    time = Time()
+    for k in range(3):
+        names = ["p%d" % n for n in range(30 * k, 30 * k + 30)]
+        queue = spilling(time, names, slots=1024)
+        for n in range(300):
+            queue.put(n % 30, n)
+            time.ms += 1
+        queue.flush()
+    queue = spilling(time, ["q"], max_points=100)
+    found = delivered(queue)
+    assert [v for prop, _, v in found if prop == "p1"] == list(range(1, 300, 30))
+    assert len(found) == 62 * 10
+    assert counters(queue) == {"damaged": 28 * 10}
+
+
 def garbage(queue):
     """Bytes that the heap is asked for, for each point on its way out."""
     gc.collect()
