@@ -5,7 +5,7 @@ Why it is as it is (littlefs, 4 KiB blocks, 100,000 erases a block):
 - Littlefs writes no block twice: appending to a file copies its last block to an erased one, and
   a metadata commit makes that count, or not, however the power is cut. So a spill costs one erase
   whether it is 1 or 300 points, whether the file stays open or not (measured: 1.03 erases a
-  spill), and readings are spilled together, once in `buffer.spill_after_s`, not one by one.
+  spill), and readings are spilled together, when some have gathered, not one by one (spill).
   A file a spill would cost a sixth of the erases, but a month of them is 90,000 files.
 - How far a segment was delivered is not written down: that would cost as much as the reading
   itself. After a restart its points are sent again, with the same milliseconds, which changes
@@ -121,7 +121,7 @@ class Journal:
                 break
             kind = ring.kinds[i]
             more = (ring.values[i] + 3) // 4 if kind & KIND == TEXT else 0
-            if not self._room_for(more + 3):
+            if not self._room_for(more + 4):
                 break
             t = cursor.base + ring.times[i]
             cycle = cursor.cycle
@@ -213,15 +213,18 @@ class Journal:
                     return
             self._trash.pop(0)
 
-    def date(self, offset_ms: int):
-        """The era's readings, on flash and to come, are dated by this offset."""
+    def date(self, offset_ms: int, sure: bool):
+        """The era's readings, on flash and to come, are dated by this offset. Until it is `sure`,
+        they are none that others have to be later than.
+        """
         newest = max(self.newest, self.era_newest + offset_ms)
         self._keep(self.era, offset_ms, newest)
-        self.newest = newest
+        if sure:
+            self.newest = newest
 
     def distrust(self, latest_ms: int):
         """What is later than that was dated by a clock that was wrong: nothing is dated by it."""
-        if self.newest > latest_ms:
+        if max(self.newest, self.eras.newest) > latest_ms:
             self.newest = self.eras.newest = -1
 
     def _keep(self, era: int, offset_ms, newest: int):

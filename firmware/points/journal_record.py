@@ -11,22 +11,27 @@ All are of one size, so that a damaged one costs itself alone. The check of a po
 from that of its time base, and the check of a base from that of the segment's header: a point
 whose base or header is not the one that it was written under is damaged, too, and never gets a
 wrong time or property. A time base is written twice.
+
+Numbers are checked many at a time, too. Behind a time base a group begins with every 64th record.
+Where its first 63 are numbers, the last one has the kind MORE, which only a text would go on with,
+the time of the newest one plus 1, and as its value the CRC-32 of all before it, continued from the
+time base's. Of a group that is damaged each record is checked by itself.
 """
 
 import json
 import struct
 from binascii import crc32
 
+import framebuf
 from micropython import const
 
 from firmware.points.properties import NONE
-from firmware.points.ring import KIND, MORE, PROPERTY
+from firmware.points.ring import BASE, KIND, MORE, PROPERTY, TEXT
 
 SIZE = const(11)
-_AT_ONCE = const(32)  # records that are read in one go
-
-_TEXT = const(0x80)
-_BASE = const(0xC0)
+_GROUP = const(64)  # records
+_GROUP_SIZE = const(704)  # bytes
+_CHECKED = const(693)  # of them, by its last record
 _WORD = const(0xFFFFFFFF)
 _FORMAT = "<BII"
 _WHOLE_FORMAT = "<BIIH"
@@ -171,6 +176,9 @@ class Writer:
         self._cycle = -2  # no base written yet
         self._record = bytearray(SIZE)
         self._body = memoryview(self._record)[: SIZE - 2]
+        self._count = 0  # of the group: records,
+        self._crc = seed  # their check
+        self._newest = 0  # and the newest one's time; the highest if not all are numbers
 
     def put(self, kind: int, t: int, cycle: int, value: int):
         """Write a point; the words of a text follow by `more`. Raises OSError."""
@@ -178,23 +186,31 @@ class Writer:
             self._cycle = cycle
             self._base = t
             high = t >> 32 & 0xFFFF | (max(cycle, 0) & 0xFFFF) << 16
-            kind_of_base = _BASE if cycle < 0 else _BASE + 1
-            self._write(kind_of_base, t & _WORD, high, self._header_seed)
-            self.file.write(self._record)
-            self.size += SIZE
-            self._seed = crc32(self._body, self._header_seed)
-        self._write(kind, t - self._base, value, self._seed)
+            self._seed = self._header_seed
+            for _ in range(2):
+                self._write(BASE if cycle < 0 else BASE + 1, t & _WORD, high)
+            self._seed = self._crc = crc32(self._body, self._header_seed)
+            self._count = self._newest = 0
+        elif self._count == _GROUP - 1 and self._newest < _WORD:
+            self._write(MORE, self._newest + 1, self._crc)
+        self._write(kind, t - self._base, value)
+        self._newest = max(self._newest, t - self._base) if kind < TEXT else _WORD
 
     def more(self, value: int):
-        self._write(MORE, 0, value, self._seed)
+        self._write(MORE, 0, value)
+        self._newest = _WORD
 
-    def _write(self, kind, time, value, seed):
-        struct.pack_into(_FORMAT, self._record, 0, kind, time, value)
-        check = _fold(crc32(self._body, seed))
-        self._record[SIZE - 2] = check & 0xFF
-        self._record[SIZE - 1] = check >> 8
-        self.file.write(self._record)
+    def _write(self, kind, time, value):
+        record = self._record
+        struct.pack_into(_FORMAT, record, 0, kind, time, value)
+        struct.pack_into("<H", record, SIZE - 2, _fold(crc32(self._body, self._seed)))
+        self.file.write(record)
         self.size += SIZE
+        self._crc = crc32(record, self._crc)
+        self._count += 1
+        if self._count == _GROUP:
+            self._crc = self._seed
+            self._count = self._newest = 0
 
 
 class Records:
@@ -205,9 +221,12 @@ class Records:
         self._file = file
         self.header, self._indexes, self.offset, self.seed = read_header(file, properties)
         self._seed = self.seed  # of the header; of a base, once one was read
-        self._block = bytearray(_AT_ONCE * SIZE)
+        self._block = bytearray(_GROUP_SIZE)
         self._view = memoryview(self._block)
         self._at = self._end = 0  # of what is left in it
+        self._checked = 0  # where the numbers end that were checked together
+        self._newest = 0  # time of the newest one
+        self._begin = self.offset  # of a group
         self._base = 0
         self.damaged = 0
         self.kind = -1
@@ -218,7 +237,7 @@ class Records:
     def go_on(self, file):
         """The file was opened again. Raises OSError."""
         self._file = file
-        self._at = self._end = 0
+        self._at = self._end = self._checked = 0
         file.seek(self.offset)
 
     def prop(self) -> int:
@@ -226,89 +245,118 @@ class Records:
         i = self.kind & PROPERTY
         return self._indexes[i] if i < len(self._indexes) else NONE
 
-    def move(self, ring, until: int, latest_ms: int) -> int:
-        """Move the dated numbers that follow into a ring, until its tail is `until`; how many.
-        Stops, sooner or later, before whatever `next` has to look at.
+    def more(self) -> bool:
+        """Is anything left, if only a damaged record? Raises OSError."""
+        return self._at < self._end or self._load()
+
+    def move(self, ring, until: int, latest_ms: int, offset_ms: int) -> int:
+        """Move numbers that were checked together into a ring, until its tail is `until`; how
+        many. 0: what comes next is for `next`. `offset_ms`: dates them. Raises OSError.
         """
-        tail = ring.tail
-        if self.cycle >= 0 or tail.cycle != -1:
+        if self._at == self._checked > 0:
+            self._at += SIZE
+            self.offset += SIZE
+        if not self.more():
             return 0
-        # What a record costs is what it looks up: all of it is local.
-        unpack = struct.unpack_from
-        block = self._block
-        view = self._view
-        seed = self._seed
-        indexes = self._indexes
-        known = len(indexes)
-        kinds = ring.kinds
-        times = ring.times
-        values = ring.values
+        tail = ring.tail
         slots = ring.slots
-        shift = self._base - tail.base
-        latest = min(latest_ms - self._base, _WORD - shift)
-        first = pos = tail.pos
+        base = self._base + offset_ms
+        low = base & _WORD
+        fresh = tail.cycle != -1 or tail.base != base
+        first = tail.pos + fresh
         at = self._at
-        end = pos + min(until - tail.seq, ring.room(), (self._end - at) // SIZE)
-        while pos < end:
-            kind, time, value, check = unpack(_WHOLE_FORMAT, block, at)
-            crc = crc32(view[at : at + SIZE - 2], seed)
-            if (crc ^ crc >> 16) & 0xFFFF != check:
-                break
-            prop = kind & PROPERTY
-            if kind >= _TEXT or not -shift <= time <= latest or prop >= known:
-                break
-            prop = indexes[prop]
-            if prop == NONE:
-                break
-            i = pos % slots
-            kinds[i] = kind & KIND | prop
-            times[i] = time + shift
-            values[i] = value
-            pos += 1
-            at += SIZE
-        count = pos - first
-        self.offset += SIZE * count
-        self._at = at
+        count = min((self._checked - at) // SIZE, until - tail.seq, ring.room() - fresh)
+        if count <= 0 or base + self._newest > latest_ms:
+            return 0
+        end = at + SIZE * count
+        if not self.header["same"]:
+            block = self._block
+            for k in range(at, end, SIZE):
+                prop = self._indexes[block[k] & PROPERTY]
+                if prop == NONE:
+                    end = k
+                    break
+                block[k] = block[k] & KIND | prop
+            count = (end - at) // SIZE
+            if not count:
+                return 0
+        # Each column of the records is copied as a picture is, which makes no objects of them.
+        picture = framebuf.FrameBuffer
+        form = framebuf.GS8
+        records = picture(self._view[at:end], SIZE, count, form)
+        i = first % slots
+        for column, width, x in ((ring.kinds, 1, 0), (ring.times, 4, -1), (ring.raw, 4, -5)):
+            column = picture(column, width, slots, form)
+            column.blit(records, x, i)
+            column.blit(records, x, i - slots)
+        if fresh:
+            i = tail.pos % slots
+            ring.kinds[i] = BASE
+            ring.times[i] = low
+            ring.values[i] = base >> 32 & 0xFFFF
+        tail.base = base
+        tail.cycle = -1
+        tail.pos = first + count
         tail.seq += count
-        tail.pos = pos
+        self._at = end
+        self.offset += SIZE * count
         return count
 
     def next(self) -> int:
         """Go to the next point or piece of a text; return its kind, -1 at the end, or OSError."""
-        block = self._block
-        while True:
-            at = self._at
-            if at == self._end:
-                size = self._file.readinto(block)
-                self._at = at = 0
-                self._end = size - size % SIZE
-                if not self._end:
-                    if size:
-                        self.offset += size
-                        self.damaged += 1  # a torn tail
-                    self.kind = -1
-                    return -1
-                if size != self._end:
-                    self._file.seek(self.offset + self._end)  # the torn tail comes by itself
+        while self.more():
             # Where memory is short in this, `offset` stays before the record, to `go_on` from.
-            kind, time, value = struct.unpack_from(_FORMAT, block, at)
-            base = _BASE <= kind <= _BASE + 1
+            at = self._at
+            kind, time, value, check = struct.unpack_from(_WHOLE_FORMAT, self._block, at)
+            base = BASE <= kind <= BASE + 1
+            point = not base and (kind != MORE or not time)
             crc = crc32(self._view[at : at + SIZE - 2], self.seed if base else self._seed)
-            whole = (crc ^ crc >> 16) & 0xFFFF == block[at + SIZE - 2] | block[at + SIZE - 1] << 8
-            if whole and base:
+            whole = _fold(crc) == check
+            if not whole:
+                self.damaged += 1
+            elif base:
                 self._base = time | (value & 0xFFFF) << 32
                 self.cycle = value >> 16 if kind & 1 else -1
                 self._seed = crc
-            elif whole:
+            elif point:
                 self.t = self._base + time
                 self.kind = kind
                 self.value = value
             self._at = at + SIZE
             self.offset += SIZE
-            if not whole:
-                self.damaged += 1
-            elif not base:
+            if whole and point:
                 return kind
+            if whole and base:
+                self._begin = self.offset
+                self.go_on(self._file)
+        self.kind = -1
+        return -1
+
+    def _load(self) -> bool:
+        """Read the rest of a group; False at the end."""
+        view = self._view[: _GROUP_SIZE - (self.offset - self._begin) % _GROUP_SIZE]
+        size = self._file.readinto(view)
+        end = size - size % SIZE
+        checked = 0
+        if size == _GROUP_SIZE:
+            kind, time, value, check = struct.unpack_from(_WHOLE_FORMAT, self._block, _CHECKED)
+            if (
+                kind == MORE
+                and time
+                and _fold(crc32(view[_CHECKED:-2], self._seed)) == check
+                and crc32(view[:_CHECKED], self._seed) == value
+            ):
+                checked = _CHECKED
+                self._newest = time - 1
+        elif not end and size:
+            self.damaged += 1  # a torn tail
+            self.offset += size
+        elif end != size:
+            self._file.seek(self.offset + end)  # the torn tail comes by itself
+        self._at = 0
+        self._end = end
+        self._checked = checked
+        return end > 0
 
 
 def _fold(crc: int) -> int:

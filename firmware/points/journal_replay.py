@@ -126,7 +126,14 @@ class Replay:
         segment = self._segment
         while True:
             if not self._held and self._text_next >= self._text_end:
-                segment.points -= records.move(ring, until, latest_ms)
+                offset = self._offset_ms()
+                while offset is not None and ring.tail.seq < until:
+                    moved = records.move(ring, until, latest_ms, offset)
+                    if not moved:
+                        break
+                    segment.points -= moved
+                if ring.tail.seq >= until and records.more():
+                    return True
             kind = records.kind if self._held else records.next()
             if kind == MORE:
                 if self._text_next < self._text_end:
@@ -144,9 +151,7 @@ class Replay:
             more = (records.value + 3) // 4 if kind & KIND == TEXT else 0
             if ring.room() < more + 2:
                 return False
-            offset = 0
-            if records.cycle >= 0:
-                offset = self._journal.eras.offsets.get(records.cycle)
+            offset = self._offset_ms()
             if offset is not None and records.t + offset > latest_ms:
                 offset = None
             prop = records.prop()
@@ -169,6 +174,11 @@ class Replay:
                 self._text_offset = records.offset - SIZE
                 for pos in range(self._text_next, self._text_end):
                     ring.kinds[pos % ring.slots] = MORE
+
+    def _offset_ms(self):
+        """What dates the record read last; None: nothing can."""
+        cycle = self._records.cycle
+        return self._journal.eras.offsets.get(cycle) if cycle >= 0 else 0
 
     def _abandon_text(self):
         """A piece of a text is damaged: what there is of it is no value."""

@@ -154,7 +154,7 @@ class Queue:
     def tick(self):
         """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
         if self._backlog:
-            self._backlog.tick(self._clock.uptime_ms(), self._dating())
+            self._backlog.tick(self._clock.uptime_ms(), self._dating(), self._live_due())
             self._date_for_now()
         overflowed = self._overflowed
         self._overflowed = self._ring.dropped
@@ -275,10 +275,10 @@ class Queue:
     def acknowledge(self, feed):
         feed.window.acknowledge(feed)
         if self._backlog:
+            self._backlog.acknowledged()
             self._live_went = feed.window is self._live
             if self._live_went:
-                self._live_ms = self._clock.uptime_ms()
-            self._backlog.replay.settle()
+                self._live_ms = self._backlog.well_ms
 
     def release(self):
         """As Window.release, of both windows."""
@@ -339,7 +339,7 @@ class Queue:
         if clock.sure or not clock.known or journal.era_first < 0:
             return
         if journal.eras.offsets.get(journal.era) != clock.first_offset:
-            journal.date(clock.first_offset)
+            journal.date(clock.first_offset, False)
 
     def _date(self):
         """The clock has become sure: readings so far are dated with its first offset, unless this
@@ -362,9 +362,6 @@ class Queue:
                 first = journal.era_first
             if first >= 0:
                 offset = max(offset, before + 1 - first)
-            if journal.era_first >= 0:
-                journal.date(offset)
-        self._offset_ms = offset
         # Anew, as this is done again where memory was short in it.
         low, high = array("I", self._free_low), array("H", self._free_high)
         for i in range(len(low)):
@@ -372,6 +369,9 @@ class Queue:
             free = max(before + 1, free + offset if free else 0)
             low[i] = free & _WORD
             high[i] = free >> 32
+        if self._backlog and journal.era_first >= 0:
+            journal.date(offset, True)
+        self._offset_ms = offset
         self._free_low, self._free_high = low, high
         self._dated = True
 

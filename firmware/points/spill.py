@@ -1,9 +1,13 @@
 """Readings that are too old for RAM: to flash when it is time, and back when they are asked for.
 
 A reading goes to flash before it has been undelivered for `spill_after_ms`, together with all
-that came after it, and when three quarters of the ring are taken. It then leaves the ring, also if
+that came after it, and when three quarters of the ring are taken. Where readings come so fast that
+the ring is full before the next tick, an eighth goes at once. What goes leaves the ring, also if
 it is in a feed in flight: it may be sent a second time, which changes nothing on the platform.
-Where readings come so fast that the ring is full before the next tick, an eighth goes at once.
+
+In an outage readings go as soon as a few have gathered, for a cut of the power takes what RAM has.
+Each time erases a block of the flash, so this draws on a purse that fills slowly, and the emptier
+it is, the more have to gather: the flash lives on, however long outages are and how much comes.
 """
 
 from micropython import const
@@ -16,6 +20,15 @@ from firmware.points.ring import Cursor
 # Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
 _MARKS = const(8)
 _PATIENCE = const(1000)  # steps of work for which a restart waits
+# A link that has delivered nothing of what is due for so long is down; a reconnection is faster.
+# After a start it has to be made first.
+_OUTAGE_MS = const(3000)
+_START_MS = const(10000)
+# Readings that go early: with a full purse, and one more for each so many times that it lacks.
+_BATCH = const(16)
+_DEARER = const(16)
+_COST_MS = const(180000)  # in which the purse gets what one time costs
+_PURSE_MS = const(86400000)  # 480 times
 
 
 class Backlog:
@@ -34,6 +47,9 @@ class Backlog:
         self._marks = []
         self._cursor: Cursor | None = None  # of a spill that is under way
         self._end_seq = 0
+        now = self.journal.uptime_ms()
+        self.well_ms = now + _START_MS  # uptime of the last acknowledgement, or when none was owed
+        self._paid_ms = now - _PURSE_MS  # uptime until which the purse is spent
 
     def points(self) -> int:
         """Points on flash, also those that are on their way from there."""
@@ -50,8 +66,13 @@ class Backlog:
         self.replay.fill(self.window.unsent(), max_points, latest_ms)
         return self.window.take(max_points, 0, alone)
 
-    def tick(self, now: int, offset_ms):
-        """Go on for some 10 ms. `now`: uptime; `offset_ms`: dates the undated; None: not known."""
+    def tick(self, now: int, offset_ms, due: bool):
+        """Go on for some 10 ms. `now`: uptime; `offset_ms`: dates the undated; None: not known;
+        `due`: a feed of the live window is.
+        """
+        # What is undated is worth little after a cut, and none of it can be sent.
+        if offset_ms is None or not (due or self._live.in_flight or self.journal.segments):
+            self.well_ms = max(self.well_ms, now)
         self.journal.tick()
         if self._cursor is None:
             if not self._pressing(now) or not self.journal.ready():
@@ -96,7 +117,13 @@ class Backlog:
             except Exception as error:
                 self._failed(error)
 
+    def acknowledged(self):
+        """A feed was, of this window or of the live one."""
+        self.well_ms = self.journal.uptime_ms()
+        self.replay.settle()
+
     def _pressing(self, now: int) -> bool:
+        """Is it time for a spill? If so, it is paid for."""
         ring = self._live.ring
         marks = self._marks
         while marks and marks[0][0] <= ring.head.seq:
@@ -107,7 +134,15 @@ class Backlog:
                 del marks[1]  # nothing can be spilled, and all of them are late
         if 4 * ring.room() < ring.slots:
             return True
-        return len(marks) > 0 and now - marks[0][1] >= self._after_ms
+        if marks and now - marks[0][1] >= self._after_ms:
+            return True
+        paid = max(self._paid_ms, now - _PURSE_MS)
+        lacks = (paid - now + _PURSE_MS) // _COST_MS
+        few = len(ring) < _BATCH + lacks // _DEARER
+        if few or paid > now or now - self.well_ms < _OUTAGE_MS:
+            return False
+        self._paid_ms = paid + _COST_MS
+        return True
 
     def _begin(self):
         ring = self._live.ring

@@ -93,3 +93,30 @@ def check_counted(device, platform):
 
 def take_down(platform, listeners):
     platform.control(lambda tree: tree.update(down=listeners))
+
+
+def test_at_default_settings_a_kill_in_an_outage_costs_few_readings(device, platform):
+    platform.control(lambda tree: tree["properties"]["humidity"].pop("max", None))
+    device.config["sensors"] = []
+    device.config["thermostat"] = None
+    device.config["health"] = {"every_s": 0}
+    del device.config["feed"]
+    for prop in COUNTERS:
+        device.count(PERIOD_S, prop)
+    device.start()
+    wait(lambda: platform.points("counter"), "a delivery")
+    take_down(platform, ["mqtt", "https"])
+    time.sleep(15)
+    device.kill()
+    last = {prop: device.counted(prop)[-1] for prop in COUNTERS}
+    take_down(platform, [])
+    device.start()
+
+    def lost():
+        return sum(
+            len(set(range(last[prop])) - {value for _, _, value in platform.points(prop)})
+            for prop in COUNTERS
+        )
+
+    wait(lambda: lost() <= 30, "all but the last", 60)
+    assert "damaged" not in "".join(device.log)

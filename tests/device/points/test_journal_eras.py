@@ -204,3 +204,18 @@ def test_what_the_clock_says_while_it_is_not_sure_dates_nothing_for_good():
             wanted = [("temperature", first_ms + 1000 * n, n) for n in range(3)]
             assert delivered(queue) == wanted
             assert counters(queue) == {}
+
+
+def test_readings_on_flash_are_not_later_for_what_dated_them_before_the_clock_was_sure():
+    time = Time()
+    clock, queue = undated_queue(time, 0, False)
+    spill(queue, time, 20)
+    clock.set(T0 + time.ms, time.ms, False)
+    queue.put(0, 20)
+    queue.tick()  # in case the power is cut now
+    time.ms += 1000
+    clock.set(T0 + time.ms, time.ms)
+    queue.put(0, 21)
+    found = sorted([(v, t) for _, t, v in delivered(queue)])
+    assert found == [(n, T0 + 1000 * n) for n in range(22)]
+    assert counters(queue) == {}

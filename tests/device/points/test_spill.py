@@ -124,3 +124,91 @@ def test_points_in_flight_are_spilled_and_a_late_acknowledgement_changes_nothing
     queue.acknowledge(a)
     assert counters(queue) == {}
     assert values(delivered(queue)) == list(range(20))
+
+
+class Still(Ticks):
+    """A machine so fast that no time passes at its work."""
+
+    @classmethod
+    def ticks_ms(cls):
+        return 0
+
+
+class Line:
+    """A queue at default settings, into which 32 readings a second come, and which delivers what
+    is due, unless the link is broken or stalled.
+    """
+
+    def __init__(self):
+        self.time = Time()
+        self.queue = spilling(self.time, slots=1024, max_points=100)
+        self.count = 0
+
+    def run(self, seconds, link="well"):
+        """Returns the most readings that were in RAM alone, and how often some went to flash."""
+        module = sys.modules["firmware.points.journal"]
+        module.time = Still
+        try:
+            return self._run(seconds, link)
+        finally:
+            module.time = system_time
+
+    def _run(self, seconds, link):
+        most = writes = 0
+        queue = self.queue
+        if link == "broken":
+            queue.release()
+        for step in range(32 * seconds):
+            queue.put(0, self.count)
+            self.count += 1
+            self.time.ms += 31
+            most = max(most, queue.in_ram)
+            if step % 8 == 7:
+                before = queue.in_ram
+                queue.tick()
+                writes += queue.in_ram < before
+            if queue.due() and link != "broken":
+                if link == "well":
+                    queue.acknowledge(queue.take())
+                elif not queue.in_flight:
+                    queue.take()
+        return most, writes
+
+
+def test_in_an_outage_few_readings_are_in_ram_alone():
+    for link in ("broken", "stalled"):
+        elsewhere()
+        line = Line()
+        assert line.run(60)[1] == 0
+        assert line.run(7, link)[0] <= 230  # a feed in flight, and what comes until it is late
+        most, writes = line.run(60, link)
+        assert most <= 30 and writes <= 100, (link, most, writes)
+        line.queue.release()
+        assert line.run(60)[1] <= 1
+        delivered(line.queue)
+        assert counters(line.queue) == {} and len(line.queue) == 0
+
+
+def test_a_reconnection_writes_nothing():
+    line = Line()
+    line.run(20)
+    for _ in range(100):
+        assert line.run(2, "broken")[1] == 0
+        assert line.run(1)[1] == 0
+    assert "journal" not in os.listdir()
+
+
+def test_a_start_in_an_outage_is_an_outage():
+    line = Line()
+    assert line.run(12, "broken")[1] == 0
+    line.run(2, "broken")
+    assert line.run(20, "broken")[0] <= 30
+
+
+def test_an_endless_outage_spills_seldom():
+    line = Line()
+    line.run(3600, "broken")
+    writes = line.run(3600, "broken")[1]
+    # As spill_after_ms wants it, and once in three minutes more.
+    assert writes <= 3600 // 22 + 20, writes
+    assert counters(line.queue) == {"dropped": line.queue.dropped}
