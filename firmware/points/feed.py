@@ -66,9 +66,10 @@ _PLAIN_AROUND = const(38)
 _TT_AROUND = const(13)
 _NO_TT = const(-6)
 
-# The bits of 10.0 and of the first float32 above 99.99: those of positive floats order as they do.
-_TEN = const(0x41200000)
-_HUNDRED = const(0x42C7FAE2)
+# The upper 16 bits of 10.0 and 99.5; those of positive floats order as they do. All 32 would be an
+# object on the heap of a port whose words have 32.
+_TEN = const(0x4120)
+_HUNDRED = const(0x42C7)
 
 # Two digits at a time: the characters of 00 to 99, as struct's H writes them.
 _PAIRS = array("H", [48 + n // 10 | 48 + n % 10 << 8 for n in range(100)])
@@ -94,10 +95,11 @@ class Encoder:
         not in the document.
         """
         # Most numbers have the form 21.37: `size` is what the others have beyond that.
-        size = named = points = 0
+        k = end = top = low = high = size = named = points = ranges = 0
         digits = 1
         ten = 10  # to the power of digits
         ring = feed.window.ring
+        halves = ring.halves
         cursor = feed.end
         pos = cursor.pos
         seq = cursor.seq
@@ -139,7 +141,8 @@ class Encoder:
                         shared = -1
                     name_size = _NAME_SIZE + len(names[prop])
                     decimals = self._properties.decimals[prop]
-                    high = _HUNDRED if kind < _INTEGER and decimals == 2 else 0
+                    high = 0
+                    limit = _HUNDRED if kind < _INTEGER and decimals == 2 else 0
                 end = stop if alike else i + 1
                 k = i if compact else end
                 while k < end:
@@ -159,9 +162,17 @@ class Encoder:
                         size += put_number(scratch, 0, True, -ms, 0) if ms else _NO_TT
                     k = after
                 if kind < _TEXT:
-                    for value in memoryview(values)[i:end] if alike else (values[i],):
-                        if not _TEN <= value < high:
-                            size += put_value(scratch, 0, kind, value, decimals) - _V_SIZE
+                    for k in range(2 * i + 1, 2 * end, 2):
+                        top = halves[k]
+                        if not low <= top < high:
+                            # As `pieces` prints them, up to a power of two.
+                            ranges += 1
+                            if _TEN <= top < limit:
+                                low = max(_TEN, top & 0xFF80)
+                                high = min(limit, (top & 0xFF80) + 0x80)
+                            else:
+                                size += put_value(scratch, 0, kind, values[k >> 1], decimals)
+                                size -= _V_SIZE
                 else:
                     size += values[i] - _V_SIZE
                 seq += end - i
@@ -177,10 +188,10 @@ class Encoder:
         cursor.seq = seq
         feed.points = points
         feed.shared = shared
+        feed.even = ranges == 1
         if alone and shared >= 0:
             feed.prop = names[shared]
-        if self._named(feed):
-            size += named
+        size += named if self._named(feed) else 0
         if not compact:
             size += _PLAIN_HEAD + points * (_PLAIN_AROUND + _V_SIZE)
         else:
@@ -197,7 +208,7 @@ class Encoder:
         """
         # The hottest loops of the firmware. What they need is local and comes first: the first
         # sixteen variables are faster than the others.
-        i = at = value = ms = n = low = high = less = shift = 0
+        i = k = at = ms = n = less = shift = 0
         since_ms = low_ms = high_ms = tail_size = 0
         pairs = _PAIRS
         pack = struct.pack_into
@@ -205,6 +216,7 @@ class Encoder:
         ring = feed.window.ring
         times = ring.times
         values = ring.values
+        halves = ring.halves
         kinds = ring.kinds
         slots = ring.slots
         turn = self._turn = self._turn + 1 & 0xFFFF
@@ -231,7 +243,7 @@ class Encoder:
         while pos < end_pos:
             i = pos % slots
             stop = min(slots, i + end_pos - pos)
-            alike = ring.alike(pos, stop - i)
+            alike = feed.even and ring.alike(pos, stop - i)
             pos -= i  # of the ring's first slot
             while i < stop:
                 kind = kinds[i]
@@ -250,7 +262,6 @@ class Encoder:
                     prop = kind & _PROPERTY
                     decimals = self._properties.decimals[prop]
                     quick = kind < _INTEGER and decimals == 2
-                    high = 0
                     room = _PIECE_SIZE - _POINT_SIZE - (0 if kind < _TEXT else _MAX_TEXT)
                     if named:
                         name = self._properties.names[prop]
@@ -265,14 +276,11 @@ class Encoder:
                     if turn != self._turn or not feed.intact(pos + i):
                         return
                     at = 0
-                value = values[i]
-                if not low <= value < high and quick and _TEN <= value < _HUNDRED:
-                    # All numbers up to the next power of two are printed by the same calculation.
-                    shift = 150 - (value >> 23)
-                    power = value >> 23 << 23
-                    less = (power - 0x800000) * 100 - (1 << shift - 1)
-                    low = max(_TEN, power)
-                    high = min(_HUNDRED, power + 0x800000)
+                top = halves[2 * i + 1]
+                short = quick and _TEN <= top < _HUNDRED
+                # All up to the next power of two are printed by the same calculation; others as 0.
+                shift = 134 - (top >> 7) if short else 60
+                less = ((top >> 7) - 1) * 12800 - (1 << shift - 1) if short else 0
                 ms = since_ms + times[i]
                 if not low_ms <= ms < high_ms:
                     ms = shift_ms + times[i]
@@ -306,13 +314,10 @@ class Encoder:
                     # As many as there is room for.
                     end = min(stop, end + (room - at) // size)
                     end = ring.until(i, end, high_ms - since_ms)
-                first = i
-                n = 0
                 if compact:
-                    for i in range(first, end):
-                        value = values[i]
-                        ms = since_ms + times[i]
-                        n = value * 100 - less >> shift if low <= value < high else 0
+                    for k in range(2 * i + 1, 2 * end, 2):
+                        ms = since_ms + times[k >> 1]
+                        n = halves[k] * 100 - less + (halves[k - 1] * 100 >> 16) >> shift
                         pack(
                             form,
                             buf,
@@ -326,14 +331,11 @@ class Encoder:
                             pairs[n % 100],
                             tail,
                         )
-                        if not n:
-                            break
                         at += size
                 else:
-                    for i in range(first, end):
-                        value = values[i]
-                        ms = since_ms + times[i]
-                        n = value * 100 - less >> shift if low <= value < high else 0
+                    for k in range(2 * i + 1, 2 * end, 2):
+                        ms = since_ms + times[k >> 1]
+                        n = halves[k] * 100 - less + (halves[k - 1] * 100 >> 16) >> shift
                         pack(
                             form,
                             buf,
@@ -348,21 +350,19 @@ class Encoder:
                             pairs[n % 100],
                             tail,
                         )
-                        if not n:
-                            break
                         at += size
-                if n:
+                if short and high_ms:
                     i = end
                     continue
                 # Any other value is written over that one.
                 if high_ms:
-                    at += time_size
+                    at += time_size - size
                 else:
                     at = self._put(at, b'},{"tt":%d,"v":' % ms if ms else b'},{"v":')
                 if kind >= _TEXT:
                     at = self._put(at, ring.text(pos + i))
                 else:
-                    at = put_value(buf, at, kind, value, decimals)
+                    at = put_value(buf, at, kind, values[i], decimals)
                 if named:
                     pack(_NAME_FORMAT, buf, at, tail)
                     at += tail_size

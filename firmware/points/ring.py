@@ -76,6 +76,9 @@ class Ring:
         values = array("I", bytes(4 * slots))
         # The same memory as `values`: floats and text are put there as bytes.
         self.raw = uctypes.bytearray_at(uctypes.addressof(values), 4 * slots)
+        # And as 16-bit words, the lower one first: none of them is an object on the heap.
+        layout = {"words": (uctypes.ARRAY | 0, 2 * slots | uctypes.UINT16)}
+        self.halves = uctypes.struct(uctypes.addressof(values), layout, uctypes.NATIVE).words
         self.kinds, self.times, self.values = kinds, times, values
         self.slots = slots
         self.changes += 1
