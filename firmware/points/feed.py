@@ -208,15 +208,15 @@ class Encoder:
         """
         # The hottest loops of the firmware. What they need is local and comes first: the first
         # sixteen variables are faster than the others.
-        i = k = at = ms = n = less = shift = 0
-        since_ms = low_ms = high_ms = tail_size = 0
+        k = at = ms = n = less = shift = since_ms = size = 0
         pairs = _PAIRS
         pack = struct.pack_into
         buf = self._buffer
         ring = feed.window.ring
         times = ring.times
-        values = ring.values
         halves = ring.halves
+        values = ring.values
+        low_ms = high_ms = tail_size = 0
         kinds = ring.kinds
         slots = ring.slots
         turn = self._turn = self._turn + 1 & 0xFFFF
