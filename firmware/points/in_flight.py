@@ -22,6 +22,7 @@ class Feed:
         self.points = 0
         self.size = 0  # bytes of the document
         self.shared = -1  # the property that all points are of
+        self.even = False  # all are numbers that one calculation prints
         self.prop = None  # its name, if the document leaves that out
         self.repeated = repeated  # some of its points were in a feed that was released
         self.done = False

@@ -76,10 +76,15 @@ class Ring:
         values = array("I", bytes(4 * slots))
         # The same memory as `values`: floats and text are put there as bytes.
         self.raw = uctypes.bytearray_at(uctypes.addressof(values), 4 * slots)
+        # And as 16-bit words, the lower one first: none of them is an object on the heap.
+        layout = {"words": (uctypes.ARRAY | 0, 2 * slots | uctypes.UINT16)}
+        self.halves = uctypes.struct(uctypes.addressof(values), layout, uctypes.NATIVE).words
         self.kinds, self.times, self.values = kinds, times, values
         self.slots = slots
         self.changes += 1
         self.tail.cycle = -2  # no base written yet
+        self._latest = 0  # time of the last point
+        self._ascends = 0  # from this position on no time is before the one before it
 
     def __len__(self) -> int:
         return self.tail.seq - self.head.seq
@@ -148,6 +153,27 @@ class Ring:
             cursor.pos += 1
         return -1
 
+    def alike(self, pos: int, slots: int) -> bool:
+        """Do so many slots from the position on, up to the last at most, hold points that take one
+        each, all of one property and kind, whose times ascend?
+        """
+        i = pos % self.slots
+        kind = self.kinds[i : i + 1]
+        return pos >= self._ascends and self.kinds.count(kind, i, i + slots) == slots
+
+    def until(self, i: int, end: int, limit: int) -> int:
+        """The first slot from `i` on whose time is `limit` or later, or `end`; all are alike."""
+        times = self.times
+        if times[end - 1] < limit:
+            return end
+        while i < end:
+            middle = (i + end) // 2
+            if times[middle] < limit:
+                i = middle + 1
+            else:
+                end = middle
+        return end
+
     def skip_point(self, cursor: Cursor, i: int):
         """Move the cursor past the point in slot `i`, where next_point found it."""
         cursor.seq += 1
@@ -189,6 +215,9 @@ class Ring:
             tail.cycle = cycle
             tail.pos += 1
             offset = 0
+        if offset < self._latest:
+            self._ascends = tail.pos
+        self._latest = offset
         i = tail.pos % self.slots
         self.kinds[i] = kind
         self.times[i] = offset
@@ -209,6 +238,7 @@ class Ring:
         A MemoryError of `keeps` is raised when what was left out until then is gone.
         """
         self.changes += 1
+        self._ascends = self.tail.pos
         kinds = self.kinds
         slots = self.slots
         cursor = Cursor()

@@ -9,7 +9,7 @@ def rows(job: Job) -> list[Row]:
     found = job.inside("wire")
     alone = f"umqtt.simple, a feed for each point: {found['one_by_one']:.0f} B"
     return [
-        Row("wire per point, compact, full feeds of 100", found["compact"], "B", alone, 34),
+        Row("wire per point, compact, full feeds of 100", found["compact"], "B", alone, 26),
         Row("wire per point, plain, full feeds of 100", found["plain"], "B", alone),
         Row("wire per point, compact, 3 in a feed (10 s)", found["compact_3"], "B", alone),
     ]

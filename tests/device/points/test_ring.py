@@ -250,3 +250,48 @@ def seen(ring):
 
 def holes(ring):
     return sum(ring.kinds[p % ring.slots] == 0xFE for p in range(ring.head.pos, ring.tail.pos))
+
+
+# Runs of points that are written in one go
+
+
+def times_of(ring, pos, count):
+    return [ring.times[(pos + n) % ring.slots] for n in range(count)]
+
+
+def test_points_of_one_kind_with_ascending_times_are_alike():
+    ring = Ring(8)
+    for n in range(4):
+        ring.append_float(1, T0 + 5 * n, -1, 20.5)
+    assert ring.alike(1, 4)
+    assert not ring.alike(0, 5)  # begins with the time base
+    assert times_of(ring, 1, 4) == [0, 5, 10, 15]
+    assert [ring.until(1, 5, limit) for limit in (0, 1, 5, 6, 15, 16)] == [1, 2, 2, 3, 4, 5]
+    for add in (ring.append_int, lambda *point: ring.append_float(2, *point[1:])):
+        add(1, T0 + 99, -1, 7)
+        assert not ring.alike(4, ring.tail.pos - 4)
+
+
+def test_points_are_not_alike_where_a_time_is_before_the_one_before_it():
+    ring = Ring(16)
+    for ms in (10, 20, 20, 15, 16):
+        ring.append_int(0, T0 + ms, -1, 1)
+    assert not ring.alike(1, 5)
+    assert not ring.alike(3, 2)
+    assert ring.alike(4, 2)
+    ring.append_int(0, T0 - 1, -1, 1)  # with a base of its own
+    ring.append_int(0, T0 + 5, -1, 1)
+    assert ring.alike(7, 2)
+
+
+def test_squeezed_points_are_alike_only_where_their_times_ascend():
+    ring = Ring(16)
+    for ms in (10, 50, 20, 30, 40):
+        ring.append_int(0, T0 + ms, -1, 1)
+    ring.squeeze(ring.tail.pos, lambda prop, t: t - T0 not in (30, 40))
+    ring.append_int(0, T0 + 60, -1, 1)
+    for pos in range(ring.head.pos, ring.tail.pos):
+        for count in range(1, ring.tail.pos - pos + 1):
+            found = times_of(ring, pos, count)
+            if ring.alike(pos, count):
+                assert found == sorted(found), (pos, found)
