@@ -5,39 +5,17 @@
 INFO: a file with the stand-in's line of JSON. It prints the µs that a point takes.
 """
 
-import binascii
 import json
-import ssl
 import sys
 import time
 
-from umqtt.simple import MQTTClient
+import verified
 
-# MicroPython's newer names for what umqtt.simple 1.3.4 imports.
-sys.modules["ussl"] = ssl
-
-with open(sys.argv[1]) as file:
-    info = json.load(file)
+info = verified.told()
 count, size = int(sys.argv[2]), int(sys.argv[3])
-device = info["device"]
-with open(info["ca"]) as file:
-    lines = [line for line in file if not line.startswith("-----")]
-client = MQTTClient(
-    device["id"],
-    info["host"],
-    info["mqtts"],
-    device["key_id"],
-    device["key_secret"],
-    25,
-    True,
-    {
-        "server_hostname": info["host"],
-        "cert_reqs": ssl.CERT_REQUIRED,
-        "cadata": b"".join([binascii.a2b_base64(line) for line in lines]),
-    },
-)
+client = verified.client(info)
 client.connect()
-topic = "csipio/data/out/devices/" + device["id"] + "/json"
+topic = "csipio/data/out/devices/" + info["device"]["id"] + "/json"
 started = time.ticks_us()
 for first in range(0, count, size):
     points = [
