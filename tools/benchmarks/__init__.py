@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, micropython, vendor
 
 _INSIDE = Path(__file__).with_name("inside")
 _WITHIN_S = 120
@@ -28,18 +28,52 @@ class Row:
     name: str
     measured: float
     unit: str
-    against: str  # what people use today, with its own figure where there is one
-    budget: float | None = None  # at most; None for a figure that is only told
+    against: str  # what people use today, where `peers` cannot say it
+    budget: float | None = None  # or a goal: at most; None for a figure that is only told
     timing: bool = False  # depends on what else this machine does
+    least: bool = False  # the budget is at least, and more is better
+    peers: dict[str, float] = dataclasses.field(default_factory=dict)  # the same of others
 
     @property
     def verdict(self) -> str:
         """`ok`, `over`, `slow` (a timing over its budget, which another run may disprove), `-`."""
         if self.budget is None:
             return "-"
-        if self.measured <= self.budget:
+        kept = self.measured >= self.budget if self.least else self.measured <= self.budget
+        if kept:
             return "ok"
         return "slow" if self.timing else "over"
+
+    @property
+    def better(self) -> list[str]:
+        """The peers whose figure is better; of a ratio, what it is held against."""
+        if self.unit == "×" and self.measured > 1:
+            return [self.against.partition(":")[0]]
+        sign = -1 if self.least else 1
+        return [name for name, other in self.peers.items() if sign * other < sign * self.measured]
+
+    @property
+    def told(self) -> str:
+        """The figure, in words."""
+        return f"{figure(self.measured)} {self.unit}"
+
+    @property
+    def wanted(self) -> str:
+        """The budget, in words; empty without one."""
+        if self.budget is None:
+            return ""
+        return f"{'≥' if self.least else '≤'} {figure(self.budget)} {self.unit}"
+
+    @property
+    def others(self) -> str:
+        """What is told of the others."""
+        peers = [f"{name}: {figure(other)} {self.unit}" for name, other in self.peers.items()]
+        return "; ".join([*peers, self.against] if self.against else peers)
+
+
+def figure(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclasses.dataclass
@@ -51,12 +85,15 @@ class Job:
     note: Callable[[str], None]  # tells the person who waits what is being done
 
     def inside(self, subject: str, *arguments: object, heap: str | None = None) -> dict:
-        """Run inside/<subject>.py under MicroPython; its figures. Raises BenchmarkError."""
+        """Run inside/<subject>.py under MicroPython; its figures. Raises BenchmarkError.
+
+        What the peers need comes first: their umqtt is two modules in one folder.
+        """
         script = _INSIDE / f"{subject}.py"
         try:
             done = subprocess.run(
                 micropython.command(script, *arguments, heap=heap),
-                env=micropython.environment([ROOT, ROOT / "lib"]),
+                env=micropython.environment([vendor.PEERS, ROOT, ROOT / "lib"]),
                 cwd=self.folder,
                 capture_output=True,
                 text=True,

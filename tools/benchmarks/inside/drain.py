@@ -1,8 +1,9 @@
-"""Points delivered by umqtt.simple as one writes it: dicts, json.dumps, publish and wait.
+"""Readings that were kept in RAM, delivered by what people use today: dicts and json.dumps.
 
-    drain.py INFO POINTS FEED
+    drain.py INFO WAY POINTS FEED
 
-INFO: a file with the stand-in's line of JSON. It prints the µs that a point takes.
+INFO: a file with the stand-in's line of JSON; WAY: one of peers.WAYS. It prints nothing but that
+it is done: when the points arrive is the stand-in's to say.
 """
 
 import json
@@ -11,17 +12,33 @@ import time
 
 import verified
 
-info = verified.told()
-count, size = int(sys.argv[2]), int(sys.argv[3])
-client = verified.client(info)
-client.connect()
-topic = "csipio/data/out/devices/" + info["device"]["id"] + "/json"
-started = time.ticks_us()
-for first in range(0, count, size):
-    points = [
-        {"t": f"2026-11-23T03:{n // 600 % 60:02d}:{n // 10 % 60:02d}.{n % 1000:03d}Z", "v": n}
-        for n in range(first, min(first + size, count))
-    ]
-    feed = {"prop": "c0", "dps": points}
-    client.publish(topic, json.dumps(feed).encode(), False, 1)
-print(json.dumps({"us": time.ticks_diff(time.ticks_us(), started) / count}))
+import peers
+
+_START_MS = 1795389431178
+_EVERY_MS = 100
+_PROPERTIES = 20
+
+
+def iso(t_ms):
+    year, month, day, hour, minute, second = time.gmtime(t_ms // 1000)[:6]
+    date = f"{year}-{month:02d}-{day:02d}"
+    return f"{date}T{hour:02d}:{minute:02d}:{second:02d}.{t_ms % 1000:03d}Z"
+
+
+def feeds(count, size):
+    """As many properties and readings a second as the firmware's own drain has."""
+    for first in range(0, count, size):
+        points = [
+            {
+                "t": iso(_START_MS + n // _PROPERTIES * _EVERY_MS),
+                "v": n // _PROPERTIES,
+                "prop": f"c{n % _PROPERTIES}",
+            }
+            for n in range(first, min(first + size, count))
+        ]
+        yield json.dumps({"dps": points}).encode()
+
+
+way, count, size = sys.argv[2:5]
+peers.WAYS[way](verified.told(), feeds(int(count), int(size)))
+print(json.dumps({}))

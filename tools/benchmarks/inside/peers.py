@@ -1,0 +1,115 @@
+"""What people use today, each as a competent user writes it: a way to deliver feeds.
+
+A way is called with the stand-in's line of JSON and an iterator of feeds, bytes; it returns when
+the last one is acknowledged. All verify the server's certificate but `requests`, which cannot.
+"""
+
+import verified
+
+
+def simple(info, feeds):
+    """umqtt.simple: publish and wait, in a loop."""
+    _publish(verified.client(info), info, feeds)
+
+
+def robust(info, feeds):
+    """umqtt.robust, that connects again by itself."""
+    from umqtt.robust import MQTTClient
+
+    _publish(verified.client(info, MQTTClient), info, feeds)
+
+
+def _publish(client, info, feeds):
+    client.connect()
+    topic = _topic(info)
+    for feed in feeds:
+        client.publish(topic, feed, qos=1)
+
+
+def chumicro(info, feeds):
+    """chumicro-mqtt: as many feeds in flight as its queue is made for."""
+    client = Chumicro(info)
+    for feed in feeds:
+        while client.in_flight >= Chumicro.WINDOW:
+            client.step(1000)
+        client.publish(feed)
+    while client.in_flight:
+        client.step(1000)
+
+
+class Chumicro:
+    """Its client, connected, driven as its runner does: a step when the socket is ready."""
+
+    WINDOW = 16  # of the 20 that its queue takes
+
+    def __init__(self, info):
+        import select
+
+        from chumicro_mqtt.client import MQTTClient
+        from chumicro_sockets import ssl_context_with_ca
+        from chumicro_sockets.sockets_factory import fixed_connector_factory
+        from chumicro_timing import ticks_ms
+
+        device = info["device"]
+        with open(info["ca"]) as file:
+            context = ssl_context_with_ca(file.read())
+        self._client = MQTTClient(
+            transport_factory=fixed_connector_factory(
+                info["host"], info["mqtts"], ssl_context=context
+            ),
+            client_id=device["id"],
+            username=device["key_id"],
+            password=device["key_secret"],
+            keep_alive_seconds=verified.KEEPALIVE_S,
+        )
+        self._topic = _topic(info)
+        self._ticks_ms, self._select = ticks_ms, select
+        self.in_flight = 0
+        self._client.on_publish = self._published
+        self._client.connect()
+        while self._client.state != "connected":
+            self.step(100)
+
+    def publish(self, feed):
+        self._client.publish(self._topic, feed, qos=1)
+        self.in_flight += 1
+
+    def _published(self, topic, payload):
+        self.in_flight -= 1
+
+    def step(self, wait_ms):
+        """Wait until there is something to do, and do it."""
+        now = self._ticks_ms()
+        socket, interest = self._client.io_socket, self._client.io_interest(now)
+        if socket is not None and interest:
+            poll = self._select.poll()
+            events = (self._select.POLLIN if interest & 1 else 0) | (
+                self._select.POLLOUT if interest & 2 else 0
+            )
+            poll.register(getattr(socket, "sock", socket), events)
+            poll.poll(wait_ms)
+        self._client.handle(self._ticks_ms())
+
+
+def requests(info, feeds):
+    """requests: a POST a feed, and a connection for each."""
+    import requests
+
+    device = info["device"]
+    for feed in feeds:
+        answer = requests.post(
+            info["api"] + "/data/devices/_this_/properties",
+            data=feed,
+            headers={"Content-Type": "application/json"},
+            auth=(device["key_id"], device["key_secret"]),
+        )
+        if answer.status_code != 200 or answer.json()["rejected"]:
+            raise OSError(answer.text)
+        answer.close()
+
+
+def _topic(info):
+    return "csipio/data/out/devices/" + info["device"]["id"] + "/json"
+
+
+WAYS = {"simple": simple, "robust": robust, "chumicro": chumicro, "requests": requests}

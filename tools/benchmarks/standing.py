@@ -1,0 +1,65 @@
+"""What the subjects of the link share: a stand-in that takes all that comes, and patience."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from tools.benchmarks import BenchmarkError, Job
+from tools.faults.far import Far
+from tools.faults.proxy import Loop, Proxy
+from tools.platform.thread import PlatformThread
+from tools.simulated import config
+
+_PATIENCE_S = 90
+_LIMITS = {"rateLimit": 100000, "maxNrOfDpPerFeed": 100}
+
+
+@contextlib.contextmanager
+def platform(job: Job, name: str, counters: Iterable[str] = ()) -> Iterator[PlatformThread]:
+    """A stand-in in a folder of this name, that has these properties, too."""
+    with PlatformThread(job.folder / name) as running:
+        declared = {counter: {"type": "number"} for counter in counters}
+
+        def change(tree: dict) -> None:
+            tree["limits"].update(_LIMITS)
+            tree["properties"].update(declared)
+
+        running.control(change)
+        yield running
+
+
+@contextlib.contextmanager
+def away(info: dict, round_trip_ms: int) -> Iterator[dict]:
+    """The stand-in's line of JSON, for whoever is so far away from it."""
+    if not round_trip_ms:
+        yield info
+        return
+    with (
+        Loop() as loop,
+        Proxy(loop, (info["host"], info["mqtts"], None)) as broker,
+        Proxy(loop, (info["host"], info["https"], None)) as api,
+    ):
+        for proxy in (broker, api):
+            proxy.inject(Far(round_trip_ms / 1000))
+        yield info | {"mqtts": broker.port, "api": f"https://{info['host']}:{api.port}/v3"}
+
+
+def settings(info: dict) -> dict:
+    """A config.json whose feeds no rate holds up."""
+    found = config(info)
+    found["feed"]["per_minute"] = 6000
+    return found
+
+
+def counter(name: str, every_s: float) -> dict:
+    """A sensor each of whose readings is known, from its file."""
+    file = {"driver": "counter", "file": name, "decimals": 0}
+    return {"prop": name, "every_s": every_s, **file}
+
+
+def wait(condition: Callable[[], object], what: str, every_s: float = 0.02) -> None:
+    end = time.monotonic() + _PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise BenchmarkError(f"{what}: not within {_PATIENCE_S} s")
+        time.sleep(every_s)
