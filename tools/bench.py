@@ -21,12 +21,13 @@ from tools.benchmarks import (
     house,
     link,
     memory,
+    outage,
     pause,
     storm,
     wire,
 )
 
-SUBJECTS = (encoding, memory, wire, storm, pause, drain, link, house, heap)
+SUBJECTS = (encoding, memory, wire, storm, pause, drain, outage, link, house, heap)
 
 _REPORT = ROOT / "build" / "bench.json"
 _STYLES = {"ok": "green", "over": "bold red", "slow": "yellow"}

@@ -1,6 +1,7 @@
 """`csipio bench`: that it measures, what it makes of a figure, and that the sizes are kept."""
 
 import json
+import time
 
 import pytest
 
@@ -8,6 +9,7 @@ from tools import bench
 from tools.benchmarks import BenchmarkError, Job, Row, smallest
 
 
+@pytest.mark.timeout(400)  # all that there is to measure, once
 def test_the_sizes_are_within_their_budgets(tmp_path, capsys):
     report = tmp_path / "made" / "bench.json"
     bench.main(quick=True, report=report)  # exits if a size is not
@@ -68,3 +70,12 @@ def test_a_script_that_fails_is_told_of_with_its_own_words(tmp_path):
     job = Job(tmp_path, True, print)
     with pytest.raises(BenchmarkError, match=r"(?s)pause\.py: .*ENOENT"):
         job.inside("pause", tmp_path / "absent", 1)
+
+
+def test_a_script_that_ends_while_it_is_needed_is_told_of(tmp_path):
+    job = Job(tmp_path, True, print)
+    with (
+        pytest.raises(BenchmarkError, match=r"(?s)pause\.py ended: .*ENOENT"),
+        job.running("pause", tmp_path / "absent", 1),
+    ):
+        time.sleep(3)

@@ -5,16 +5,19 @@ which finds the firmware's modules on its path and prints its figures as one lin
 subject is a module here, and its name in `tools.bench.SUBJECTS`.
 """
 
+import contextlib
 import dataclasses
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tools import ROOT, ToolError, micropython, vendor
 
 _INSIDE = Path(__file__).with_name("inside")
 _WITHIN_S = 120
+# The peers' own come first: their umqtt is two modules in one folder.
+_PATH = (vendor.PEERS, ROOT, ROOT / "lib")
 
 
 class BenchmarkError(ToolError):
@@ -85,15 +88,12 @@ class Job:
     note: Callable[[str], None]  # tells the person who waits what is being done
 
     def inside(self, subject: str, *arguments: object, heap: str | None = None) -> dict:
-        """Run inside/<subject>.py under MicroPython; its figures. Raises BenchmarkError.
-
-        What the peers need comes first: their umqtt is two modules in one folder.
-        """
+        """Run inside/<subject>.py under MicroPython; its figures. Raises BenchmarkError."""
         script = _INSIDE / f"{subject}.py"
         try:
             done = subprocess.run(
                 micropython.command(script, *arguments, heap=heap),
-                env=micropython.environment([vendor.PEERS, ROOT, ROOT / "lib"]),
+                env=micropython.environment(_PATH),
                 cwd=self.folder,
                 capture_output=True,
                 text=True,
@@ -105,6 +105,27 @@ class Job:
         if done.returncode != 0 or not lines:
             raise BenchmarkError(f"{script.name}: {(done.stderr or done.stdout).strip()}")
         return json.loads(lines[-1])
+
+    @contextlib.contextmanager
+    def running(self, subject: str, *arguments: object) -> Iterator[None]:
+        """Run it meanwhile, one that does not end by itself. Raises BenchmarkError if it did."""
+        script = _INSIDE / f"{subject}.py"
+        with subprocess.Popen(
+            micropython.command(script, *arguments),
+            env=micropython.environment(_PATH),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield
+            finally:
+                ended = process.poll() is not None
+                process.kill()
+                said = process.stdout.read()
+        if ended:
+            raise BenchmarkError(f"{script.name} ended: {said.strip()}")
 
 
 def smallest(low: int, high: int, step: int, suffices: Callable[[int], bool]) -> int | None:

@@ -6,7 +6,6 @@ first one's arrival and the last one's. All run against one stand-in in turns, a
 told. What lies between is a proxy that delays, and limits no rate (`tools/faults/far.py`).
 """
 
-import json
 import shutil
 import statistics
 import subprocess
@@ -100,8 +99,7 @@ def _row(
     for _ in range(1 if job.quick else _RUNS[round_trip_ms]):
         ours.append(_drained(job, platform, info, transport, full, kept))
         for name, way, points in peers:
-            told = job.folder / "platform.json"
-            told.write_text(json.dumps(info))
+            told = standing.told(job, info)
             seen = platform.written()
             job.inside("drain", told, way, points, _FEED)
             theirs[name].append(_rate(platform, seen, transport))
@@ -152,8 +150,7 @@ def _rate(platform: PlatformThread, seen: int, transport: str) -> float:
 def _alone(job: Job, platform: PlatformThread) -> Row:
     """What the stand-in takes at the most."""
     job.note("the stand-in alone")
-    told = job.folder / "platform.json"
-    told.write_text(json.dumps(platform.info))
+    told = standing.told(job, platform.info)
     rates = []
     for _ in range(1 if job.quick else 5):
         seen = platform.written()

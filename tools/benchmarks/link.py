@@ -9,15 +9,18 @@ from pathlib import Path
 
 from tools.benchmarks import Job, Row, standing
 from tools.client import Client
+from tools.platform.thread import PlatformThread
 from tools.simulated import Device
 
 # No more than are kept on flash, and so answered, without a pause.
 _COMMANDS = 8
+_START_GOALS = {0: 250, 50: 600}  # ms, by the round trip, ms
+_PEERS = {"umqtt.simple": "simple", "chumicro-mqtt": "chumicro"}  # inside/peers.WAYS
 
 
 def rows(job: Job) -> list[Row]:
-    """The command and the start."""
-    return [*_command(job), *_start(job)]
+    """The command, and the start, near and far."""
+    return [*_command(job), *(_start(job, round_trip_ms) for round_trip_ms in _START_GOALS)]
 
 
 def _command(job: Job) -> list[Row]:
@@ -62,19 +65,53 @@ def _of(writes: list[dict], prop: str, key: str) -> list[int]:
     ]
 
 
-def _start(job: Job) -> list[Row]:
-    """From the start of the interpreter to the first reading on the platform."""
-    job.note("starts")
-    took = []
-    for n in range(1 if job.quick else 5):
-        with standing.platform(job, f"start{n}") as platform:
-            settings = standing.settings(platform.info)
-            settings["feed"] |= {"max_age_s": 0.1}
-            began = time.monotonic()
-            with Device(job.folder / f"started{n}", platform.info, settings=settings):
-                standing.wait(lambda p=platform: p.points("temperature"), "the first point", 0.005)
-                took.append(time.monotonic() - began)
-    return [_timing("start to first point, TLS", 1000 * statistics.median(took), 250)]
+def _start(job: Job, round_trip_ms: int) -> Row:
+    """From the start of the interpreter until the first reading is acknowledged.
+
+    That is when it was stored, and half a round trip.
+    """
+    job.note(f"starts, {round_trip_ms} ms away")
+    ours, theirs = [], {name: [] for name in ([] if job.quick else _PEERS)}
+    with (
+        standing.platform(job, f"start{round_trip_ms}", ["c0"]) as platform,
+        standing.away(platform.info, round_trip_ms) as info,
+    ):
+        told = standing.told(job, info)
+        settings = standing.settings(info)
+        settings["feed"] |= {"max_age_s": 0.1}
+        for n in range(1 if job.quick else 5):
+            began_ms, seen = _now_ms(), platform.written()
+            folder = job.folder / f"started{round_trip_ms}-{n}"
+            with Device(folder, info, settings=settings):
+                standing.wait(
+                    lambda seen=seen: _first(platform, seen, "temperature"), "the first point"
+                )
+            ours.append(_first(platform, seen, "temperature") - began_ms)
+            for name, times in theirs.items():
+                began_ms, seen = _now_ms(), platform.written()
+                job.inside("drain", told, _PEERS[name], 1, 1)
+                times.append(_first(platform, seen, "c0") - began_ms)
+    return Row(
+        f"start to first point acknowledged, TLS, {round_trip_ms} ms round trip",
+        statistics.median(ours) + round_trip_ms / 2,
+        "ms",
+        "",
+        _START_GOALS[round_trip_ms],
+        timing=True,
+        peers={
+            name: statistics.median(times) + round_trip_ms / 2 for name, times in theirs.items()
+        },
+    )
+
+
+def _first(platform: PlatformThread, seen: int, prop: str) -> int | None:
+    """When the first point of the property came, after row `seen` of the journal."""
+    rows = platform.writes(seen)
+    return next((row["received_ms"] for row in rows if row["prop"] == prop), None)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _timing(name: str, ms: float, budget: float) -> Row:

@@ -1,12 +1,15 @@
 """What the subjects of the link share: a stand-in that takes all that comes, and patience."""
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from tools.benchmarks import BenchmarkError, Job
 from tools.faults.far import Far
 from tools.faults.proxy import Loop, Proxy
+from tools.platform.control import new_device
 from tools.platform.thread import PlatformThread
 from tools.simulated import config
 
@@ -29,19 +32,46 @@ def platform(job: Job, name: str, counters: Iterable[str] = ()) -> Iterator[Plat
 
 
 @contextlib.contextmanager
+def proxies(info: dict) -> Iterator[tuple[dict, list[Proxy]]]:
+    """A proxy before the broker and one before the API, and the line of JSON that leads there."""
+    host = info["host"]
+    with (
+        Loop() as loop,
+        Proxy(loop, (host, info["mqtts"], None)) as broker,
+        Proxy(loop, (host, info["https"], None)) as api,
+    ):
+        there = {"mqtts": broker.port, "api": f"https://{host}:{api.port}/v3"}
+        yield info | there, [broker, api]
+
+
+@contextlib.contextmanager
 def away(info: dict, round_trip_ms: int) -> Iterator[dict]:
     """The stand-in's line of JSON, for whoever is so far away from it."""
     if not round_trip_ms:
         yield info
         return
-    with (
-        Loop() as loop,
-        Proxy(loop, (info["host"], info["mqtts"], None)) as broker,
-        Proxy(loop, (info["host"], info["https"], None)) as api,
-    ):
-        for proxy in (broker, api):
+    with proxies(info) as (there, both):
+        for proxy in both:
             proxy.inject(Far(round_trip_ms / 1000))
-        yield info | {"mqtts": broker.port, "api": f"https://{info['host']}:{api.port}/v3"}
+        yield there
+
+
+def fleet(platform: PlatformThread, size: int, info: dict, part: int = 0) -> list[list[dict]]:
+    """So many devices: each one's line of JSON, in parts of this size, or in one."""
+    devices = [new_device(f"device {n}") for n in range(size)]
+    platform.control(lambda tree: tree["devices"].extend(devices))
+    infos = [
+        info | {"device": {name: device[name] for name in ("id", "key_id", "key_secret")}}
+        for device in devices
+    ]
+    return [infos[at : at + (part or size)] for at in range(0, size, part or size)]
+
+
+def told(job: Job, info: dict) -> Path:
+    """A file with it: MicroPython takes no argument of more than 255 bytes."""
+    path = job.folder / f"{info['device']['id']}.json"
+    path.write_text(json.dumps(info))
+    return path
 
 
 def settings(info: dict) -> dict:

@@ -8,7 +8,6 @@ it is done: when the points arrive is the stand-in's to say.
 
 import json
 import sys
-import time
 
 import verified
 
@@ -19,18 +18,12 @@ _EVERY_MS = 100
 _PROPERTIES = 20
 
 
-def iso(t_ms):
-    year, month, day, hour, minute, second = time.gmtime(t_ms // 1000)[:6]
-    date = f"{year}-{month:02d}-{day:02d}"
-    return f"{date}T{hour:02d}:{minute:02d}:{second:02d}.{t_ms % 1000:03d}Z"
-
-
 def feeds(count, size):
     """As many properties and readings a second as the firmware's own drain has."""
     for first in range(0, count, size):
         points = [
             {
-                "t": iso(_START_MS + n // _PROPERTIES * _EVERY_MS),
+                "t": peers.iso(_START_MS + n // _PROPERTIES * _EVERY_MS),
                 "v": n // _PROPERTIES,
                 "prop": f"c{n % _PROPERTIES}",
             }

@@ -4,6 +4,8 @@ A way is called with the stand-in's line of JSON and an iterator of feeds, bytes
 the last one is acknowledged. All verify the server's certificate but `requests`, which cannot.
 """
 
+import time
+
 import verified
 
 
@@ -21,9 +23,8 @@ def robust(info, feeds):
 
 def _publish(client, info, feeds):
     client.connect()
-    topic = _topic(info)
     for feed in feeds:
-        client.publish(topic, feed, qos=1)
+        client.publish(topic(info), feed, qos=1)
 
 
 def chumicro(info, feeds):
@@ -62,7 +63,7 @@ class Chumicro:
             password=device["key_secret"],
             keep_alive_seconds=verified.KEEPALIVE_S,
         )
-        self._topic = _topic(info)
+        self._topic = topic(info)
         self._ticks_ms, self._select = ticks_ms, select
         self.in_flight = 0
         self._client.on_publish = self._published
@@ -108,8 +109,15 @@ def requests(info, feeds):
         answer.close()
 
 
-def _topic(info):
+def topic(info):
     return "csipio/data/out/devices/" + info["device"]["id"] + "/json"
+
+
+def iso(t_ms):
+    """ISO 8601, of milliseconds since 1970."""
+    year, month, day, hour, minute, second = time.gmtime(t_ms // 1000)[:6]
+    date = f"{year}-{month:02d}-{day:02d}"
+    return f"{date}T{hour:02d}:{minute:02d}:{second:02d}.{t_ms % 1000:03d}Z"
 
 
 WAYS = {"simple": simple, "robust": robust, "chumicro": chumicro, "requests": requests}
