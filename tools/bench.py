@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -45,13 +46,14 @@ def main(quick: bool = False, report: Path = _REPORT, write: bool = False) -> No
     Exits with 1 when a size is over its budget. A timing that is over only says so, because it
     may be the fault of what else the machine does. Raises tools.ToolError.
     """
+    busy = os.getloadavg()[0]
     rows = _measure(quick)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     console.print(_table(rows))
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(_json(rows, quick))
     page = report.with_suffix(".md")
-    page.write_text(_page(rows))
+    page.write_text(_page(rows, busy))
     console.print(f"Written to {report} and {page.name}", highlight=False, soft_wrap=True)
     if write:
         _write(page.read_text())
@@ -98,9 +100,14 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _page(rows: list[Row]) -> str:
+def _page(rows: list[Row], busy: float) -> str:
     """The table, and who is better where; docs/measured.md has the same."""
-    lines = ["| figure | measured | budget or goal | others |", "|---|---|---|---|"]
+    lines = [
+        f"On {os.cpu_count()} cores, with a load of {busy:.1f} before it began.",
+        "",
+        "| figure | measured | budget or goal | others |",
+        "|---|---|---|---|",
+    ]
     for row in rows:
         missed = " (missed)" if row.verdict in ("over", "slow") else ""
         wanted = row.wanted + missed if row.wanted else "–"

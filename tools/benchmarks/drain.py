@@ -22,7 +22,7 @@ _EVERY_S = 0.1
 _POINTS = 10000
 _FEED = 100  # points
 
-_RUNS = {0: 5, 50: 3, 200: 3}  # by the round trip, ms: what it takes varies less from afar
+_RUNS = 5
 _GOALS = {  # points a second
     ("mqtt", 0): 15000,
     ("mqtt", 50): 6000,
@@ -34,6 +34,7 @@ _GOALS = {  # points a second
 _PEERS = {
     "mqtt": [
         ("umqtt.simple", "simple", False, 2000),
+        ("umqtt.simple with TCP_NODELAY", "at_once", False, 10000),
         ("umqtt.robust", "robust", True, 2000),
         ("chumicro-mqtt", "chumicro", False, 10000),
     ],
@@ -96,7 +97,7 @@ def _row(
         if not (near and round_trip_ms) and not job.quick
     ]
     ours, theirs = [], {name: [] for name, _, _ in peers}
-    for _ in range(1 if job.quick else _RUNS[round_trip_ms]):
+    for _ in range(1 if job.quick else _RUNS):
         ours.append(_drained(job, platform, info, transport, full, kept))
         for name, way, points in peers:
             told = standing.told(job, info)
@@ -152,7 +153,7 @@ def _alone(job: Job, platform: PlatformThread) -> Row:
     job.note("the stand-in alone")
     told = standing.told(job, platform.info)
     rates = []
-    for _ in range(1 if job.quick else 5):
+    for _ in range(1 if job.quick else _RUNS):
         seen = platform.written()
         command = [sys.executable, "-m", "tools.benchmarks.writer", told, str(_POINTS), str(_FEED)]
         if subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode:

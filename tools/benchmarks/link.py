@@ -15,7 +15,11 @@ from tools.simulated import Device
 # No more than are kept on flash, and so answered, without a pause.
 _COMMANDS = 8
 _START_GOALS = {0: 250, 50: 600}  # ms, by the round trip, ms
-_PEERS = {"umqtt.simple": "simple", "chumicro-mqtt": "chumicro"}  # inside/peers.WAYS
+_PEERS = {  # inside/peers.WAYS
+    "umqtt.simple": "simple",
+    "umqtt.simple with TCP_NODELAY": "at_once",
+    "chumicro-mqtt": "chumicro",
+}
 
 
 def rows(job: Job) -> list[Row]:

@@ -1,7 +1,7 @@
 """What an outage costs: readings that a power cut takes, and the time until all is well again.
 
 The firmware runs with its default settings, but for a feed a second, beside a thermometer as one
-writes it with umqtt.robust (`inside/live.py`): ten readings and a feed a second.
+writes it with umqtt.robust or chumicro-mqtt (`inside/live.py`): ten readings and a feed a second.
 """
 
 import contextlib
@@ -21,7 +21,9 @@ _CUT_S = 10  # without platform, and then the power cut
 _STALL_S = 10
 _AWAY_S = 6
 _SETTLED_S = 2
-_ROBUST = "umqtt.robust"
+_SPREAD_S = 2  # of starts, so that nobody's tries are in step
+_OURS = "the firmware"
+_PEERS = {"umqtt.robust": "robust", "chumicro-mqtt": "chumicro"}  # as inside/live.py has them
 
 _LEFT_GOAL = 30  # readings
 _STALL_GOAL = 2000  # ms
@@ -63,7 +65,7 @@ def _lost(job: Job) -> Row:
     return Row(
         f"readings lost by a power cut after {_CUT_S} s of outage",
         lost,
-        "",
+        "readings",
         f"of {kept_in_ram} taken meanwhile",
         _LEFT_GOAL,
         timing=True,
@@ -83,15 +85,16 @@ def _arrived(platform: PlatformThread, names: list[str], beyond: dict[str, int])
 def _stalled(job: Job) -> Row:
     """A network on which nothing passes for a while: no connection ends of that."""
     job.note("a stall of the network")
+    names = _names(job)
     with (
         standing.platform(job, "stalled", ["c0"]) as platform,
         standing.proxies(platform.info) as (info, proxies),
     ):
-        ours, theirs = standing.fleet(platform, 6, info, 3)
-        if job.quick:
-            theirs = []
-        with _all(_ours(job, ours, "stalled")), _all(_robust(job, theirs)):
-            _all_report(platform, [*ours, *theirs], 0)
+        fleets = {name: standing.fleet(platform, 3, info) for name in names}
+        everybody = [device for fleet in fleets.values() for device in fleet]
+        running = [run for name in names for run in _run(job, name, fleets[name], "stalled")]
+        with _all(running):
+            _all_report(platform, everybody, 0)
             time.sleep(_SETTLED_S)
             for proxy in proxies:
                 proxy.inject(Stalled())
@@ -99,24 +102,25 @@ def _stalled(job: Job) -> Row:
             end_ms = _now_ms()
             for proxy in proxies:
                 proxy.heal()
-            _all_report(platform, [*ours, *theirs], end_ms)
+            _all_report(platform, everybody, end_ms)
             time.sleep(_SETTLED_S)
         rows = [row for row in platform.writes() if row["t_ms"] <= end_ms and row["prop"] == "c0"]
-    late = [_latest(rows, device) - end_ms for device in ours]
-    others = [_latest(rows, device) - end_ms for device in theirs]
+    late = {
+        name: median(_latest(rows, device) - end_ms for device in fleet)
+        for name, fleet in fleets.items()
+    }
     taken = [
-        f"{name} took {median(_during(rows, device, end_ms) for device in devices):.0f} readings"
-        for name, devices in (("ours", ours), (_ROBUST, theirs))
-        if devices
+        f"{name} {median(_during(rows, device, end_ms) for device in fleet):.0f}"
+        for name, fleet in fleets.items()
     ]
     return Row(
         f"all readings in, after a stall of {_STALL_S} s",
-        median(late),
+        late.pop(_OURS),
         "ms",
-        f"meanwhile {', '.join(taken)}",
+        f"readings taken meanwhile: {', '.join(taken)}",
         _STALL_GOAL,
         timing=True,
-        peers={_ROBUST: median(others)} if others else {},
+        peers=late,
     )
 
 
@@ -137,14 +141,11 @@ def _healed(job: Job) -> Row:
     HTTPS, which would carry the readings meanwhile, is kept out of it.
     """
     worst = {}
-    for name in ["ours"] if job.quick else ["ours", _ROBUST]:
+    for name in _names(job):
         job.note(f"a broker that was away: {name}")
         with standing.platform(job, f"healed-{name}", ["c0"]) as platform:
-            (devices,) = standing.fleet(platform, 2 if job.quick else 10, platform.info)
-            running = (
-                _robust(job, devices) if name == _ROBUST else _ours(job, devices, "healed", 60)
-            )
-            with _all(running):
+            devices = standing.fleet(platform, 2 if job.quick else 10, platform.info)
+            with _all(_run(job, name, devices, "healed", 60), _SPREAD_S / len(devices)):
                 _all_report(platform, devices, 0)
                 platform.stop_mqtt()
                 time.sleep(1 if job.quick else _AWAY_S)
@@ -158,7 +159,7 @@ def _healed(job: Job) -> Row:
         worst[name] = max(first.values()) - back_ms
     return Row(
         f"reporting again after {_AWAY_S} s without broker, worst of 10",
-        worst.pop("ours"),
+        worst.pop(_OURS),
         "ms",
         "",
         _HEALED_GOAL,
@@ -167,27 +168,32 @@ def _healed(job: Job) -> Row:
     )
 
 
-def _ours(
-    job: Job, infos: list[dict], name: str, grace_s: int = 10
+def _names(job: Job) -> list[str]:
+    return [_OURS] if job.quick else [_OURS, *_PEERS]
+
+
+def _run(
+    job: Job, name: str, infos: list[dict], folder: str, grace_s: int = 10
 ) -> list[AbstractContextManager]:
+    """For each line of JSON a device of the firmware, or a thermometer of a peer."""
+    if name != _OURS:
+        return [job.running("live", standing.told(job, info), _PEERS[name]) for info in infos]
     devices = []
     for n, info in enumerate(infos):
         settings = standing.settings(info)
         settings["mqtt"]["grace_s"] = grace_s
         settings["sensors"].append(standing.counter("c0", _EVERY_S))
-        devices.append(Device(job.folder / f"{name}-{n}", info, settings=settings))
+        devices.append(Device(job.folder / f"{folder}-{n}", info, settings=settings))
     return devices
 
 
-def _robust(job: Job, infos: list[dict]) -> list[AbstractContextManager]:
-    return [job.running("live", standing.told(job, info)) for info in infos]
-
-
 @contextlib.contextmanager
-def _all(running: list[AbstractContextManager]) -> Iterator[None]:
+def _all(running: list[AbstractContextManager], every_s: float = 0) -> Iterator[None]:
+    """Start one after the other, stop all."""
     with contextlib.ExitStack() as stack:
         for one in running:
             stack.enter_context(one)
+            time.sleep(every_s)
         yield
 
 

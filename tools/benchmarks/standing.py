@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -56,15 +57,14 @@ def away(info: dict, round_trip_ms: int) -> Iterator[dict]:
         yield there
 
 
-def fleet(platform: PlatformThread, size: int, info: dict, part: int = 0) -> list[list[dict]]:
-    """So many devices: each one's line of JSON, in parts of this size, or in one."""
-    devices = [new_device(f"device {n}") for n in range(size)]
+def fleet(platform: PlatformThread, size: int, info: dict) -> list[dict]:
+    """So many devices more: each one's line of JSON."""
+    devices = [new_device(f"device {secrets.token_hex(4)}") for _ in range(size)]
     platform.control(lambda tree: tree["devices"].extend(devices))
-    infos = [
+    return [
         info | {"device": {name: device[name] for name in ("id", "key_id", "key_secret")}}
         for device in devices
     ]
-    return [infos[at : at + (part or size)] for at in range(0, size, part or size)]
 
 
 def told(job: Job, info: dict) -> Path:

@@ -14,6 +14,12 @@ def simple(info, feeds):
     _publish(verified.client(info), info, feeds)
 
 
+def at_once(info, feeds):
+    """The same, its sockets with TCP_NODELAY."""
+    verified.at_once()
+    simple(info, feeds)
+
+
 def robust(info, feeds):
     """umqtt.robust, that connects again by itself."""
     from umqtt.robust import MQTTClient
@@ -31,10 +37,10 @@ def chumicro(info, feeds):
     """chumicro-mqtt: as many feeds in flight as its queue is made for."""
     client = Chumicro(info)
     for feed in feeds:
-        while client.in_flight >= Chumicro.WINDOW:
+        while len(client.kept) >= Chumicro.WINDOW:
             client.step(1000)
-        client.publish(feed)
-    while client.in_flight:
+        client.kept.append(feed)
+    while client.kept:
         client.step(1000)
 
 
@@ -65,21 +71,28 @@ class Chumicro:
         )
         self._topic = topic(info)
         self._ticks_ms, self._select = ticks_ms, select
-        self.in_flight = 0
+        # Until they are acknowledged, oldest first: a session that ends forgets its own.
+        self.kept = []
+        self._in_flight = 0  # the first so many of them
         self._client.on_publish = self._published
+        self._client.on_disconnect = self._disconnected
         self._client.connect()
         while self._client.state != "connected":
             self.step(100)
 
-    def publish(self, feed):
-        self._client.publish(self._topic, feed, qos=1)
-        self.in_flight += 1
+    def _published(self, topic, feed):
+        self.kept.remove(feed)
+        self._in_flight -= 1
 
-    def _published(self, topic, payload):
-        self.in_flight -= 1
+    def _disconnected(self):
+        self._in_flight = 0
 
     def step(self, wait_ms):
         """Wait until there is something to do, and do it."""
+        if self._client.state == "connected":
+            for feed in self.kept[self._in_flight : self.WINDOW]:
+                self._client.publish(self._topic, feed, qos=1)
+                self._in_flight += 1
         now = self._ticks_ms()
         socket, interest = self._client.io_socket, self._client.io_interest(now)
         if socket is not None and interest:
@@ -89,6 +102,8 @@ class Chumicro:
             )
             poll.register(getattr(socket, "sock", socket), events)
             poll.poll(wait_ms)
+        else:
+            time.sleep_ms(min(wait_ms, 10))
         self._client.handle(self._ticks_ms())
 
 
@@ -120,4 +135,10 @@ def iso(t_ms):
     return f"{date}T{hour:02d}:{minute:02d}:{second:02d}.{t_ms % 1000:03d}Z"
 
 
-WAYS = {"simple": simple, "robust": robust, "chumicro": chumicro, "requests": requests}
+WAYS = {
+    "simple": simple,
+    "at_once": at_once,
+    "robust": robust,
+    "chumicro": chumicro,
+    "requests": requests,
+}

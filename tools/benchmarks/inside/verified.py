@@ -5,6 +5,7 @@ A script beside this one gets the stand-in's line of JSON in a file that its fir
 
 import binascii
 import json
+import socket
 import ssl
 import sys
 
@@ -14,6 +15,27 @@ from umqtt import simple
 sys.modules["ussl"] = ssl
 
 KEEPALIVE_S = 25
+_IPPROTO_TCP, _TCP_NODELAY = 6, 1
+
+
+class _AtOnce:
+    """What umqtt.simple calls `socket`, whose sockets have TCP_NODELAY."""
+
+    getaddrinfo = socket.getaddrinfo
+
+    @staticmethod
+    def socket():
+        made = socket.socket()
+        made.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        return made
+
+
+def at_once():
+    """Let umqtt.simple's packets not wait for one another's acknowledgement.
+
+    It writes each in pieces. It has no option for this, and makes its socket itself.
+    """
+    simple.socket = _AtOnce
 
 
 def told():
