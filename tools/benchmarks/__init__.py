@@ -123,9 +123,9 @@ class Job:
             finally:
                 ended = process.poll() is not None
                 process.kill()
-                said = process.stdout.read()
-        if ended:
-            raise BenchmarkError(f"{script.name} ended: {said.strip()}")
+                said = process.stdout.read().strip()
+                if ended:  # whatever else that has led to
+                    raise BenchmarkError(f"{script.name} ended: {said}")
 
 
 def smallest(low: int, high: int, step: int, suffices: Callable[[int], bool]) -> int | None:

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from statistics import median
 
-from tools.benchmarks import Job, Row, standing
+from tools.benchmarks import BenchmarkError, Job, Row, standing
 from tools.faults.far import Stalled
 from tools.platform.thread import PlatformThread
 from tools.simulated import Device
@@ -48,13 +48,11 @@ def _lost(job: Job) -> Row:
             none = dict.fromkeys(names, 0)
             standing.wait(lambda: _arrived(platform, names, none), "the first readings")
             before = _taken(folder, names)
-            platform.stop_mqtt()
-            platform.stop_https()
+            standing.leave(platform)
             time.sleep(2 if job.quick else _CUT_S)
             device.pull_the_power()
             taken = _taken(folder, names)
-            platform.start_mqtt()
-            platform.start_https()
+            standing.come_back(platform)
             # Readings are delivered in the order in which they were taken.
             standing.wait(lambda: _arrived(platform, names, taken), "the readings after the cut")
             time.sleep(_SETTLED_S)
@@ -90,7 +88,7 @@ def _stalled(job: Job) -> Row:
         standing.platform(job, "stalled", ["c0"]) as platform,
         standing.proxies(platform.info) as (info, proxies),
     ):
-        fleets = {name: standing.fleet(platform, 3, info) for name in names}
+        fleets = {name: standing.fleet(platform, name, 3, info) for name in names}
         everybody = [device for fleet in fleets.values() for device in fleet]
         running = [run for name in names for run in _run(job, name, fleets[name], "stalled")]
         with _all(running):
@@ -144,13 +142,13 @@ def _healed(job: Job) -> Row:
     for name in _names(job):
         job.note(f"a broker that was away: {name}")
         with standing.platform(job, f"healed-{name}", ["c0"]) as platform:
-            devices = standing.fleet(platform, 2 if job.quick else 10, platform.info)
+            devices = standing.fleet(platform, name, 2 if job.quick else 10, platform.info)
             with _all(_run(job, name, devices, "healed", 60), _SPREAD_S / len(devices)):
                 _all_report(platform, devices, 0)
                 platform.stop_mqtt()
                 time.sleep(1 if job.quick else _AWAY_S)
                 back_ms, seen = _now_ms(), platform.written()
-                platform.start_mqtt()
+                standing.come_back(platform)
                 _all_report(platform, devices, back_ms)
                 writes = platform.writes(seen)
         first = {}
@@ -199,7 +197,7 @@ def _all(running: list[AbstractContextManager], every_s: float = 0) -> Iterator[
 
 def _all_report(platform: PlatformThread, infos: list[dict], after_ms: int) -> None:
     """Wait for a reading of each that was taken after that."""
-    missing = {info["device"]["id"] for info in infos}
+    missing = {info["device"]["id"]: info["who"] for info in infos}
     seen = platform.written()
 
     def heard() -> bool:
@@ -207,10 +205,13 @@ def _all_report(platform: PlatformThread, infos: list[dict], after_ms: int) -> N
         for row in platform.writes(seen):
             seen += 1
             if row["prop"] == "c0" and row["t_ms"] > after_ms:
-                missing.discard(row["device"])
+                missing.pop(row["device"], None)
         return not missing
 
-    standing.wait(heard, "a reading of each device", 0.1)
+    try:
+        standing.wait(heard, "a reading of each device", 0.1)
+    except BenchmarkError as error:
+        raise BenchmarkError(f"{error}: none of {', '.join(missing.values())}") from None
 
 
 def _now_ms() -> int:

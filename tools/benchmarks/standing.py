@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -57,12 +56,14 @@ def away(info: dict, round_trip_ms: int) -> Iterator[dict]:
         yield there
 
 
-def fleet(platform: PlatformThread, size: int, info: dict) -> list[dict]:
-    """So many devices more: each one's line of JSON."""
-    devices = [new_device(f"device {secrets.token_hex(4)}") for _ in range(size)]
+def fleet(platform: PlatformThread, name: str, size: int, info: dict) -> list[dict]:
+    """So many devices more: each one's line of JSON, which says `who` it is."""
+    devices = [new_device(f"{name} {n}") for n in range(size)]
     platform.control(lambda tree: tree["devices"].extend(devices))
     return [
-        info | {"device": {name: device[name] for name in ("id", "key_id", "key_secret")}}
+        info
+        | {"who": device["name"]}
+        | {"device": {key: device[key] for key in ("id", "key_id", "key_secret")}}
         for device in devices
     ]
 
@@ -72,6 +73,19 @@ def told(job: Job, info: dict) -> Path:
     path = job.folder / f"{info['device']['id']}.json"
     path.write_text(json.dumps(info))
     return path
+
+
+def leave(running: PlatformThread) -> None:
+    """Take broker and API down."""
+    running.stop_mqtt()
+    running.stop_https()
+
+
+def come_back(running: PlatformThread) -> None:
+    """Bring both back. Where somebody has taken a port, the stand-in itself tries again."""
+    for start in (running.start_mqtt, running.start_https):
+        with contextlib.suppress(OSError):
+            start()
 
 
 def settings(info: dict) -> dict:
