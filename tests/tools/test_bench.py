@@ -1,6 +1,7 @@
 """`csipio bench`: that it measures, what it makes of a figure, and that the sizes are kept."""
 
 import json
+import sys
 import time
 
 import pytest
@@ -21,7 +22,8 @@ def test_the_sizes_are_within_their_budgets(tmp_path, capsys):
         assert name.split(",")[0] in table
         row = rows[name]
         assert row["verdict"] == "ok" or row["timing"], row
-    assert written() == list(rows), "docs/measured.md is not of this bench: csipio bench --write"
+    if sys.platform == "linux":  # elsewhere not all can be measured
+        assert written() == list(rows), "docs/measured.md is another bench's: csipio bench --write"
 
 
 def written():
