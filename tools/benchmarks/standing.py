@@ -89,7 +89,7 @@ def come_back(running: PlatformThread) -> None:
 
 
 def settings(info: dict) -> dict:
-    """A config.json whose feeds no rate holds up."""
+    """A config.json with the highest rate of feeds that the firmware takes: 100 a second."""
     found = config(info)
     found["feed"]["per_minute"] = 6000
     return found
