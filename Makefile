@@ -16,6 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 READY := .venv/.ready
 STUBS := .venv/typings/.ready
 LIB := lib/umqtt/simple.py
+PEERS := build/peers/.ready
 
 # A virtual environment does not survive being moved, nor its Python being removed: then it is
 # made anew.
@@ -55,7 +56,7 @@ soak: setup ## An hour of everything at once; SOAK="--minutes 5" for less
 size: setup ## What each room of the firmware costs in flash and in RAM
 	@exec $(BIN)/csipio size
 
-bench: setup ## Measure the firmware against its budgets
+bench: setup $(PEERS) ## Measure the firmware against its budgets, and beside what people use
 	@exec $(BIN)/csipio bench
 
 image: $(READY) $(LIB) ## The board's own image, firmware frozen in; needs Docker and the network
@@ -92,4 +93,8 @@ $(STUBS): .venv/.made-in requirements-stubs.txt
 
 $(LIB): tools/vendor.py $(READY)
 	@$(BIN)/python -m tools.vendor
+	@touch $@
+
+$(PEERS): tools/vendor.py $(READY)
+	@$(BIN)/python -m tools.vendor peers
 	@touch $@

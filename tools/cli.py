@@ -524,15 +524,16 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few repetitions, no searches: only see that it works.")
     ] = False,
+    write: Annotated[bool, typer.Option("--write", help="Into docs/measured.md, too.")] = False,
 ) -> None:
     """Measure the firmware against its budgets, and against what is used today.
 
-    The figures also go to build/bench.json. Fails when a size is over its budget; a timing that
-    is over is only told, since this machine may have been busy.
+    The figures also go to build/bench.json and bench.md. Fails when a size is over its budget; a
+    timing that is over is only told, since this machine may have been busy.
     """
     from tools import bench
 
-    bench.main(quick)
+    bench.main(quick, write=write)
 
 
 def main() -> None:

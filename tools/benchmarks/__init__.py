@@ -5,16 +5,19 @@ which finds the firmware's modules on its path and prints its figures as one lin
 subject is a module here, and its name in `tools.bench.SUBJECTS`.
 """
 
+import contextlib
 import dataclasses
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tools import ROOT, ToolError, micropython
+from tools import ROOT, ToolError, micropython, vendor
 
 _INSIDE = Path(__file__).with_name("inside")
 _WITHIN_S = 120
+# The peers' own come first: their umqtt is two modules in one folder.
+_PATH = (vendor.PEERS, ROOT, ROOT / "lib")
 
 
 class BenchmarkError(ToolError):
@@ -28,18 +31,52 @@ class Row:
     name: str
     measured: float
     unit: str
-    against: str  # what people use today, with its own figure where there is one
-    budget: float | None = None  # at most; None for a figure that is only told
+    against: str  # what people use today, where `peers` cannot say it
+    budget: float | None = None  # or a goal: at most; None for a figure that is only told
     timing: bool = False  # depends on what else this machine does
+    least: bool = False  # the budget is at least, and more is better
+    peers: dict[str, float] = dataclasses.field(default_factory=dict)  # the same of others
 
     @property
     def verdict(self) -> str:
         """`ok`, `over`, `slow` (a timing over its budget, which another run may disprove), `-`."""
         if self.budget is None:
             return "-"
-        if self.measured <= self.budget:
+        kept = self.measured >= self.budget if self.least else self.measured <= self.budget
+        if kept:
             return "ok"
         return "slow" if self.timing else "over"
+
+    @property
+    def better(self) -> list[str]:
+        """The peers whose figure is better; of a ratio, what it is held against."""
+        if self.unit == "×" and self.measured > 1:
+            return [self.against.partition(":")[0]]
+        sign = -1 if self.least else 1
+        return [name for name, other in self.peers.items() if sign * other < sign * self.measured]
+
+    @property
+    def told(self) -> str:
+        """The figure, in words."""
+        return f"{figure(self.measured)} {self.unit}"
+
+    @property
+    def wanted(self) -> str:
+        """The budget, in words; empty without one."""
+        if self.budget is None:
+            return ""
+        return f"{'≥' if self.least else '≤'} {figure(self.budget)} {self.unit}"
+
+    @property
+    def others(self) -> str:
+        """What is told of the others."""
+        peers = [f"{name}: {figure(other)} {self.unit}" for name, other in self.peers.items()]
+        return "; ".join([*peers, self.against] if self.against else peers)
+
+
+def figure(value: float) -> str:
+    """Three digits, and all of those before the point."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclasses.dataclass
@@ -56,7 +93,7 @@ class Job:
         try:
             done = subprocess.run(
                 micropython.command(script, *arguments, heap=heap),
-                env=micropython.environment([ROOT, ROOT / "lib"]),
+                env=micropython.environment(_PATH),
                 cwd=self.folder,
                 capture_output=True,
                 text=True,
@@ -68,6 +105,27 @@ class Job:
         if done.returncode != 0 or not lines:
             raise BenchmarkError(f"{script.name}: {(done.stderr or done.stdout).strip()}")
         return json.loads(lines[-1])
+
+    @contextlib.contextmanager
+    def running(self, subject: str, *arguments: object) -> Iterator[None]:
+        """Run it meanwhile, one that does not end by itself. Raises BenchmarkError if it did."""
+        script = _INSIDE / f"{subject}.py"
+        with subprocess.Popen(
+            micropython.command(script, *arguments),
+            env=micropython.environment(_PATH),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            try:
+                yield
+            finally:
+                ended = process.poll() is not None
+                process.kill()
+                said = process.stdout.read().strip()
+                if ended:  # whatever else that has led to
+                    raise BenchmarkError(f"{script.name} ended: {said}")
 
 
 def smallest(low: int, high: int, step: int, suffices: Callable[[int], bool]) -> int | None:

@@ -16,7 +16,7 @@ def rows(job: Job) -> list[Row]:
     job.note("two regulators in a simulated house")
     found = job.inside("regulators", ROOT / "tests" / "device" / "helpers", 2 if job.quick else 7)
     return [
-        Row(f"{name}, pi", pi, unit, f"hysteresis: {hysteresis:.2f} {unit}")
+        Row(f"{name}, pi", pi, unit, "", peers={"hysteresis": hysteresis})
         for (name, unit), pi, hysteresis in zip(
             _FIGURES, found["pi"], found["hysteresis"], strict=True
         )

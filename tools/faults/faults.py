@@ -40,6 +40,9 @@ class Fault:
     async def begin(self, proxy) -> None:
         """What happens to the connections that are open."""
 
+    async def end(self) -> None:
+        """The proxy is healed."""
+
     async def opened(self, link) -> bool:
         """A device has connected; is it to be led to the server?"""
         return True

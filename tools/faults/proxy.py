@@ -96,8 +96,12 @@ class Link:
 
     async def send(self, way: str, data: bytes) -> None:
         """On to the server (UP) or to the device (DOWN)."""
-        self._writers[way].write(data)
+        self.forward(way, data)
         await self._writers[way].drain()
+
+    def forward(self, way: str, data: bytes) -> None:
+        """The same, without waiting until it is on its way."""
+        self._writers[way].write(data)
 
     async def swallow(self) -> None:
         """Read what the device sends, answer nothing; until the device leaves."""
@@ -185,6 +189,7 @@ class Proxy:
         await fault.begin(self)
 
     async def _heal(self) -> None:
+        await self._fault.end()
         self._fault = self._none
         for link in self.links:
             if not (link.struck and link.fault.lasts):
@@ -207,7 +212,9 @@ class Proxy:
         self.opened += 1
         self.links.add(link)
         try:
-            await link.run()
+            # Cancelled at the end of the loop: asyncio's server would complain of that.
+            with contextlib.suppress(asyncio.CancelledError):
+                await link.run()
         finally:
             self.links.discard(link)
             if link.struck:

@@ -182,6 +182,10 @@ class Platform:
         """
         return self._store.writes(after)
 
+    def written(self) -> int:
+        """How many rows the journal has had so far."""
+        return self._store.written()
+
     def count(self) -> int:
         """How many points the first device's time series has."""
         return self._store.count(self.control.device["id"])

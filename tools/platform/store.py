@@ -97,6 +97,10 @@ class Store:
         row = self._db.execute(query + " ORDER BY t_ms DESC LIMIT 1", (device, prop)).fetchone()
         return (row[0], json.loads(row[1])) if row else None
 
+    def written(self) -> int:
+        """How many rows the journal has had so far."""
+        return self._db.execute("SELECT max(id) FROM writes").fetchone()[0] or 0
+
     def writes(self, after: int = 0) -> list[dict]:
         """The journal in the order of arrival, without its first `after` rows."""
         rows = self._db.execute(

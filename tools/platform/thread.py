@@ -87,6 +87,9 @@ class PlatformThread:
     def writes(self, after: int = 0) -> list[dict]:
         return self._call(lambda: self._platform.writes(after))
 
+    def written(self) -> int:
+        return self._call(lambda: self._platform.written())
+
     def count(self) -> int:
         return self._call(lambda: self._platform.count())
 

@@ -8,22 +8,15 @@ umqtt.simple's own, during which no task runs, how long it takes.
 """
 
 import asyncio
-import binascii
 import json
-import ssl
 import sys
 import time
 
-from umqtt.simple import MQTTClient
+import verified
 
 from firmware.link.dns import Resolver
 from firmware.link.mqtt_session import Session
 from firmware.link.stream import Network
-
-# MicroPython's newer names for what umqtt.simple 1.3.4 imports.
-sys.modules["ussl"] = ssl
-
-_KEEPALIVE_S = 25
 
 
 class Heart:
@@ -50,7 +43,7 @@ async def ours(info):
     stream = await network.connect(info["host"], info["mqtts"], True)
     session = Session(stream, device["id"].encode(), None)
     user, password = device["key_id"].encode(), device["key_secret"].encode()
-    await session.connect(user, password, _KEEPALIVE_S)
+    await session.connect(user, password, verified.KEEPALIVE_S)
     await asyncio.sleep_ms(20)
     beats.cancel()
     stream.close()
@@ -59,24 +52,7 @@ async def ours(info):
 
 def umqtt(info):
     """The one pause, ms."""
-    device = info["device"]
-    with open(info["ca"]) as file:
-        lines = [line for line in file if not line.startswith("-----")]
-    verified = {
-        "server_hostname": info["host"],
-        "cert_reqs": ssl.CERT_REQUIRED,
-        "cadata": b"".join([binascii.a2b_base64(line) for line in lines]),
-    }
-    client = MQTTClient(
-        device["id"],
-        info["host"],
-        info["mqtts"],
-        device["key_id"],
-        device["key_secret"],
-        _KEEPALIVE_S,
-        True,
-        verified,
-    )
+    client = verified.client(info)
     start = time.ticks_us()
     client.connect()
     took = time.ticks_diff(time.ticks_us(), start)
@@ -84,8 +60,7 @@ def umqtt(info):
     return took / 1000
 
 
-with open(sys.argv[1]) as file:
-    info = json.load(file)
+info = verified.told()
 repetitions = range(int(sys.argv[2]))
 print(
     json.dumps(
