@@ -19,6 +19,8 @@ _SLOTS = const(503)
 # Where there are no such blocks: as many as the longest text needs, with its own slot and its
 # time base. They hold two feeds of 100 numbers.
 _FEWER_SLOTS = MAX_TEXT // 4 + 2
+# Where there are not even these, in blocks of a quarter of a KiB.
+_LEAST_SLOTS = const(64)
 
 
 class Replay:
@@ -82,10 +84,13 @@ class Replay:
             self.ring.resize(0)
 
     def _grow(self):
-        try:
-            self.ring.resize(_SLOTS)
-        except MemoryError:
-            self.ring.resize(_FEWER_SLOTS)
+        for slots in (_SLOTS, _FEWER_SLOTS):
+            try:
+                self.ring.resize(slots)
+                return
+            except MemoryError:
+                pass
+        self.ring.resize(_LEAST_SLOTS)
 
     def _resting(self) -> bool:
         return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
@@ -150,7 +155,9 @@ class Replay:
                 return True
             more = (records.value + 3) // 4 if kind & KIND == TEXT else 0
             if ring.room() < more + 2:
-                return False
+                if len(ring) or ring.slots >= _FEWER_SLOTS:
+                    return False
+                ring.resize(_FEWER_SLOTS)  # for this one text
             offset = self._offset_ms()
             if offset is not None and records.t + offset > latest_ms:
                 offset = None
