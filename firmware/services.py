@@ -22,6 +22,7 @@ from firmware.board import board
 from firmware.commands import door
 from firmware.commands.device import Device
 from firmware.commands.store import Store
+from firmware.config.proposal import propose
 from firmware.link.dns import Resolver
 from firmware.link.stream import Network
 from firmware.link.timekeeper import Timekeeper
@@ -289,7 +290,7 @@ class Services:
         return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
 
     def _propose(self, part: dict) -> tuple:
-        return config.propose(self._trial, part, self._uplink.reached() if self._uplink else [])
+        return propose(self._trial, part, self._uplink.reached() if self._uplink else [])
 
     def _begin_update(self, tree: dict) -> dict:
         """Begin the update to the release of that manifest; returns the answer to it. Raises

@@ -43,6 +43,14 @@ def exists(path: str) -> bool:
         return False
 
 
+def remove(path: str) -> None:
+    """Remove a file, if it is there and that works."""
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+
+
 def crc32(path: str) -> int:
     """The CRC-32 of a file; -1 where there is none, or where it cannot be read."""
     total = 0

@@ -18,11 +18,6 @@ def wait_for_good(trial, make):
             failed.append((trial.crc, error))
 
 
-def propose(trial, part: dict, worked: list) -> tuple:
-    """Put a changed configuration on trial, as firmware/config/change.py does."""
-    return passing(_propose, trial, part, worked)
-
-
 def last_good() -> "dict | None":
     """The settings for safe mode, as of firmware/config/load.py."""
     return passing(_last_good)
@@ -37,7 +32,7 @@ def update() -> tuple:
     """`update.key` and `update.confirm_s` as they are on flash: they are needed too seldom to be
     kept in RAM.
     """
-    section = (passing(_last_good) or {"update": {"key": None, "confirm_s": 300}})["update"]
+    section = (last_good() or {"update": {"key": None, "confirm_s": 300}})["update"]
     return section["key"], section["confirm_s"]
 
 
@@ -57,9 +52,3 @@ def _censored(text):
     from firmware.config import change
 
     return change.censored(text)
-
-
-def _propose(trial, part, worked):
-    from firmware.config import change
-
-    return change.propose(trial, part, worked)

@@ -1,4 +1,4 @@
-"""A part of a configuration, merged into the one in force, checked as a whole, and put on trial.
+"""A part of a configuration, merged into the one in force; and that, once checked, put on trial.
 
 The part is a JSON merge patch (RFC 7396): objects merge, null removes a key, so that its default
 holds, and everything else replaces what was there, lists as a whole.
@@ -11,53 +11,37 @@ import os
 from micropython import const
 
 from firmware.base import files
-from firmware.config import check, load, schema
-from firmware.config.trial import CONFIG, GOOD, IDENTITY, OLD, WAYS
+from firmware.config import load, schema
+from firmware.config.trial import CONFIG, GOOD, IDENTITY, NEW, OLD, WAYS
 
 _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
-_NEW = CONFIG + ".new"
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
 _SHORTEST = const(4)  # characters of a secret
 
 
-def propose(trial, part: dict, worked: list) -> tuple:
-    """Put the configuration in force, changed by a part, on trial: it counts after a restart.
+def draft(path: str, part: dict) -> bool:
+    """Write the configuration of a file, changed by a part, as NEW; whether it is another then.
 
-    worked: the ways to the platform that worked until now. Returns the part as it may be shown,
-    and whether a restart is needed. Raises ValueError with words; nothing is changed then.
+    Raises ValueError, with words, where the file cannot be read.
     """
-    if trial.mark:
-        raise ValueError("another configuration is on trial; wait until it is kept or given up")
-    hidden = shown(part)
-    problem = None
-    # The second one is in force where the first is wrong.
-    for path in (CONFIG, GOOD):
-        try:
-            given = load.read(path)
-        except ValueError as error:
-            problem = problem or "%s: %s" % (path, error)
-            continue
-        changes = merge(given, part)
-        try:
-            if changes:
-                # Written first: the check lets go what it has read.
-                with open(_NEW, "wb") as file:
-                    json.dump(given, file)
-            problems = check.check(given, check.COMPARED, True)[1]
-            if changes and not problems:
-                # The power may go at any moment: the old one is safe before the new one counts.
-                files.copy(path, OLD)
-                trial.begin(files.crc32(_NEW), part, _needs(part, worked))
-                os.rename(_NEW, CONFIG)
-        finally:
-            if files.exists(_NEW):
-                os.remove(_NEW)
-        if not problems:
-            return hidden, changes
-        problem = problem or problems[0]
-    raise ValueError(problem)
+    try:
+        given = load.read(path)
+    except ValueError as error:
+        raise ValueError("%s: %s" % (path, error))
+    changes = merge(given, part)
+    with open(NEW, "wb") as file:
+        json.dump(given, file)
+    return changes
+
+
+def put_on_trial(trial, path: str, part: dict, worked: list) -> None:
+    """NEW, which was made of a file and a part, is on trial from the next start on."""
+    # The power may go at any moment: the old one is safe before the new one counts.
+    files.copy(path, OLD)
+    trial.begin(files.crc32(NEW), part, _needs(part, worked))
+    os.rename(NEW, CONFIG)
 
 
 def _needs(part, worked):

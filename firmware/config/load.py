@@ -11,7 +11,7 @@ from micropython import const
 from firmware.base import files, json_check
 from firmware.base.log import Log
 from firmware.config import check
-from firmware.config.trial import CONFIG, GOOD
+from firmware.config.trial import CONFIG, GOOD, NEW
 
 _LARGEST = const(16384)  # bytes of a file: some ten times the largest that makes sense
 _LONGEST_KEY = const(40)  # characters that are repeated
@@ -26,6 +26,13 @@ def load(path: str) -> tuple:
     except ValueError as error:
         return None, ["%s: %s" % (path, error)]
     return check.check(given, spent=True)
+
+
+def check_draft() -> None:
+    """Raise ValueError, with the first problem of NEW, if it has any."""
+    problems = check.check(read(NEW), check.COMPARED, True)[1]
+    if problems:
+        raise ValueError(problems[0])
 
 
 def load_good(trial, failed=()) -> tuple:

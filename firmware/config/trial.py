@@ -1,6 +1,7 @@
 """A configuration that came from afar, on trial: kept once the platform was reached with it.
 
     config.json        the new one
+    config.json.new    the same while it is checked
     config.old.json    the one before, until the new one is kept
     config.good.json   what is in force where config.json is wrong: never one on trial
     trial.json         that there is a trial, what has to work, and how often it was started;
@@ -22,6 +23,7 @@ from firmware.base.log import Log
 CONFIG = "config.json"
 GOOD = "config.good.json"
 OLD = "config.old.json"
+NEW = "config.json.new"
 IDENTITY = "identity.json"  # that was provisioned: firmware/link/provisioning.py
 WAYS = ("mqtt", "https")  # to the platform
 _MARK = "trial.json"
@@ -132,8 +134,7 @@ class Trial:
                 files.copy(CONFIG, GOOD)
         except OSError:
             pass  # the next start does it
-        if files.exists(OLD):
-            os.remove(OLD)
+        files.remove(OLD)
 
     def roll_back(self, why: str) -> None:
         """The configuration before is in force from the next start on; `note` then tells why."""

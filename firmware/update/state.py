@@ -6,7 +6,6 @@
 """
 
 import json
-import os
 
 from firmware.base import files
 
@@ -44,12 +43,4 @@ def end(version: str, result: str) -> dict:
 
 
 def forget() -> None:
-    remove(_FILE)
-
-
-def remove(path: str) -> None:
-    """Remove a file, if it is there."""
-    try:
-        os.remove(path)
-    except OSError:
-        pass
+    files.remove(_FILE)

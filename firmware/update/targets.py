@@ -20,7 +20,6 @@ except ImportError:  # the board has no typing, and asks for no types
 
 from firmware.base import files
 from firmware.update.fetch import GivenUp
-from firmware.update.state import remove
 
 NEXT = "firmware.next"  # what the next start runs, and boot.py removes; see there
 SET = "firmware.set"  # what each start runs; where it is missing, what was deployed
@@ -143,10 +142,10 @@ class _Slot:
         return min(len(buffer), self._size - at)
 
     async def prepare(self) -> None:
-        remove(_GOT)
+        files.remove(_GOT)
 
     def discard(self) -> None:
-        remove(_GOT)
+        files.remove(_GOT)
 
 
 def _rom_size(head) -> int:
@@ -213,11 +212,11 @@ class _Files:
             return
         for compares in (False, True):
             await _unpack(self.name, compares)
-        remove(_PART)
+        files.remove(_PART)
 
     def discard(self) -> None:
         self._close()
-        remove(_PART)
+        files.remove(_PART)
 
     def _close(self):
         if self._file:

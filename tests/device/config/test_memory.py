@@ -5,7 +5,8 @@ import json
 import os
 
 from example import EXAMPLE
-from firmware.config import change, check, load
+from firmware.config import check, load
+from firmware.config.proposal import propose
 from firmware.config.trial import Trial
 from firmware.control import schedule
 from firmware.times import zone_rule
@@ -109,7 +110,7 @@ def test_no_block_is_larger_than_two_kib():
     assert 1500 < len(json.dumps(part)) < 2048
     gc.collect()
     held = holes()
-    hidden, changes = change.propose(trial, part, ["mqtt"])
+    hidden, changes = propose(trial, part, ["mqtt"])
     trial = Trial()
     settings, problems = load.load_good(trial)
     held.clear()

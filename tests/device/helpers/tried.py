@@ -3,7 +3,8 @@
 import json
 import os
 
-from firmware.config import change, load
+from firmware.config import load
+from firmware.config.proposal import propose
 from firmware.config.trial import Trial
 
 CONFIG = {
@@ -55,7 +56,7 @@ class Device:
         return settings and settings["mqtt"]["url"][8:11]
 
     def propose(self, part, worked=()):
-        return change.propose(self.trial, part, worked)
+        return propose(self.trial, part, worked)
 
     def refused(self, part):
         """Why a part is refused; nothing has changed then."""

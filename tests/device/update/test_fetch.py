@@ -104,7 +104,7 @@ async def test_what_no_other_attempt_would_mend_ends_it_at_any_range():
 class Peer:
     """Servers, by what they answer to a URL: (status, headers); with the API in front of them."""
 
-    fetch = Api.fetch
+    fetch, _auth = Api.fetch, Api._auth
 
     def __init__(self, answers):
         self.answers = answers
