@@ -120,7 +120,8 @@ class Stream:
             if n == 0:
                 raise LinkError("the connection was closed by the other side")
             if n is None:
-                await readable(self._sock)
+                # TLS has handed on all that it had. Its own socket would be asked each millisecond.
+                await readable(self._below or self._sock)
                 self._turn_ms = time.ticks_ms()
                 continue
             if time.ticks_diff(time.ticks_ms(), self._turn_ms) >= _TURN_MS:
