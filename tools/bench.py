@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tools import ROOT, micropython
-from tools.benchmarks import Job, Row, encoding, heap, house, link, memory, pause, storm, wire
+from tools.benchmarks import Job, Row, cpu, encoding, heap, house, link, memory, pause, storm, wire
 
-SUBJECTS = (encoding, memory, wire, storm, pause, link, house, heap)
+SUBJECTS = (encoding, memory, wire, storm, pause, link, cpu, house, heap)
 
 _REPORT = ROOT / "build" / "bench.json"
 _STYLES = {"ok": "green", "over": "bold red", "slow": "yellow"}

@@ -120,7 +120,7 @@ class Stream:
             if n == 0:
                 raise LinkError("the connection was closed by the other side")
             if n is None:
-                # TLS has handed on all that it had. Its own socket would be asked each millisecond.
+                # TLS has nothing left. Its own socket would have to be asked each millisecond.
                 await readable(self._below or self._sock)
                 self._turn_ms = time.ticks_ms()
                 continue
