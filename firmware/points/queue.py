@@ -64,7 +64,7 @@ class Queue:
         # Or readings would go to flash before they are due, and the newest not be first.
         self._longest_ms = spill_after_ms // 2 if flash_kib else None
         self.max_age_ms = max_age_ms
-        self.wait_ms = 0  # as `due` last found: until its oldest point is that old
+        self.wait_ms = _TICK_MS  # as `due` last found: until the oldest point is that old
         self._log = Log("queue")
         self.lost = lost
         self.rejected = 0  # points that the platform will not have, set aside
@@ -154,9 +154,7 @@ class Queue:
         self._free_high[prop] = high
 
     def tick(self) -> int:
-        """Spills to flash, some 10 ms of it in one go. Returns after how many ms it is to be
-        called again.
-        """
+        """Spills to flash, some 10 ms of it in one go; in how many ms is it to be called again?"""
         wait_ms = _TICK_MS
         if self._backlog:
             wait_ms = self._backlog.tick(self._clock.uptime_ms(), self._dating())
@@ -233,7 +231,6 @@ class Queue:
 
     def due(self) -> bool:
         """Is there a feed worth sending: a full one, an old one, or one from flash?"""
-        self.wait_ms = _TICK_MS
         if not self._clock.sure:
             return False
         return self._live_due() or bool(self._backlog and self._backlog.waiting(self._max_points))
@@ -324,12 +321,6 @@ class Queue:
         self.rejected += 1
         if self._backlog:
             self._backlog.replay.settle()
-
-    @property
-    def in_flight(self) -> int:
-        """Feeds that were taken, and neither acknowledged nor released."""
-        backlog = self._backlog
-        return len(self._live.in_flight) + (len(backlog.window.in_flight) if backlog else 0)
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""
