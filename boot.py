@@ -1,5 +1,6 @@
 """Runs before main.py. TLS needs RAM outside of MicroPython's heap on an ESP32: the heap is kept
-small by collecting its garbage early and often, from the first import on."""
+small by collecting its garbage early and often, from the first import on. How often later on:
+firmware/supervision/health.py."""
 
 import gc
 import os

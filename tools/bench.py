@@ -16,6 +16,7 @@ from tools import ROOT, ToolError, micropython
 from tools.benchmarks import (
     Job,
     Row,
+    cpu,
     drain,
     encoding,
     heap,
@@ -28,7 +29,7 @@ from tools.benchmarks import (
     wire,
 )
 
-SUBJECTS = (encoding, memory, wire, storm, pause, drain, outage, link, house, heap)
+SUBJECTS = (encoding, memory, wire, storm, pause, drain, outage, link, cpu, house, heap)
 
 _REPORT = ROOT / "build" / "bench.json"
 _STYLES = {"ok": "green", "over": "bold red", "slow": "yellow"}

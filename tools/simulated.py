@@ -94,6 +94,11 @@ class Device:
         self._log.close()
 
     @property
+    def pid(self) -> int:
+        """Of its present process."""
+        return self._console.pid
+
+    @property
     def ended(self) -> int | None:
         """None while it runs, else how it ended: its exit code, or minus a signal's number."""
         with self._lock:

@@ -23,7 +23,11 @@ from firmware.link.packets import PINGRESP, PUBACK, SUBACK
 from firmware.link.stream import within
 
 _WINDOW = const(8)  # feeds in flight
-_TICK_MS = const(250)  # at the latest; a PUBACK and what is in a hurry end it
+# It looks for something to do so often while an answer is awaited, and so often while none is: a
+# PUBACK and what is in a hurry end that. In between when a feed gets old enough.
+_TICK_MS = const(250)
+_IDLE_MS = const(1000)
+_LEAST_MS = const(20)
 # A sign of life goes out so long before the keep-alive is over: what holds up the loop, or the
 # packets on their way, may not make the silence longer than that.
 _EARLY_MS = const(1000)
@@ -184,15 +188,18 @@ class MqttClient:
         """Write what is due: a feed, or a sign of life; return after how many ms there may be more
         to do, 0 for at once. Raises LinkError if an answer is late.
         """
-        self._check(outcome, now)
-        wait_ms = _TICK_MS
+        awaits = self._check(outcome, now)
+        wait_ms = _TICK_MS if awaits else _IDLE_MS
         if outcome.carried:
             if self._values:
                 self._values.publish(session, self._next_pid, now)
-            due = len(self._waiting) < _WINDOW and (self._pace.hurried or self._queue.due())
-            if due and not self._pace.ready(now):
+            if len(self._waiting) >= _WINDOW:
+                pass
+            elif not (self._pace.hurried or self._queue.due()):
+                wait_ms = max(_LEAST_MS, min(wait_ms, self._queue.wait_ms))
+            elif not self._pace.ready(now):
                 wait_ms = max(1, min(wait_ms, self._pace.wait_ms(now)))
-            elif due:
+            else:
                 batch = self._queue.take(self._pace.most_points)
                 self._pace.sent(now, batch, self._queue.numbers[1])
                 if batch:
@@ -200,8 +207,10 @@ class MqttClient:
                     pid = self._next_pid()
                     session.publish(self._feeds, batch, pid, batch.repeated)
                     self._waiting[pid] = (batch, now)
-        silent = now - session.sent_ms >= 1000 * self._keepalive_s - _EARLY_MS
-        if silent and not session.unsent:
+        silent_ms = session.sent_ms + 1000 * self._keepalive_s - _EARLY_MS - now
+        if silent_ms > 0:
+            return min(wait_ms, silent_ms)
+        if not session.unsent:
             session.ping()
             if self._ping_ms is None:
                 self._ping_ms = now
@@ -233,8 +242,10 @@ class MqttClient:
                 self._pace.reset()  # the point was too large, and not the feeds
         return len(large) > _SMALL
 
-    def _check(self, outcome, now: int):
-        """LinkError if an answer is late: the connection is dead, whatever TCP believes."""
+    def _check(self, outcome, now: int) -> bool:
+        """Is an answer awaited? LinkError if one is late: the connection is dead, whatever TCP
+        believes.
+        """
         answer_ms = self._answer_ms
         if now - self._heard_ms < _HEARING_MS:
             answer_ms = deadlines.ANSWER_MOST_MS
@@ -248,6 +259,9 @@ class MqttClient:
             raise LinkError("the broker did not answer a PINGREQ in time")
         if self._subscription[0] and now - self._subscription[1] > answer_ms:
             raise LinkError("the broker did not acknowledge the subscription (SUBACK) in time")
+        return bool(
+            self._waiting or self._values or self._ping_ms is not None or self._subscription[0]
+        )
 
     async def _read(self, session, outcome):
         """Task: take what the broker sends; `_failure` tells how it ended."""

@@ -9,6 +9,7 @@ import asyncio
 import binascii
 import errno
 import gc
+import io
 import os
 import select
 import socket
@@ -31,6 +32,7 @@ from firmware.link.reasons import NO_ROOM, words
 _TLS_PAUSE_MS = const(5)
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
+_HEADER = const(5)  # bytes of a record's (RFC 8446, section 5.1)
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
@@ -93,12 +95,41 @@ def _certificates(path: str):
             raise ValueError("no BEGIN CERTIFICATE line in it")
 
 
+class _Records(io.IOBase):
+    """The socket below TLS. Before each record of the handshake it once has nothing to read, and
+    others get their turn: or all steps whose records have arrived would be one.
+    """
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.paused: "bool | None" = False  # None: the handshake is over
+
+    def readinto(self, buffer):
+        if self.paused is not None and len(buffer) == _HEADER:
+            self.paused = not self.paused
+            if self.paused:
+                return None
+        try:
+            return self.sock.readinto(buffer)
+        except OSError as e:
+            return -e.errno
+
+    def write(self, data):
+        try:
+            return self.sock.write(data)
+        except OSError as e:
+            return -e.errno
+
+    def ioctl(self, request, argument):
+        return 0  # who has made the socket closes it
+
+
 class Stream:
     """One connection. Owned, and closed, by whoever opened it."""
 
     def __init__(self, sock, host: str = "", ca=None, below=None, on_open=None, tight=False):
-        """`ca`: the file that certificates are checked by, for TLS; `below`: the socket that it is
-        on. `on_open`: called once, when the connection is made and the TLS handshake over.
+        """`ca`: the file that certificates are checked by, for TLS; `below`: the _Records that it
+        is on. `on_open`: called once, when the connection is made and the TLS handshake over.
         `tight`: there is less memory than that handshake needs.
         """
         self._sock = sock
@@ -120,7 +151,8 @@ class Stream:
             if n == 0:
                 raise LinkError("the connection was closed by the other side")
             if n is None:
-                await readable(self._sock)
+                # TLS has nothing left. Its own socket would have to be asked each millisecond.
+                await readable(self._below.sock if self._below else self._sock)
                 self._turn_ms = time.ticks_ms()
                 continue
             if time.ticks_diff(time.ticks_ms(), self._turn_ms) >= _TURN_MS:
@@ -159,6 +191,8 @@ class Stream:
                 at += n
                 # Nothing is taken before the connection is made, and the handshake over.
                 self._new = False
+                if self._below:
+                    self._below.paused = None
                 if self._on_open:
                     self._on_open()
                     self._on_open = None
@@ -169,7 +203,8 @@ class Stream:
             else:
                 if self._new and time.ticks_diff(time.ticks_ms(), began) >= deadlines.TLS_MS:
                     raise _late("the TLS handshake with %s" % self._host, deadlines.TLS_MS)
-                await asyncio.sleep_ms(_TLS_PAUSE_MS)
+                paused = self._below and self._below.paused
+                await asyncio.sleep_ms(0 if paused else _TLS_PAUSE_MS)
 
     def write_at_once(self, data):
         """Write as much as there is room for now. Raises what the socket raises."""
@@ -178,7 +213,7 @@ class Stream:
     def heard(self) -> bool:
         """Whether there is something to read: data, or the end."""
         poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
+        poll.register(self._below.sock if self._below else self._sock, select.POLLIN)
         return bool(poll.poll(0))
 
     def close(self):
@@ -187,7 +222,7 @@ class Stream:
         finally:
             if self._below:
                 # A handshake that failed has let go of it, and left it open.
-                self._below.close()
+                self._below.sock.close()
 
 
 class Network:
@@ -219,7 +254,11 @@ class Network:
             self.names.find(host, port, socket.SOCK_STREAM),
         )
         sock = opened(family, kind, proto)
-        _at_once(sock)
+        try:
+            # No small write waits for the acknowledgement of the one before (RFC 896).
+            sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
+        except (OSError, ValueError, TypeError):
+            pass  # it is slower
         try:
             try:
                 sock.connect(address)
@@ -237,10 +276,11 @@ class Network:
                 return Stream(sock, host, on_open=reached)
             gc.collect()  # a board's TLS takes its memory from what the heap leaves
             tight = self._tight()
+            records = _Records(sock)
             wrapped = self.context.wrap_socket(
-                sock, server_hostname=host, do_handshake_on_connect=False
+                records, server_hostname=host, do_handshake_on_connect=False
             )
-            return Stream(wrapped, host, self._ca, sock, reached, tight)
+            return Stream(wrapped, host, self._ca, records, reached, tight)
         except BaseException as e:
             close(sock)
             if isinstance(e, OSError):
@@ -293,14 +333,6 @@ class Network:
         for number in left_out:
             text = "tls.ca: certificate %d of %s cannot be read, and is left out"
             Log("stream").warning(text, number, self._ca)
-
-
-def _at_once(sock):
-    """No small write waits for the acknowledgement of the one before (RFC 896)."""
-    try:
-        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)
-    except (OSError, ValueError, TypeError):
-        pass  # it is slower
 
 
 def opened(family: int, kind: int, proto: int):

@@ -14,7 +14,6 @@ from firmware.base.log import Log
 from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 
-_SPILL_MS = const(250)  # between two looks for readings that have to go to flash
 _FIRST_COUNT = const("dropped")  # in a report of what is gone
 
 
@@ -46,15 +45,21 @@ class Intake:
         self._queue = queue
         self._retained = retained
         self._in_flight = in_flight
+        self._apart = queue.untold  # what `retain` last found, apart from the queue's in RAM
         self.alive_ms = 0
         if queue.lost:
             text = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
             Log("intake").warning(text, queue.lost)
-        retained.set(queue.untold)
+        retained.set(self._apart)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
-        self._queue.put(index, value, t_ms)
-        self.retain()
+        queue = self._queue
+        number = queue.in_ram + 1
+        queue.put(index, value, t_ms)
+        if queue.in_ram == number:
+            self._retained.set(number + self._apart)  # nothing else has changed
+        else:
+            self.retain()
 
     def tell(self, name: str, value, t_ms: "int | None" = None) -> None:
         if name == _FIRST_COUNT:
@@ -66,11 +71,12 @@ class Intake:
 
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""
-        self._retained.set(self._queue.in_ram + self._in_flight() + self._queue.untold)
+        self._apart = self._in_flight() + self._queue.untold
+        self._retained.set(self._queue.in_ram + self._apart)
 
     async def run(self):
         while True:
             self.alive_ms = uptime.ms()
-            self._queue.tick()
+            wait_ms = self._queue.tick()
             self.retain()
-            await asyncio.sleep_ms(_SPILL_MS)
+            await asyncio.sleep_ms(wait_ms)

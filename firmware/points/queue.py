@@ -21,6 +21,7 @@ _DATED = const(-1)
 _INT_LIMIT = const(0x7FFFFFFF)
 _WORD = const(0xFFFFFFFF)
 _NEVER_MS = const(0x3FFFFFFF)
+_TICK_MS = const(1000)
 _ENDLESS_MS = 1 << 48
 
 
@@ -63,6 +64,7 @@ class Queue:
         # Or readings would go to flash before they are due, and the newest not be first.
         self._longest_ms = spill_after_ms // 2 if flash_kib else None
         self.max_age_ms = max_age_ms
+        self.wait_ms = _TICK_MS  # as `due` last found: until the oldest point is that old
         self._log = Log("queue")
         self.lost = lost
         self.rejected = 0  # points that the platform will not have, set aside
@@ -151,10 +153,11 @@ class Queue:
         self._free_low[prop] = t & _WORD
         self._free_high[prop] = high
 
-    def tick(self):
-        """To be called a few times a second: spills to flash, some 10 ms of it in one go."""
+    def tick(self) -> int:
+        """Spills to flash, some 10 ms of it in one go; in how many ms is it to be called again?"""
+        wait_ms = _TICK_MS
         if self._backlog:
-            self._backlog.tick(self._clock.uptime_ms(), self._dating(), self._live_due())
+            wait_ms = self._backlog.tick(self._clock.uptime_ms(), self._dating(), self._live_due())
             self._date_for_now()
         overflowed = self._overflowed
         self._overflowed = self._ring.dropped
@@ -165,6 +168,7 @@ class Queue:
             self._overflows = False
             self._log.info("has room again; %d readings were dropped so far", self.dropped)
         self._report.settle(self._gone(), self._ring)
+        return wait_ms
 
     def flush(self):
         """Everything to flash, before a restart; takes its time."""
@@ -235,11 +239,13 @@ class Queue:
         ring = self._ring
         first = self._live.next()
         i = ring.next_point(first)
+        self.wait_ms = self._max_age_ms
         if i < 0:
             return False
         if first.cycle != _DATED or self._live.unsent() >= self._max_points:
             return True
         age = self._clock.now() - first.base - ring.times[i]
+        self.wait_ms -= age
         return not 0 <= age < self._max_age_ms
 
     def take(self, max_points=None, alone: bool = False):
@@ -315,12 +321,6 @@ class Queue:
         self.rejected += 1
         if self._backlog:
             self._backlog.replay.settle()
-
-    @property
-    def in_flight(self) -> int:
-        """Feeds that were taken, and neither acknowledged nor released."""
-        backlog = self._backlog
-        return len(self._live.in_flight) + (len(backlog.window.in_flight) if backlog else 0)
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""

@@ -19,6 +19,8 @@ from firmware.points.ring import Cursor
 
 # Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
 _MARKS = const(8)
+_BUSY_MS = const(250)
+_IDLE_MS = const(1000)
 _PATIENCE = const(1000)  # steps of work for which a restart waits
 # A link that has delivered nothing of what is due for so long is down; a reconnection is faster.
 # After a start it has to be made first.
@@ -66,19 +68,22 @@ class Backlog:
         self.replay.fill(self.window.unsent(), max_points, latest_ms)
         return self.window.take(max_points, 0, alone)
 
-    def tick(self, now: int, offset_ms, due: bool):
-        """Go on for some 10 ms. `now`: uptime; `offset_ms`: dates the undated; None: not known;
-        `due`: a feed of the live window is.
+    def tick(self, now: int, offset_ms, due: bool) -> int:
+        """Go on for some 10 ms; returns after how many ms to go on. `now`: uptime; `offset_ms`:
+        dates the undated; None: not known; `due`: a feed of the live window is.
         """
         # What is undated is worth little after a cut, and none of it can be sent.
         if offset_ms is None or not (due or self._live.in_flight or self.journal.segments):
             self.well_ms = max(self.well_ms, now)
         self.journal.tick()
-        if self._cursor is None:
-            if not self._pressing(now) or not self.journal.ready():
-                return
-            self._begin()
-        self._step(offset_ms)
+        if self._cursor is not None or (self._pressing(now) and self.journal.ready()):
+            if self._cursor is None:
+                self._begin()
+            self._step(offset_ms)
+        if self.points():
+            return _BUSY_MS
+        # Readings are noted late by so much, and looked for late again.
+        return max(_BUSY_MS, min(self._spacing_ms // 4, _IDLE_MS))
 
     def flush(self, offset_ms):
         ring = self._live.ring

@@ -129,7 +129,11 @@ class Sampler:
             # The heat first.
             for listener in channel.listeners:
                 listener(value, uptime.ms())
-            if channel.offer and self._offered(channel, value):
+            try:
+                offered = channel.offer and channel.offer(channel.index, channel.prop, value)
+            except MemoryError:
+                offered = False  # the buffer counts what it cannot take
+            if offered:
                 self._intake.retain()
             else:
                 self._intake.put(channel.index, value)
@@ -138,12 +142,6 @@ class Sampler:
                 channel.failing = None
         except Exception as error:  # as above; the other channels do not mind
             self._tell_failure(channel, error, what)
-
-    def _offered(self, channel, value) -> bool:
-        try:
-            return channel.offer(channel.index, channel.prop, value)
-        except MemoryError:
-            return False  # the buffer counts what it cannot take
 
     def _tell_failure(self, channel, error, what="no reading"):
         self._failed(channel.prop, error)

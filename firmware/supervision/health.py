@@ -15,6 +15,10 @@ _KIB = const(1024)
 # Of a verified session over TLS 1.2, in KiB, at its peak; and of its largest block, for a record.
 _TLS_KIB = const(30)
 _TLS_BLOCK_KIB = const(17)
+# So many bytes are allocated between two collections. As in boot.py; and where PSRAM is slow to
+# sweep.
+_LEAST_GARBAGE = const(16384)
+_MOST_GARBAGE = const(131072)
 
 # A row makes a property: its name, its owner, and the owner's attribute that has the value, or the
 # method that returns it. The table is a text because a text stays in flash.
@@ -125,3 +129,6 @@ class Health:
         idf = board.memory()
         if idf:
             self.freeidf, self.largestidf = idf
+            free -= idf[1]  # by which the heap is not to grow
+        # A collection costs the same however little it finds. The half of what is free stays so.
+        gc.threshold(max(_LEAST_GARBAGE, min(free // 2, _MOST_GARBAGE)))

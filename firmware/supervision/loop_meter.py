@@ -5,6 +5,12 @@ or by which the regulation was late. Garbage collection, flash and a TLS step ar
 import time
 from asyncio import core  # type: ignore[attr-defined]
 
+from micropython import const
+
+# Between two tasks that are due nobody looks at the sockets more often: it is most of what a step
+# of the loop costs.
+_LOOK_MS = const(4)
+
 
 class LoopMeter(core.IOQueue):
     """Measures from inside the loop, which asks its queue of sockets between any two steps."""
@@ -12,16 +18,19 @@ class LoopMeter(core.IOQueue):
     def __init__(self):
         super().__init__()
         self._longest_ms = 0
-        self._since = time.ticks_ms()
+        self._since = self._looked = time.ticks_ms()
 
     def install(self) -> None:
         """To be called before the loop runs; asyncio.new_event_loop takes it out again."""
         core._io_queue = self
 
     def wait_io_event(self, dt):
-        self.late(time.ticks_diff(time.ticks_ms(), self._since))
-        core.IOQueue.wait_io_event(self, dt)
-        self._since = time.ticks_ms()
+        now = time.ticks_ms()
+        self.late(time.ticks_diff(now, self._since))
+        if dt or not 0 <= time.ticks_diff(now, self._looked) < _LOOK_MS:
+            core.IOQueue.wait_io_event(self, dt)
+            now = self._looked = time.ticks_ms()
+        self._since = now
 
     def late(self, ms: int) -> None:
         """A task ran so much later than it had asked for: several steps of others, in a row."""

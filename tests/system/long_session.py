@@ -43,6 +43,8 @@ class Feed:
 class Numbers:
     """A queue whose feeds are 0, 1, 2, …"""
 
+    wait_ms = 1000
+
     def __init__(self, count):
         self._count = count
         self._taken = 0

@@ -5,6 +5,7 @@ import json
 from api import Platform, receipt
 from firmware.base import uptime
 from firmware.link import LinkError
+from flights import in_flight
 from peers import descriptors, failure
 
 AT = "2026-11-22T16:00:00.123Z"
@@ -48,7 +49,7 @@ async def test_where_a_property_has_no_address_its_feed_goes_where_all_do():
         platform = Platform((status, b"{}"), receipt(0, 1), receipt(1))
         put(platform.queue, (0, 1))
         await platform.api.deliver()
-        assert (len(platform.queue), platform.queue.in_flight) == (1, 0)
+        assert (len(platform.queue), in_flight(platform.queue)) == (1, 0)
         await platform.api.deliver()
         assert (len(platform.queue), platform.api.rejected) == (0, 1)
         put(platform.queue, (0, 1))

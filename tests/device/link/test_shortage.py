@@ -84,7 +84,7 @@ class Context:
 
     def wrap_socket(self, sock, **_):
         if self._wrapped:
-            return Failing(self._error, sock)
+            return Failing(self._error, sock.sock)
         raise self._error
 
 

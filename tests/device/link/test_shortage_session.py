@@ -16,6 +16,7 @@ from firmware.link import stream as stream_module
 from firmware.link.https_api import Api
 from firmware.link.mqtt_client import MqttClient
 from firmware.link.stream import Network, Stream, readable
+from flights import in_flight
 from model import Time, make_queue, points
 from peers import DATA, HOST, NETWORK, bind, descriptors
 from shortage import shortages
@@ -141,7 +142,7 @@ class Device:
 
     def whole(self):
         if self.over:
-            assert self.queue.in_flight == 0
+            assert in_flight(self.queue) == 0
             # That of an exchange over HTTPS may still be used by the next one.
             assert all(s.closed for s in self.sockets) or type(self) is Https
         else:

@@ -66,6 +66,43 @@ async def test_a_server_whose_certificate_the_ca_has_signed_is_believed():
         peer.close()
 
 
+async def test_others_get_their_turn_between_the_records_of_a_handshake():
+    peer = Peer(tls_server("good"))
+    stream = await trusting(TLS + "ca.der").connect("localhost", peer.port, True)
+    records = stream._below
+    read = records.readinto
+    pauses = []
+
+    def readinto(buffer):
+        n = read(buffer)
+        pauses.append(records.paused)
+        return n
+
+    records.readinto = readinto
+    await stream.write(b"hello")
+    # The server's hello and its certificate are records of their own, at least, and its end.
+    assert pauses.count(True) >= 3, pauses
+    pauses.clear()
+    answer = bytearray(5)
+    await stream.read_exactly(memoryview(answer))
+    assert answer == b"hello" and pauses and not any(pauses), pauses
+    stream.close()
+    peer.close()
+
+
+async def test_who_waits_for_tls_waits_for_the_socket_below():
+    peer = Peer(tls_server("good"))
+    stream = await trusting(TLS + "ca.der").connect("localhost", peer.port, True)
+    await stream.write(b"hell")  # which it does not answer yet
+    waiting = asyncio.create_task(stream.read_into(bytearray(5)))
+    await asyncio.sleep_ms(50)
+    waited_for = [entry[2] for entry in asyncio.core._io_queue.map.values()]
+    assert stream._below.sock in waited_for and stream._sock not in waited_for, waited_for
+    waiting.cancel()
+    stream.close()
+    peer.close()
+
+
 async def test_a_name_that_ends_with_its_dot_is_that_of_the_certificate():
     peer = Peer(tls_server("good"))
     assert await echoed(peer, trusting(TLS + "ca.der"), "localhost.") == b"hello"

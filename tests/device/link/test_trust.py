@@ -37,7 +37,7 @@ class FakeContext:
 
     def wrap_socket(self, sock, **kw):
         self.wrapped = kw
-        return sock
+        return sock.sock
 
 
 class FakeSsl:

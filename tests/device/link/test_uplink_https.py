@@ -5,6 +5,7 @@ import sys
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from flights import in_flight
 from peers import until
 from world import World, nothing_more, status
 
@@ -78,7 +79,7 @@ async def test_what_is_no_receipt_frees_nothing():
             await until(lambda: world.api.feeds, "a feed")
             await until(lambda: world.link.failover.https.at_ms > uptime.ms(), "a failure")
             assert len(world.queue) == 1, body
-            assert world.queue.in_flight == 0
+            assert in_flight(world.queue) == 0
             world.api.answer = status(200, body=b'{"accepted":1,"rejected":0}')
             world.skip(2000)
             await world.empty()

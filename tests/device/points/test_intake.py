@@ -8,7 +8,7 @@ from firmware.points.properties import Properties
 
 
 class Queue:
-    """Each value that is put stays in RAM until a tick."""
+    """Each value that is put stays in RAM until a tick, for which it asks five times a second."""
 
     def __init__(self, lost):
         self.properties = Properties([("temperature", 2), ("relay", 0)])
@@ -27,6 +27,7 @@ class Queue:
     def tick(self):
         self.ticks += 1
         self.in_ram = 0
+        return 200
 
 
 class Retained:
@@ -61,10 +62,26 @@ def test_values_come_by_index_or_by_name():
 
 def test_each_value_counts_for_the_next_run_and_so_do_those_on_their_way():
     intake, _, retained = make(in_flight=3)
+    intake.retain()
     intake.put(0, 1)
     assert retained.number == 4
     intake.tell("relay", False)
     assert retained.number == 5
+
+
+def test_a_value_that_costs_another_one_counts_both():
+    intake, queue, retained = make()
+    intake.put(0, 1)
+    put = queue.put
+
+    def put_for_another(index, value, t_ms=None):
+        put(index, value, t_ms)
+        queue.in_ram -= 1
+        queue.untold += 1
+
+    queue.put = put_for_another
+    intake.put(0, 2)
+    assert retained.number == 2
 
 
 def test_a_value_that_does_not_fit_does_not_count():
@@ -92,7 +109,7 @@ def test_what_the_last_run_lost_is_counted_and_told_once():
     ], lines
 
 
-async def test_the_task_brings_readings_to_flash_some_times_a_second():
+async def test_the_task_brings_readings_to_flash_as_often_as_the_queue_asks():
     intake, queue, retained = make()
     intake.put(0, 1)
     task = asyncio.create_task(intake.run())

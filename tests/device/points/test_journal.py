@@ -1,5 +1,6 @@
 """Readings on flash: what was spilled comes back after a restart, in order, exactly."""
 
+from flights import in_flight
 from model import T0, Time, known_clock, points
 from spilling import counters, delivered, segments, spill, spilling, values
 
@@ -88,7 +89,7 @@ def test_what_was_not_acknowledged_is_sent_again_and_segments_stay():
     spill(queue, time, 30)
     first = points(queue.take())
     queue.take()
-    assert queue.in_flight == 2
+    assert in_flight(queue) == 2
     queue.release()
     assert points(queue.take()) == first
     queue.release()

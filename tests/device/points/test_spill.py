@@ -4,6 +4,7 @@ import os
 import sys
 import time as system_time
 
+from flights import in_flight
 from model import T0, Time, known_clock
 from spilling import counters, delivered, elsewhere, spilling, values
 
@@ -119,7 +120,7 @@ def test_points_in_flight_are_spilled_and_a_late_acknowledgement_changes_nothing
         queue.put(0, n)
     a, b = queue.take(), queue.take()
     queue.flush()
-    assert (len(queue), queue.spilled, queue.in_flight) == (20, 20, 0)
+    assert (len(queue), queue.spilled, in_flight(queue)) == (20, 20, 0)
     queue.acknowledge(b)
     queue.acknowledge(a)
     assert counters(queue) == {}

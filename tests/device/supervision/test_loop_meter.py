@@ -23,6 +23,26 @@ def test_a_pause_is_the_longest_step_of_any_task():
     asyncio.new_event_loop()
 
 
+def test_between_tasks_that_are_due_the_sockets_are_looked_at_now_and_then():
+    meter = LoopMeter()
+    looks = []
+
+    class Poller:
+        def ipoll(self, dt):
+            looks.append(dt)
+            return ()
+
+    meter.poller = Poller()
+    for _ in range(1000):
+        meter.wait_io_event(0)
+    assert len(looks) < 500, len(looks)
+    time.sleep_ms(10)
+    looks.clear()
+    meter.wait_io_event(0)
+    meter.wait_io_event(7)
+    assert looks == [0, 7], looks
+
+
 def test_a_regulation_that_was_late_counts_too():
     meter = LoopMeter()
     for late_ms in (3, 40, 7, -2):
