@@ -171,7 +171,7 @@ class Line:
             if queue.due() and link != "broken":
                 if link == "well":
                     queue.acknowledge(queue.take())
-                elif not queue.in_flight:
+                elif not in_flight(queue):
                     queue.take()
         return most, writes
 
