@@ -11,7 +11,7 @@ import os
 from micropython import const
 
 from firmware.base import files
-from firmware.config import load, schema
+from firmware.config import reader, schema
 from firmware.config.trial import CONFIG, GOOD, IDENTITY, NEW, OLD, WAYS
 
 _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the platform depends on
@@ -27,7 +27,7 @@ def draft(path: str, part: dict) -> bool:
     Raises ValueError, with words, where the file cannot be read.
     """
     try:
-        given = load.read(path)
+        given = reader.read(path)
     except ValueError as error:
         raise ValueError("%s: %s" % (path, error))
     changes = merge(given, part)
@@ -98,7 +98,7 @@ def censored(text: str) -> str:
     for path in (CONFIG, GOOD, OLD, IDENTITY):
         parts: list = []
         try:
-            parts.append(load.read(path))
+            parts.append(reader.read(path))
         except ValueError:
             continue
         while parts:

@@ -15,15 +15,15 @@ def propose(trial, part: dict, worked: list) -> tuple:
     """
     if trial.mark:
         raise ValueError("another configuration is on trial; wait until it is kept or given up")
-    hidden = passing(_change).shown(part)
+    hidden = passing(_shown, part)
     problem = None
     # The second one is in force where the first is wrong.
     for path in (CONFIG, GOOD):
         try:
-            changes = passing(_change).draft(path, part)
+            changes = passing(_draft, path, part)
             passing(_check_draft)
             if changes:
-                passing(_change).put_on_trial(trial, path, part, worked)
+                passing(_put_on_trial, trial, path, part, worked)
             return hidden, changes
         except ValueError as error:
             problem = problem or error
@@ -32,13 +32,25 @@ def propose(trial, part: dict, worked: list) -> tuple:
     raise problem
 
 
-def _change():
+def _shown(part):
     from firmware.config import change
 
-    return change
+    return change.shown(part)
+
+
+def _draft(path, part):
+    from firmware.config import change
+
+    return change.draft(path, part)
 
 
 def _check_draft():
     from firmware.config import load
 
     load.check_draft()
+
+
+def _put_on_trial(*given):
+    from firmware.config import change
+
+    change.put_on_trial(*given)

@@ -9,7 +9,7 @@ import json
 
 from firmware import sensors
 from firmware.base import files
-from firmware.config import check, load, schema
+from firmware.config import check, reader, schema
 from firmware.config.trial import CONFIG, GOOD
 
 
@@ -27,7 +27,7 @@ class Draft:
             self.problem = "There is no %s yet: this begins a new one." % CONFIG
             return
         try:
-            self.given = load.read(CONFIG)
+            self.given = reader.read(CONFIG)
         except ValueError as error:
             self.problem = "%s: %s" % (CONFIG, error)
 
@@ -59,7 +59,7 @@ class Draft:
 
     def restore(self) -> None:
         """What ran well last, in place of all of it."""
-        self.given = load.read(GOOD)
+        self.given = reader.read(GOOD)
         self.changed = True
 
     def rows(self, path: str = ""):
