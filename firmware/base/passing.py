@@ -35,7 +35,8 @@ def _forget(before):
     dies at its next import. So this allocates nothing to take the names out.
     """
     for name in sys.modules:
-        if name not in before and name.startswith(("firmware.", "umqtt")):
+        ours = name.startswith("firmware.") or name.startswith("umqtt")
+        if ours and name not in before:
             sys.modules.pop(name, None)
             try:
                 above, _, last = name.rpartition(".")

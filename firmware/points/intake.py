@@ -45,19 +45,19 @@ class Intake:
         self._queue = queue
         self._retained = retained
         self._in_flight = in_flight
-        self._apart = queue.untold  # what `retain` last found, apart from the queue's in RAM
+        self._untold = queue.untold  # as `retain` last found it
         self.alive_ms = 0
         if queue.lost:
             text = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
             Log("intake").warning(text, queue.lost)
-        retained.set(self._apart)
+        retained.set(self._untold)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
         queue = self._queue
         number = queue.in_ram + 1
         queue.put(index, value, t_ms)
         if queue.in_ram == number:
-            self._retained.set(number + self._apart)  # nothing else has changed
+            self._retained.set(number + self._in_flight() + self._untold)
         else:
             self.retain()
 
@@ -71,8 +71,8 @@ class Intake:
 
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""
-        self._apart = self._in_flight() + self._queue.untold
-        self._retained.set(self._queue.in_ram + self._apart)
+        self._untold = self._queue.untold
+        self._retained.set(self._queue.in_ram + self._in_flight() + self._untold)
 
     async def run(self):
         while True:

@@ -194,7 +194,9 @@ class Writer:
         elif self._count == _GROUP - 1 and self._newest < _WORD:
             self._write(MORE, self._newest + 1, self._crc)
         self._write(kind, t - self._base, value)
-        self._newest = max(self._newest, t - self._base) if kind < TEXT else _WORD
+        # What goes back in time, as a clock that was set does, is looked at one by one.
+        t -= self._base
+        self._newest = t if kind < TEXT and t >= self._newest else _WORD
 
     def more(self, value: int):
         self._write(MORE, 0, value)
@@ -294,6 +296,7 @@ class Records:
             ring.kinds[i] = BASE
             ring.times[i] = low
             ring.values[i] = base >> 32 & 0xFFFF
+        ring.moved(first, count)
         tail.base = base
         tail.cycle = -1
         tail.pos = first + count

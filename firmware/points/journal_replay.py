@@ -154,6 +154,7 @@ class Replay:
             if ring.tail.seq >= until:
                 return True
             more = (records.value + 3) // 4 if kind & KIND == TEXT else 0
+            ring.next_point(ring.head)  # over what was a text, and is damaged
             if ring.room() < more + 2:
                 if len(ring) or ring.slots >= _FEWER_SLOTS:
                     return False

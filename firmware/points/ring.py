@@ -75,11 +75,13 @@ class Ring:
         times = array("I", bytes(4 * slots))
         values = array("I", bytes(4 * slots))
         # The same memory as `values`: floats and text are put there as bytes.
-        self.raw = uctypes.bytearray_at(uctypes.addressof(values), 4 * slots)
+        raw = uctypes.bytearray_at(uctypes.addressof(values), 4 * slots)
         # And as 16-bit words, the lower one first: none of them is an object on the heap.
         layout = {"words": (uctypes.ARRAY | 0, 2 * slots | uctypes.UINT16)}
-        self.halves = uctypes.struct(uctypes.addressof(values), layout, uctypes.NATIVE).words
+        halves = uctypes.struct(uctypes.addressof(values), layout, uctypes.NATIVE).words
+        # All of them or, where memory was short, none: `raw` does not keep its memory.
         self.kinds, self.times, self.values = kinds, times, values
+        self.raw, self.halves = raw, halves
         self.slots = slots
         self.changes += 1
         self.tail.cycle = -2  # no base written yet
@@ -224,6 +226,12 @@ class Ring:
         tail.pos += slots
         tail.seq += 1
         return i
+
+    def moved(self, pos: int, count: int):
+        """So many points, one slot each and none before the one before it, were put there."""
+        if self.times[pos % self.slots] < self._latest:
+            self._ascends = pos
+        self._latest = self.times[(pos + count - 1) % self.slots]
 
     def drop_oldest(self) -> bool:
         i = self.next_point(self.head)

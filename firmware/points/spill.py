@@ -144,7 +144,7 @@ class Backlog:
         paid = max(self._paid_ms, now - _PURSE_MS)
         lacks = (paid - now + _PURSE_MS) // _COST_MS
         few = len(ring) < _BATCH + lacks // _DEARER
-        if few or paid > now or now - self.well_ms < _OUTAGE_MS:
+        if few or paid > now or now - self.well_ms < _OUTAGE_MS or not self.journal.ready():
             return False
         self._paid_ms = paid + _COST_MS
         return True

@@ -142,7 +142,7 @@ def _remove(tree, last, path):
 
 def is_within(name: str, path: str) -> bool:
     """Whether a key's path is this one, or below it."""
-    return name == path or name.startswith((path + ".", path + "["))
+    return name == path or name.startswith(path + ".") or name.startswith(path + "[")
 
 
 def _rows(table, depth, prefix, given, more=""):

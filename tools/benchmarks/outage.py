@@ -53,8 +53,10 @@ def _lost(job: Job) -> Row:
             device.pull_the_power()
             taken = _taken(folder, names)
             standing.come_back(platform)
-            # Readings are delivered in the order in which they were taken.
             standing.wait(lambda: _arrived(platform, names, taken), "the readings after the cut")
+            # The newest go first.
+            left = folder / "journal"
+            standing.wait(lambda: not [*left.glob("*.seg")], "the readings that are on flash")
             time.sleep(_SETTLED_S)
         points = {(name, value) for name, _, value in platform.points() if name in names}
     numbers = [(name, n) for name in names for n in range(taken[name])]

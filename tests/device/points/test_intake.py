@@ -69,6 +69,18 @@ def test_each_value_counts_for_the_next_run_and_so_do_those_on_their_way():
     assert retained.number == 5
 
 
+def test_values_that_come_from_their_way_into_the_queue_count_once():
+    on_their_way = [5]
+    queue, retained = Queue(0), Retained()
+    intake = Intake(queue, retained, lambda: on_their_way[0])
+    intake.retain()
+    for value in range(5):
+        on_their_way[0] -= 1
+        queue.put(0, value)
+    intake.put(0, 9)
+    assert retained.number == 6
+
+
 def test_a_value_that_costs_another_one_counts_both():
     intake, queue, retained = make()
     intake.put(0, 1)
