@@ -50,6 +50,7 @@ class Walk:
             self.lost += len(queue) - queue.spilled  # what was in RAM
         self.in_flight = []
         self.life += 1
+        self.counter += 10  # a start takes its time
         self.time = Time()
         self.clock = Clock(self.time, lambda: self.counter)
         self.queue = make_queue(
