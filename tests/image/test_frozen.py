@@ -19,6 +19,7 @@ BUILT_IN = {
         "array",
         "binascii",
         "errno",
+        "framebuf",
         "esp32",
         "gc",
         "hashlib",

@@ -44,6 +44,7 @@ class Numbers:
     """A queue whose feeds are 0, 1, 2, …"""
 
     wait_ms = 1000
+    numbers = (0, -1)  # of points in RAM: a feed never ends with the newest one
 
     def __init__(self, count):
         self._count = count
@@ -77,12 +78,13 @@ class Pace:
     """None."""
 
     most_points = 1
+    hurried = False
 
     def ready(self, _now):
         return True
 
-    def sent(self, _now):
-        pass
+    def sent(self, _now, _feed, _newest):
+        self.hurried = False
 
     def arrived(self, _now, _sent):
         pass

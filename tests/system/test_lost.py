@@ -28,11 +28,11 @@ def test_no_minute_holds_more_than_the_platform_takes(device, platform):
     device.start()
     wait(lambda: len(device.counted()) > 150, "a minute and a quarter", 120)
     last = device.counted()[-1]
-    wait(lambda: last in [value for _, _, value in platform.points("counter")], "the last one")
+    # Those that had to wait long come from flash, behind newer ones.
+    every = set(range(last + 1))
+    wait(lambda: there(platform, "counter") >= every, "every reading")
     # Over MQTT a feed above a limit would be acknowledged, and lost.
     assert not [line for line in platform.log() if "feeds per minute" in line], platform.log()
-    values = [value for _, _, value in platform.points("counter")]
-    assert values[: last + 1] == list(range(last + 1))
     # Some of the others went by themselves, some in feeds, and none was lost.
     for name in names:
         counted = device.counted(name)

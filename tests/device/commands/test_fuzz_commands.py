@@ -10,8 +10,8 @@ from firmware.commands.door import Commands
 from firmware.commands.store import Store
 from firmware.commands.table import COMMANDS
 from firmware.config import load
-from firmware.config.change import propose
 from firmware.config.check import check as check_config
+from firmware.config.proposal import propose
 from firmware.config.trial import CONFIG as PATH
 from firmware.config.trial import Trial
 from firmware.control.program import Program

@@ -54,10 +54,10 @@ def test_a_check_needs_little_beside_the_settings():
     settings = None
     gc.collect()
     blocks = fill(256, 2000)
-    # Blocks that lie side by side, as many as the settings and 8 KiB take; of a word of 64 bits.
+    # Blocks that lie side by side, as many as the settings and 10 KiB take; of a word of 64 bits.
     # The first ones filled holes of all kinds.
     last = blocks.index(None)
-    for i in range((size + 8192) // 256):
+    for i in range((size + 10240) // 256):
         blocks[last - 1 - i] = None
     settings, problems = check.check(given)
     blocks = None
