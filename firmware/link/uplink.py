@@ -239,8 +239,9 @@ class Uplink:
 
     def _leave_mqtt(self):
         """Forget it, but for what it has learnt: HTTPS needs its memory."""
-        self._learnt_mqtt = self.mqtt.learnt()
-        self._mqtt = None
+        if self._mqtt:
+            self._learnt_mqtt = self._mqtt.learnt()
+            self._mqtt = None
 
     def _step(self) -> str:
         """Go to the state that the failover decides on; each change is a line of the log."""
