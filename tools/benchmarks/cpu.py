@@ -7,18 +7,14 @@ readings. The CPU is what the kernel counts of a process, its own and the system
 Linux tells that so exactly.
 """
 
-import json
 import time
 from pathlib import Path
 
-from tools.benchmarks import BenchmarkError, Job, Row
-from tools.platform.thread import PlatformThread
-from tools.simulated import Device, config
+from tools.benchmarks import Job, Row, standing
+from tools.simulated import Device
 
-_PATIENCE_S = 60
 _SETTLED_S = 3
 _MOST = 24  # sensors
-_LIMITS = {"rateLimit": 100000, "maxNrOfDpPerFeed": 100}
 
 
 def rows(job: Job) -> list[Row]:
@@ -45,45 +41,30 @@ def _spent(job: Job, name: str, sensors: int, every_ms: int) -> tuple[float, flo
     """CPU in ms, and points, of a second each: the firmware's, and the loop's."""
     job.note(f"CPU {name}")
     seconds = 5 if job.quick else 30
-    folder = job.folder / name.replace(" ", "_")
     names = [f"c{n}" for n in range(sensors)]
-    with PlatformThread(folder / "platform") as platform:
-        platform.control(lambda tree: tree["limits"].update(_LIMITS))
-        declared = {prop: {"type": "number"} for prop in names}
-        platform.control(lambda tree: tree["properties"].update(declared))
-        settings = config(platform.info)
-        settings["feed"] = {"per_minute": 6000}
+    with standing.platform(job, name, names) as platform:
+        settings = standing.settings(platform.info)
+        settings["feed"] = {"per_minute": settings["feed"]["per_minute"]}
         settings["health"] = {"every_s": 300}
         settings["thermostat"] = None
-        settings["sensors"] = [
-            {"prop": prop, "driver": "counter", "file": prop, "every_s": every_ms / 1000}
-            for prop in names
-        ]
-        device_folder = folder / "device"
-        with Device(device_folder, platform.info, settings=settings) as device:
-            _wait_for(device, "listening for commands")
+        settings["sensors"] = [standing.counter(prop, every_ms / 1000) for prop in names]
+        folder = job.folder / f"device {name}"
+        with Device(folder, platform.info, settings=settings) as device:
+            line = "listening for commands"
+            standing.wait(lambda: line in device.log.read_text(), line, 0.1)
             time.sleep(_SETTLED_S)
 
             def now() -> tuple[float, float, int]:
                 spent_ns = int(Path(f"/proc/{device.pid}/schedstat").read_text().split()[0])
-                taken = sum((device_folder / prop).read_text().count("\n") for prop in names)
+                taken = sum((folder / prop).read_text().count("\n") for prop in names)
                 return time.monotonic(), spent_ns / 1e6, taken
 
             before = now()
             time.sleep(seconds)
             took_s, spent_ms, points = (b - a for a, b in zip(before, now(), strict=True))
-        info = folder / "platform.json"
-        info.write_text(json.dumps(platform.info))
-        loop = job.inside("cpu", info, sensors, every_ms, seconds)
+        told = standing.told(job, platform.info)
+        loop = job.inside("cpu", told, sensors, every_ms, seconds)
     return spent_ms / took_s, points / took_s, loop["ms"], loop["points"] / seconds
-
-
-def _wait_for(device: Device, line: str) -> None:
-    end = time.monotonic() + _PATIENCE_S
-    while line not in device.log.read_text():
-        if time.monotonic() > end:
-            raise BenchmarkError(f"{line!r}: not within {_PATIENCE_S} s")
-        time.sleep(0.1)
 
 
 def _timing(name: str, measured: float, unit: str, against: str, budget: float) -> Row:

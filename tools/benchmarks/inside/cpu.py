@@ -5,16 +5,13 @@
 INFO: a file with the stand-in's line of JSON. It prints the ms of CPU of a second, and the points.
 """
 
-import binascii
 import json
-import ssl
 import sys
 import time
 
-from umqtt.simple import MQTTClient
+import verified
 
-# MicroPython's newer names for what umqtt.simple 1.3.4 imports.
-sys.modules["ussl"] = ssl
+import peers
 
 
 def spent_ns():
@@ -23,28 +20,11 @@ def spent_ns():
         return int(file.read().split()[0])
 
 
-with open(sys.argv[1]) as file:
-    info = json.load(file)
+info = verified.told()
 sensors, every_ms, seconds = [int(word) for word in sys.argv[2:]]
-device = info["device"]
-with open(info["ca"]) as file:
-    lines = [line for line in file if not line.startswith("-----")]
-client = MQTTClient(
-    device["id"],
-    info["host"],
-    info["mqtts"],
-    device["key_id"],
-    device["key_secret"],
-    25,
-    True,
-    {
-        "server_hostname": info["host"],
-        "cert_reqs": ssl.CERT_REQUIRED,
-        "cadata": b"".join([binascii.a2b_base64(line) for line in lines]),
-    },
-)
+client = verified.client(info)
 client.connect()
-topic = "csipio/data/out/devices/" + device["id"] + "/json"
+topic = peers.topic(info)
 names = [f"c{n}" for n in range(sensors)]
 points = 0
 spent = spent_ns()
