@@ -17,6 +17,7 @@ from firmware import config
 from firmware.base import files, uptime
 from firmware.base.passing import passing
 from firmware.base.pause import Pause
+from firmware.base.rare import rare
 from firmware.base.url import parse_url
 from firmware.board import board
 from firmware.commands import door
@@ -79,11 +80,13 @@ class Services:
 
     # The parts, each made as a whole or not at all
 
+    @rare
     def make_lamp(self) -> None:
         led = self._led
         if led is not None:
             self._light = board.Output(led, "high")
 
+    @rare
     def make_buffer(self) -> None:
         settings = self._settings
         columns = [(spec["prop"], spec["decimals"]) for spec in settings["sensors"]]
@@ -107,6 +110,7 @@ class Services:
         self._queue = queue
         self._intake = intake
 
+    @rare
     def make_commands(self) -> None:
         store = Store()
         device = Device(self, self._supervisor.restart, self._propose, self._begin_update)
@@ -119,6 +123,7 @@ class Services:
         self._device = device
         self._commands = commands
 
+    @rare
     def make_link(self, wifi) -> bool:
         """False: it lacks another part. `wifi`: the board's, or None."""
         commands, queue, intake = self._commands, self._queue, self._intake
@@ -261,6 +266,7 @@ class Services:
         if self._light:
             self._light.set(False)
 
+    @rare
     def lastfault(self) -> "str | None":
         """What the health tells of the fault that is kept, once the platform is reached."""
         if not files.exists(starts.FAULT) or not self._uplink.reached():
@@ -289,9 +295,11 @@ class Services:
         # A configuration is not kept before the regulation has run with it.
         return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
 
+    @rare
     def _propose(self, part: dict) -> tuple:
         return propose(self._trial, part, self._uplink.reached() if self._uplink else [])
 
+    @rare
     def _begin_update(self, tree: dict) -> dict:
         """Begin the update to the release of that manifest; returns the answer to it. Raises
         ValueError, with words.
@@ -310,6 +318,7 @@ class Services:
             self._supervisor.add("update", self._run_updates)
         return {"version": tree["version"], "state": "checking"}
 
+    @rare
     def _make_update(self, tree):
         """The coroutine function of a new update or, for None, of the one on flash."""
         return passing(

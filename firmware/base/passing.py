@@ -30,6 +30,19 @@ def whole(use, *given):
         raise
 
 
+def rarely(number, owner, name):
+    """A method that the linker took out of its owner's class: see firmware/base/rare.py."""
+    try:
+        method = getattr(passing(_unit, number), name)
+    except AttributeError:
+        raise AttributeError(name)
+    return lambda *given: method(owner, *given)
+
+
+def _unit(number):
+    return __import__("firmware.rare.r%d" % number, None, None, ("module",)).module
+
+
 def _forget(before):
     """Where memory is short, MicroPython may keep the name of a module that it could not make, and
     dies at its next import. So this allocates nothing to take the names out.

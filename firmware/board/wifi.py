@@ -7,6 +7,7 @@ from micropython import const
 
 from firmware.base.characters import characters
 from firmware.base.log import Log
+from firmware.base.rare import rare
 
 _SCAN_MS = const(10000)  # the driver's own limit for all channels is below 5 s
 # Below the first, in dBm, it looks now and then for an access point that is heard better by the
@@ -74,6 +75,7 @@ class Station:
     def connected(self) -> bool:
         return self._wlan is not None and self._wlan.isconnected()
 
+    @rare
     def better(self) -> bool:
         if self._looking is None:
             now = time.ticks_ms()
@@ -95,6 +97,7 @@ class Station:
                 _log.info("another access point has %d dBm, this one %d", best_dbm, dbm)
         return self._better
 
+    @rare
     def disconnect(self) -> None:
         try:
             self._wlan.active(False)
@@ -107,6 +110,7 @@ class Station:
         except _FAILURES:  # not associated
             return None
 
+    @rare
     async def connect(self) -> None:
         if self._wlan is None:
             raise RuntimeError(NO_RADIO)
@@ -135,6 +139,7 @@ class Station:
                 failures.append(failure)
         raise OSError("no Wi-Fi: " + "; ".join(failures))
 
+    @rare
     def _radio_anew(self):
         """Ends whatever the driver is doing, its own attempts to reconnect included. It is the
         remedy for a connection that only looks alive, and for "Wifi Internal State Error".
@@ -144,6 +149,7 @@ class Station:
         self._wlan.active(False)
         self._switch_on()
 
+    @rare
     def _switch_on(self):
         self._wlan.active(True)
         if not self._saves_power:
@@ -153,6 +159,7 @@ class Station:
             except (OSError, RuntimeError, ValueError) as error:
                 _log.warning("the radio's power saving stays on: %s", error)
 
+    @rare
     def _order(self, scan):
         """[(-dBm, index, bssid)]: the access points in sight of the networks, the strongest first;
         then, without a bssid, the networks that may be hidden, or the scan may have missed them.
@@ -165,6 +172,7 @@ class Station:
         order.sort()
         return order
 
+    @rare
     def _listen(self):
         """A list that will have one member: what a scan found."""
         results = []
@@ -172,6 +180,7 @@ class Station:
         self._start_thread(_scan_aside, (self._wlan, results))
         return results
 
+    @rare
     async def _scan(self):
         """(ssid, bssid, channel, dBm, …) of each access point in sight."""
         results = self._listen()
@@ -180,6 +189,7 @@ class Station:
             await asyncio.sleep_ms(self._poll_ms)
         return results[0] if results else ()
 
+    @rare
     async def _join(self, ssid, password, bssid, within_ms):
         """None when joined, or words for what went wrong."""
         wlan = self._wlan
@@ -204,6 +214,7 @@ class Station:
             await asyncio.sleep_ms(self._poll_ms)
         return None
 
+    @rare
     def _in_words(self, status):
         if status == self._network.STAT_NO_AP_FOUND:
             return "not found"

@@ -10,6 +10,7 @@ or, after a restart, it would be taken for a command.
 from micropython import const
 
 from firmware.base.log import harmless
+from firmware.base.rare import rare
 from firmware.commands.apply import words
 from firmware.times.calendar import iso
 from firmware.times.clock import WRONG_MS
@@ -50,6 +51,7 @@ class Answers:
         """Milliseconds since 1970; 0: not known."""
         return self._clock.now() if self._clock.known else 0
 
+    @rare
     def obeyed(self, row, shown, utc_ms: int, at_ms: int) -> None:
         """A command of `utc_ms` is in force. `shown`: the answer, if not the value in force."""
         name = row[0]
@@ -62,6 +64,7 @@ class Answers:
             self._decided(self._program.decides(name), changed, at_ms)
         self.say(name, "", utc_ms)
 
+    @rare
     def refused(self, row, name: str, error, utc_ms: int, at_ms: int) -> None:
         """A command was refused. row: None where the device has no such one. Raises nothing."""
         try:
@@ -146,6 +149,7 @@ class Answers:
             self._log.error("%s is not kept: %s", name, type(error).__name__)
         self._store.date(name, at_ms)
 
+    @rare
     def date(self) -> None:
         """Date what was changed before the clock was known, or while it was wrong."""
         clock = self._clock
@@ -161,6 +165,7 @@ class Answers:
             self.answered = answered
             self._moved_ms = clock.moved_ms
 
+    @rare
     def _decided(self, names, told, at_ms):
         """These were decided, too, also those that had that value before."""
         for name in names:

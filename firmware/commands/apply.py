@@ -15,6 +15,7 @@ from micropython import const
 
 from firmware.base import json_check, kinds
 from firmware.base.log import harmless
+from firmware.base.rare import rare
 from firmware.commands.table import COMMANDS
 
 _NAME = const(0)  # columns of the table
@@ -38,6 +39,7 @@ class Settable:
         self._owners = owners
         self.rows = rows
 
+    @rare
     def row(self, name: str):
         """The row of a property, or None where this device takes no such command."""
         for row in self.rows:
@@ -54,6 +56,7 @@ class Settable:
         owner = self._owners[row[_OWNER]]
         return owner.short_schedule() if row[_KIND] == "schedule" else owner.get(row[_NAME])
 
+    @rare
     def read(self, row, payload):
         """A payload's value. Raises ValueError, with words, before anything large is made of it.
         A range stands for a payload that the link could not keep, as long as that was.
@@ -76,11 +79,13 @@ class Settable:
             flaw = "has a key twice" if deep == -2 else "is not JSON"
             raise self._unexpected(row, "%s, which %s" % (got, flaw))
 
+    @rare
     def put(self, row, value, utc_s: "int | None") -> tuple:
         """As an owner's `put`, but never returns None alone."""
         self._check(row, value)
         return self._owners[row[_OWNER]].put(row[_NAME], value, utc_s) or (None, None)
 
+    @rare
     def restore(self, row, value, utc_s: int) -> None:
         """Take over what was in force before a restart. Raises ValueError, with words."""
         if row[_KIND] != "schedule":  # its short form is checked as it is read
@@ -88,6 +93,7 @@ class Settable:
         owner = self._owners[row[_OWNER]]
         getattr(owner, "restore", owner.put)(row[_NAME], value, utc_s)
 
+    @rare
     def is_known(self, row, value) -> bool:
         """Whether what the platform has is in force already, or is the device's own answer."""
         if row[_KIND] == "object":
@@ -96,6 +102,7 @@ class Settable:
             return self._owners[row[_OWNER]].is_schedule(value)
         return value == self.get(row)
 
+    @rare
     def _check(self, row, value):
         if type(value) is range:  # as for `read`
             raise self._unexpected(row, value)
@@ -103,10 +110,12 @@ class Settable:
             got = "something else" if row[_KIND] == "object" else kinds.shown(value)
             raise self._unexpected(row, got)
 
+    @rare
     def _limits(self, row):
         owner = self._owners[row[_OWNER]]
         return owner.limits(row[_NAME]) if hasattr(owner, "limits") else row[_LIMITS]
 
+    @rare
     def _unexpected(self, row, got):
         if type(got) is range:
             size = len(got)

@@ -4,6 +4,7 @@
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 
 
 class Device:
@@ -20,6 +21,7 @@ class Device:
         self._update = update
         self._until_ms = 0  # uptime up to which the lamp blinks
 
+    @rare
     def get(self, name: str):
         if name == "report_every":
             ms = self._queue.max_age_ms
@@ -28,6 +30,7 @@ class Device:
             return {}
         return 0 if name == "identify" else False
 
+    @rare
     def put(self, name: str, value, utc_s: "int | None" = None):
         """Put a value in force; see firmware/commands/apply.py for what it returns."""
         if name == "report_every":

@@ -10,6 +10,7 @@ from micropython import const
 from firmware.base import kinds
 from firmware.base.log import Log
 from firmware.base.passing import passing
+from firmware.base.rare import rare
 from firmware.commands.answers import Answers
 from firmware.commands.apply import Settable, words
 from firmware.commands.table import COMMANDS
@@ -45,6 +46,7 @@ class Commands:
         self._obeyed: list | None = None
         self._then = None
 
+    @rare
     def handle(self, name: str, payload: bytes) -> bool:
         """Whether a command that has just come was put in force. Raises nothing, ever."""
         self.recovered()  # what was missed is older
@@ -87,6 +89,7 @@ class Commands:
         self._answers.changed(names, at_ms, True)
         self._answers.tick()
 
+    @rare
     def restore(self, tried=(), failed: "str | None" = None) -> None:
         """At the start: what was in force before it. Raises MemoryError alone. tried: the
         properties of which a configuration on trial says something; failed: why the last trial
@@ -120,6 +123,7 @@ class Commands:
             self._answers.tell("config", self._answers.now())
             self._answers.say("config", failed, 0)
 
+    @rare
     def configured(self) -> None:
         """The configuration on trial is kept, and with it what it says of what commands set."""
         self._log.info("the configuration is kept")
@@ -135,6 +139,7 @@ class Commands:
         self._tried = ()
         self._answers.say("config", "", 0)
 
+    @rare
     def report(self, name: str, value, reason: "str | None") -> None:
         """What was begun by a command is so far; `reason`: as of `lastcommand`, None: not yet."""
         self._answers.tell(name, self._answers.now(), False, value)
@@ -151,6 +156,7 @@ class Commands:
         except MemoryError:
             self._log.warning("answers have to wait: there is not enough memory")
 
+    @rare
     def _begin(self):
         missed = passing(_missed)
         return missed(
@@ -163,11 +169,13 @@ class Commands:
             self._make_log("missed"),
         )
 
+    @rare
     def _since(self):
         """The properties that were set since the configuration on trial came."""
         kept = self._store.get("config")
         return kept[0] if kept and type(kept[0]) is list else ()
 
+    @rare
     def _execute(self, row, value, utc_ms, at_ms):
         """Put a value in force that was decided at `utc_ms`, 0 if not known; answer at `at_ms`.
 
@@ -187,6 +195,7 @@ class Commands:
             self._obeyed = self._then = None
             raise
 
+    @rare
     def _finish(self):
         """Keep and answer the command that was put in force last, if that is still to be done."""
         if not self._obeyed:

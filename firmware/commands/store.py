@@ -17,6 +17,7 @@ from micropython import const
 
 from firmware.base import files, json_check
 from firmware.base.log import Log
+from firmware.base.rare import rare
 
 _LARGEST = const(4096)  # bytes of the file
 _DEEPEST = const(8)  # brackets within brackets
@@ -62,6 +63,7 @@ class Store:
         entry = self._entries.get(name)
         return entry[-1] if entry else 0
 
+    @rare
     def put(self, name: str, value, utc_ms: int, anew: bool = True) -> None:
         """Keep a value that somebody has set. It is on flash once `kept` says so. `anew`: also
         where it was that value before, and only its time is another.
@@ -73,6 +75,7 @@ class Store:
         self._fresh[name] = True
         self._entries[name] = (value, utc_ms)
 
+    @rare
     def date(self, name: str, utc_ms: int) -> None:
         """Change the time alone."""
         entry = self._entries.get(name, ())
@@ -80,6 +83,7 @@ class Store:
         self._fresh[name] = True
         self._entries[name] = entry[:-1] + (utc_ms,)
 
+    @rare
     def correct(self, moved_ms: int, latest_ms: int) -> None:
         """The clock was wrong by `moved_ms` in this run. A time of an earlier run that is later
         than `latest_ms` came of a wrong clock, too: nobody knows what it should be.
@@ -100,6 +104,7 @@ class Store:
         """Whether a power cut changes nothing, or the file system does not work."""
         return not self._changed or self._failures >= _MOST_FAILURES
 
+    @rare
     def drop(self, name: str) -> None:
         """Forget a value, not its time."""
         if self.get(name):

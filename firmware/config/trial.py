@@ -19,6 +19,7 @@ from micropython import const
 
 from firmware.base import files, uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 
 CONFIG = "config.json"
 GOOD = "config.good.json"
@@ -59,10 +60,12 @@ class Trial:
         """Whether a configuration is on trial."""
         return self.mark is not None and "crc" in self.mark
 
+    @rare
     def in_force(self, crc: "int | None") -> None:
         """config.json, which has this sum, is in force; None: what is in its place."""
         self.crc = crc
 
+    @rare
     def proven(self) -> None:
         """The regulation has run with what is in force: config.json becomes the last good one, so
         that a mistake in the next one costs neither the heat nor the way to mend it. One that is
@@ -76,6 +79,7 @@ class Trial:
             text = "%s: cannot be written, for the day it is needed: %s"
             Log("trial").error(text, GOOD, error)
 
+    @rare
     def begin(self, crc: int, part: dict, needs: list) -> None:
         """Put the configuration of that sum, changed by that part, on trial from the next start.
 
@@ -97,6 +101,7 @@ class Trial:
             await asyncio.sleep_ms(_LOOK_MS)
         await asyncio.Event().wait()
 
+    @rare
     def decide(self, reached: list, late: bool) -> "bool | None":
         """Keep the configuration if the platform was reached over every way that it needs, or any
         if it needs none; if it is late, roll back. Whether it is kept; None: not decided yet.
@@ -114,6 +119,7 @@ class Trial:
         self.roll_back(why)
         return False
 
+    @rare
     def named(self) -> list:
         """The properties of which the part on trial says something."""
         if not self.pending():
@@ -125,6 +131,7 @@ class Trial:
             names.append("report_every")
         return names
 
+    @rare
     def confirm(self) -> None:
         crc = self.mark["crc"]
         os.remove(_MARK)
@@ -136,6 +143,7 @@ class Trial:
             pass  # the next start does it
         files.remove(OLD)
 
+    @rare
     def roll_back(self, why: str) -> None:
         """The configuration before is in force from the next start on; `note` then tells why."""
         try:
@@ -145,6 +153,7 @@ class Trial:
             return  # it stays on trial, and the next start tries again
         self._write({"failed": why})
 
+    @rare
     def note(self) -> "str | None":
         """Why the last trial failed, in words, told once; or None."""
         if self.mark is None or self.pending():

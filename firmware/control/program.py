@@ -18,6 +18,7 @@ It owns commands (see firmware/commands/apply.py): set points, `preset`, `schedu
 from micropython import const
 
 from firmware.base.passing import passing
+from firmware.base.rare import rare
 from firmware.control.limits import MANUAL, PRESETS
 from firmware.times.calendar import from_iso, iso
 
@@ -59,6 +60,7 @@ class Program:
         self._changed = []
         self._numbers = self._read(settings["schedule"])  # of control.schedule
 
+    @rare
     def get(self, name: str):
         """What is in force. On the platform a text is never null, and an object never a list."""
         if name == "setpoint":
@@ -71,9 +73,11 @@ class Program:
             return iso(1000 * self._hold_s) if self._hold_s else ""
         return {"entries": passing(_entries, self._numbers) if self._numbers else []}
 
+    @rare
     def short_schedule(self) -> str:
         return passing(_text, self._numbers) if self._numbers else ""
 
+    @rare
     def is_schedule(self, value) -> bool:
         """Whether that is the schedule in force. Raises ValueError for what is none."""
         return self._read(value) == self._numbers
@@ -84,6 +88,7 @@ class Program:
             return ("setpoint", "setpoint_cool")
         return ("preset",) if name in ("setpoint", "setpoint_cool") else ()
 
+    @rare
     def put(self, name: str, value, utc_s: "int | None" = None):
         """Put a value in force that was decided at `utc_s`; None: nobody knows when. Raises
         ValueError, with words, for a schedule or a time that is none; the others were checked.
@@ -101,6 +106,7 @@ class Program:
         if utc_s is None or self._base is None or utc_s >= self._base[0]:
             self._mark(utc_s)
 
+    @rare
     def restore(self, name: str, value, utc_s: "int | None"):
         """Take a value over from the last run. Raises ValueError."""
         if name == "schedule":
@@ -120,6 +126,7 @@ class Program:
         if name in ("setpoint", "setpoint_cool", "preset") and utc_s:
             self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
 
+    @rare
     def take(self) -> tuple:
         """The names of what has changed since the last call, apart from what `put` named."""
         if not self._changed:
@@ -134,10 +141,12 @@ class Program:
             return ()
         return self.step(utc_s, now_ms)
 
+    @rare
     def can_rewind(self, utc_s: int) -> bool:
         """Whether only the schedule, or a boost's end, has changed what was in force then."""
         return self._base is not None and self._base[0] <= utc_s < (self.decided_s or 0)
 
+    @rare
     def rewind(self, name: str, value, utc_s: int) -> bool:
         """Go back to what was last put, if a value of `utc_s` outlasts what the schedule did
         since, as a hold and a boost do. Whether it went back.
@@ -168,6 +177,7 @@ class Program:
             self._follow(utc_s)
         return self.take()
 
+    @rare
     def _clock_was_wrong(self, utc_s):
         """What was decided later than it is now, was decided just now."""
         by_hand = self.decided_s not in (None, self.changed_s)
@@ -212,6 +222,7 @@ class Program:
             if value == "boost":
                 self.before = before
 
+    @rare
     def _set(self, preset, setpoint, setpoint_cool):
         """Put these in force, and remember which of them are news."""
         thermostat = self._thermostat
@@ -273,6 +284,7 @@ class Program:
         next_s = 60 * (minute + ahead) - zone.offset(utc_s)
         self._due_s = min(self._due_s, next_s, zone.until_s)
 
+    @rare
     def _enter(self, value, at_s):
         """What an entry of the schedule says, from `at_s` on."""
         before = self._state()
@@ -291,6 +303,7 @@ class Program:
         if boosts:
             self.before = before
 
+    @rare
     def _read(self, value):
         """A schedule as numbers; None for an empty one."""
         if value == [] or value == "" or value == {"entries": []}:

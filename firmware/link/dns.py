@@ -15,6 +15,7 @@ import time
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.base.url import is_address, parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.reasons import entry
@@ -70,6 +71,7 @@ class Resolver:
         self._silence_ms = silence_ms
         self.known = {}
 
+    @rare
     async def find(self, host: str, port: int, kind: int) -> tuple:
         """(family, kind, proto, found, address), as `getaddrinfo` has them, but with the address
         as text for `remember`. Raises LinkError if there is none.
@@ -86,6 +88,7 @@ class Resolver:
             raise LinkError("the address %s cannot be used (%s)" % (found, e))
         return family, kind, proto, found, address
 
+    @rare
     async def address(self, host: str) -> str:
         """The IPv4 address of a host whose name is in lower case. Raises LinkError."""
         query = _query(host)
@@ -102,6 +105,7 @@ class Resolver:
         Log("dns").warning("the name %s %s; its last address, %s, is used", host, why, found)
         return found
 
+    @rare
     def remember(self, host: str, found: str):
         """The host was reached at the address that `find` gave."""
         host = host.lower().rstrip(".")
@@ -109,6 +113,7 @@ class Resolver:
             self.known.popitem()
         self.known[host] = found
 
+    @rare
     async def _ask(self, query):
         """What `decode` made of the first answer that settles it; LinkError if none does."""
         failure = "no name server is known; is the network joined?"

@@ -21,6 +21,7 @@ back when its session has held for a time, so that the two do not alternate.
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.link.pacing import Backoff, draw
 
 _REFUSED_MS = const(60000)  # between two attempts with credentials that were refused
@@ -114,6 +115,7 @@ class Failover:
             self.state = "https" if errand or self.carrier == "https" else "waiting"
         return self.state
 
+    @rare
     def stopped(self):
         """The link has ended; another `next` begins anew."""
         self.state = ""
@@ -140,6 +142,7 @@ class Failover:
             return now - session.listening_ms >= _ASK_SOON_MS
         return lasted_ms >= (_ASK_AGAIN_MS if self._told else _UNASKED_MS)
 
+    @rare
     def ended(self, session: Outcome, now: int):
         """MQTT's session, or the attempt at one, has ended."""
         lasted_ms = -1
@@ -172,6 +175,7 @@ class Failover:
                 # A feed that was not acknowledged has waited for mqtt.grace_s already.
                 self._down_ms = now if session.unanswered_ms is None else session.unanswered_ms
 
+    @rare
     def _wide_gap(self, session) -> bool:
         """Could commands have come between the question for the state and the subscription?"""
         if not self._told or self._hurried or session.listening_ms is None:
@@ -212,11 +216,13 @@ class Failover:
             self._hope_ms = now + _HOPE_MS
             self.mqtt.restart(now)
 
+    @rare
     def failed(self, error, now: int):
         """An exchange over HTTPS ended with this LinkError; see `asked`, if it was for a state."""
         self.carrier = "none"
         self._failed(self.https, error, now)
 
+    @rare
     def _failed(self, backoff, error, now: int, floor_ms=None):
         if error.refused:
             self._heard(now)

@@ -6,6 +6,7 @@ import os
 from micropython import const
 
 from firmware.base import files
+from firmware.base.rare import rare
 
 _FIRST_MS = const(1000)
 _SOON_MS = const(2750)
@@ -114,6 +115,7 @@ class Pace:
         self._owed_ms = now_ms  # as `_next_ms`, once what came late has had its turns
         self._next_ms = now_ms + self._burst * self._gap_ms  # when one that waits its turn may be
 
+    @rare
     def limit(self, per_minute, most_points) -> bool:
         """What the platform states, None where it does not; is any of it news? Raises OSError
         where it cannot be kept; it is in force all the same.
@@ -128,6 +130,7 @@ class Pace:
             self._kept = stated
         return news
 
+    @rare
     def reset(self):
         """Forget what was learnt beyond what the platform has stated."""
         per_minute, most_points = self._stated or (None, _POINTS_UNTOLD)
@@ -140,6 +143,7 @@ class Pace:
         self.most_points = points
         self._too_many = points + 1
 
+    @rare
     def too_large(self, points: int):
         """A feed of so many points was too large for the platform, whatever it stated."""
         self._too_many = points
@@ -186,6 +190,7 @@ class Pace:
         begin_ms = max(self._next_ms, self._owed_ms, now_ms)
         self._next_ms = begin_ms + self._gap_ms * self._slowness
 
+    @rare
     def too_fast(self, now_ms: int, wait_ms: int):
         """The platform answered 429; be silent for `wait_ms`, and slower from then on."""
         self._slowness = min(self._slowness * 2, _SLOWEST)

@@ -25,6 +25,7 @@ except ImportError:  # the board has no typing, and asks for no types
     Any = None
 
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.link import LinkError, deadlines
 from firmware.link.reasons import NO_ROOM, words
 
@@ -240,6 +241,7 @@ class Network:
         self._version: tuple | None = None  # of the file that the context is made of
         self._left_out: list = []  # the numbers of its certificates that are not in the context
 
+    @rare
     async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
         """Open a TCP connection; with TLS on it the first write makes the handshake.
 
@@ -287,6 +289,7 @@ class Network:
                 raise LinkError(words(e, host, self._ca if tls else None))
             raise
 
+    @rare
     async def load(self):
         """Read the CA file, unless it was read and has not changed since. Raises LinkError.
 

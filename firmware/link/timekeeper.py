@@ -23,6 +23,7 @@ from micropython import const
 
 from firmware.base.log import Log
 from firmware.base.passing import passing
+from firmware.base.rare import rare
 from firmware.base.url import parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.pacing import draw
@@ -160,6 +161,7 @@ class Timekeeper:
         self._asking = False
         self._clock.sure = True
 
+    @rare
     def _set(self, utc_ms, at_ms):
         clock = self._clock
         near = self._near(self._platform, utc_ms - at_ms)
@@ -167,6 +169,7 @@ class Timekeeper:
         clock.vouched = near or not self._hosts
         self._on_set(utc_ms + clock.uptime_ms() - at_ms)
 
+    @rare
     async def _ask(self):
         """(ms since 1970, at which uptime) of the first time server whose answer counts."""
         for address in self._hosts:
@@ -186,6 +189,7 @@ class Timekeeper:
             self._log.warning("the time server %s is in doubt: it says %s", host, iso(found[0]))
         return None
 
+    @rare
     def _counts(self, server, utc_ms, at_ms) -> bool:
         """Whether this answer is to be believed; see above. One that is not is remembered."""
         clock = self._clock
@@ -208,6 +212,7 @@ class Timekeeper:
         doubts.append((server, offset))
         return False
 
+    @rare
     def _near(self, offset, other) -> bool:
         return offset is not None and abs(offset - other) < WRONG_MS
 

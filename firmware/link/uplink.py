@@ -13,6 +13,7 @@ from firmware.base import uptime
 from firmware.base.log import Log
 from firmware.base.passing import passing
 from firmware.base.pause import Pause
+from firmware.base.rare import rare
 from firmware.link import LinkError
 from firmware.link.failover import Failover
 from firmware.link.pacing import Pace
@@ -271,6 +272,7 @@ class Uplink:
     def _identified(self) -> bool:
         return self._device["id"] is not None
 
+    @rare
     async def _provision(self):
         asking = passing(_provisioning).ask(self._device, self.mqtt, self._on_command)
         try:
@@ -290,6 +292,7 @@ class Uplink:
         if not outcome.error:
             self._log.info("MQTT is left to ask for the state")
 
+    @rare
     def _judge(self, outcome):
         """Is an identity that was provisioned good for another attempt?"""
         if outcome.connected_ms is not None:
@@ -341,6 +344,7 @@ class Uplink:
             self.failover.failed(error, self.alive_ms)
             self._failed("HTTPS", error, self.failover.https.at_ms)
 
+    @rare
     async def _read_state(self):
         began_ms = uptime.ms()
         told = False

@@ -4,6 +4,7 @@ Several feeds may be in flight, and be acknowledged in any order; the ring gives
 order. What is released is sent again, unchanged.
 """
 
+from firmware.base.rare import rare
 from firmware.points.ring import Cursor
 
 
@@ -105,12 +106,14 @@ class Window:
         self.in_flight.clear()
         self.sent.go(self.ring.head)
 
+    @rare
     def refuse(self, feed):
         """The platform will not have this feed: send its points again, half as many at a time."""
         self._suspect = feed.end.seq
         self._fewer = max(1, feed.points // 2)
         self.release()
 
+    @rare
     def set_aside(self, feed):
         """Never send the one point of this feed again."""
         ring = self.ring

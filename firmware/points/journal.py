@@ -20,6 +20,7 @@ import time
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.points.journal_eras import Eras, new_era
 from firmware.points.journal_record import SIZE, Writer, write_header
 from firmware.points.journal_segment import BLOCK, LINKS, Segment, ending, find
@@ -164,6 +165,7 @@ class Journal:
         self._full = False
         self.uncommitted = 0
 
+    @rare
     def failed(self, error):
         """Appending raised this: what was not committed is to be appended again, in a new
         segment. That waits where the file system failed, and not where memory was short.
@@ -190,6 +192,7 @@ class Journal:
             # There is less room than the config says.
             self._limit = max(2 * self._segment_blocks, self._blocks())
 
+    @rare
     def remove(self, segment):
         """Remove a segment, whose points are delivered or given up."""
         if segment in self.segments:
@@ -202,6 +205,7 @@ class Journal:
         if not self.segments:
             self.eras.forget()
 
+    @rare
     def _empty_trash(self):
         while self._trash:
             path = self._trash[0].path(self.folder)
@@ -213,6 +217,7 @@ class Journal:
                     return
             self._trash.pop(0)
 
+    @rare
     def date(self, offset_ms: int, sure: bool):
         """The era's readings, on flash and to come, are dated by this offset. Until it is `sure`,
         they are none that others have to be later than.
@@ -222,17 +227,20 @@ class Journal:
         if sure:
             self.newest = newest
 
+    @rare
     def distrust(self, latest_ms: int):
         """What is later than that was dated by a clock that was wrong: nothing is dated by it."""
         if max(self.newest, self.eras.newest) > latest_ms:
             self.newest = self.eras.newest = -1
 
+    @rare
     def _keep(self, era: int, offset_ms, newest: int):
         try:
             self.eras.keep(era, offset_ms, newest)
         except OSError as error:
             self.log.error("%s/eras cannot be written: %s", self.folder, error)
 
+    @rare
     def drop_oldest(self) -> bool:
         """Give up the oldest segment that is not being delivered; False if there is none."""
         for segment in self.segments:
@@ -244,6 +252,7 @@ class Journal:
                 return True
         return False
 
+    @rare
     def header(self, resolution_ms: int) -> list:
         """What a new segment says of itself, and of all that was written before it, as JSON in
         pieces. Every property's name and decimals are one text, so that a reader needs no more
@@ -277,6 +286,7 @@ class Journal:
             self._writer.file = open(self.tail.path(self.folder), "ab")  # noqa: SIM115 commit closes it
         return True
 
+    @rare
     def _begin(self) -> bool:
         if not self._make_room():
             return False
@@ -294,9 +304,11 @@ class Journal:
         self._writer = Writer(writer.file, size, seed)
         return True
 
+    @rare
     def _blocks(self) -> int:
         return sum([segment.blocks() for segment in self.segments + self._trash])
 
+    @rare
     def _make_room(self) -> bool:
         for segment in self.segments:
             if segment.size == _VOID:
@@ -309,6 +321,7 @@ class Journal:
 
     # What an earlier run has left
 
+    @rare
     def _mount(self):
         """Take over what is there; returns the era that its newest undated readings are of."""
         try:
@@ -327,6 +340,7 @@ class Journal:
         self._empty_trash()
         return era
 
+    @rare
     def _go_on(self):
         """Go on with the newest segment, if that can be; returns the era as `_mount` does."""
         if not self.segments:
@@ -345,6 +359,7 @@ class Journal:
             self._writer = Writer(None, tail.size, seed)
         return era
 
+    @rare
     def _resume(self, era, survived: bool, now: int):
         """An era that is not over goes on, if the board's counter did."""
         if era is None or era[1] < 0 or era[0] in self.eras.offsets:

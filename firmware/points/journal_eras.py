@@ -14,6 +14,7 @@ import struct
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.journal_record import Records, Writer, write_header
 
 _DATED = const(0)
@@ -30,6 +31,7 @@ class Eras:
         self.newest = -1  # ms since 1970: no reading that was dated by them is younger
         self.damaged = 0
 
+    @rare
     def load(self):
         """Read the file; that there is none is no damage."""
         try:
@@ -40,6 +42,7 @@ class Eras:
         except ValueError:
             self.damaged += 1
 
+    @rare
     def _read(self, records: Records):
         while records.next() >= 0:
             t = records.t
@@ -50,6 +53,7 @@ class Eras:
                 self.offsets[records.value] = None if records.kind == _ENDED else offset
         self.damaged += records.damaged
 
+    @rare
     def keep(self, era: int, offset_ms, newest: int):
         """Date an era, or end it undated (None). `newest`: ms since 1970 of its last reading.
 
@@ -69,6 +73,7 @@ class Eras:
                 writer.put(_NEWEST, max(0, self.newest), -1, 0)
         os.rename(temporary, self._path)
 
+    @rare
     def forget(self):
         """Nothing undated is left on flash."""
         if self.offsets:

@@ -4,6 +4,7 @@ import os
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.journal_record import SIZE, Records
 from firmware.points.ring import BASE
 
@@ -30,6 +31,7 @@ class Segment:
     def blocks(self) -> int:
         return (self.size + LINKS + BLOCK - 1) // BLOCK
 
+    @rare
     def survey(self, path: str):
         """Find what is in it, by the kinds alone: 512 KiB take a second. Raises as `ending`."""
         self.size = os.stat(path)[6]

@@ -9,6 +9,7 @@ from array import array
 from micropython import const
 
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.points.feed import Encoder
 from firmware.points.in_flight import Window
 from firmware.points.json_text import encode, exact
@@ -225,6 +226,7 @@ class Queue:
     def _gone(self) -> int:
         return self.lost + self.dropped + self.thinned + self.damaged + self.undated
 
+    @rare
     def reporting(self):
         """What is gone is about to be put into this queue, as properties."""
         self._report.begin(self._gone())
@@ -292,6 +294,7 @@ class Queue:
         if self._backlog:
             self._backlog.window.release()
 
+    @rare
     def refuse(self, feed):
         """The platform refuses the feed as a whole. Its points are sent again in halves, until the
         one that is to blame is alone; that one is set aside. All else in flight is released.
@@ -304,6 +307,7 @@ class Queue:
         else:
             self.set_aside(feed)
 
+    @rare
     def set_aside(self, feed):
         """Never send the one point of this feed again. Raises ValueError if there are more."""
         if feed.points != 1:
@@ -330,6 +334,7 @@ class Queue:
             self._date()
         return self._offset_ms
 
+    @rare
     def _date_for_now(self):
         """What is undated on flash gets the time that the clock has while it is not sure, in case
         the power is cut before it is.
@@ -341,6 +346,7 @@ class Queue:
         if journal.eras.offsets.get(journal.era) != clock.first_offset:
             journal.date(clock.first_offset, False)
 
+    @rare
     def _date(self):
         """The clock has become sure: readings so far are dated with its first offset, unless this
         would put them before what is on flash, which was read before them.
@@ -375,6 +381,7 @@ class Queue:
         self._free_low, self._free_high = low, high
         self._dated = True
 
+    @rare
     def _set_back(self):
         """The clock was wrong. Where it was ahead, those that it dated keep their times alone."""
         back_ms = self._clock.moved_ms - self._moved_ms

@@ -22,6 +22,8 @@ from array import array
 import uctypes
 from micropython import const
 
+from firmware.base.rare import rare
+
 FLOAT = const(0x00)
 INTEGER = const(0x40)
 TEXT = const(0x80)
@@ -183,6 +185,7 @@ class Ring:
         if self.kinds[i] & KIND == TEXT:
             cursor.pos += (self.values[i] + 3) // 4
 
+    @rare
     def void(self, cursor: Cursor):
         """Make the point at the cursor one that never was."""
         self.changes += 1
@@ -240,6 +243,7 @@ class Ring:
             self.dropped += 1
         return True
 
+    @rare
     def squeeze(self, end_pos: int, keeps) -> int:
         """Leave out points before the position for which `keeps(property, ms)` is False. Returns
         how many. The others move up: no cursor into the ring but head and tail is valid after it.

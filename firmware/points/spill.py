@@ -12,6 +12,7 @@ it is, the more have to gather: the flash lives on, however long outages are and
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.in_flight import Window
 from firmware.points.journal import Journal
 from firmware.points.journal_replay import Replay
@@ -113,6 +114,7 @@ class Backlog:
             pass
         return ring.room() > room
 
+    @rare
     def cancel(self):
         """The ring is about to change under a spill's cursor."""
         if self._cursor is not None:
@@ -171,6 +173,7 @@ class Backlog:
             self._failed(error)
         return True
 
+    @rare
     def _failed(self, error):
         """Raises what is no failure of the file system."""
         self._cursor = None

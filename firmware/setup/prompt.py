@@ -45,7 +45,7 @@ def set(path: str, value=_ASKED) -> None:  # noqa: A001 what a person expects it
         from firmware.setup import wizard
 
         value = wizard.unseen(path + ": ")
-    _tell(lambda making: making.put(path=path, value=value))
+    _tell(lambda making: making.put(path, value))
 
 
 def unset(path: str) -> None:

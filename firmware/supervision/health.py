@@ -9,6 +9,7 @@ from micropython import const
 from firmware import VERSION
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.board import board
 
 _KIB = const(1024)
@@ -91,6 +92,7 @@ class Health:
             self.report()
             await asyncio.sleep(self._every_s)
 
+    @rare
     def report(self):
         """Tell the present value of each property. None is not told."""
         self._measure()
@@ -105,6 +107,7 @@ class Health:
             if value is not None:
                 self._tell(name, value)
 
+    @rare
     def log_memory(self, tls: bool) -> None:
         """One line about the memory at the start. `tls`: whether there will be TLS sessions."""
         log = Log("health")
@@ -122,6 +125,7 @@ class Health:
             text += " use an image that runs from flash, or lower buffer.ram_points"
             log.warning(text, _TLS_KIB, _TLS_BLOCK_KIB)
 
+    @rare
     def _measure(self):
         gc.collect()
         self.freeheap = free = gc.mem_free()

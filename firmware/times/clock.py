@@ -12,6 +12,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.times.calendar import DAY_S, iso
 
 # A correction below a second is spread out, 1 ms in 32, so that the distance of two readings is
@@ -58,11 +59,13 @@ class Clock:
         """Milliseconds of the board's counter."""
         return self.uptime_ms() + self._counted
 
+    @rare
     def set(self, utc_ms: int, at_ms: int, sure: bool = True):
         """It was `utc_ms` when the uptime was `at_ms`. sure: there is no doubt about it."""
         self._set(utc_ms, at_ms)
         self.sure = self.sure or sure
 
+    @rare
     def _set(self, utc_ms, at_ms):
         offset = utc_ms - at_ms
         if not self.known:

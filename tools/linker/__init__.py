@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tools.linker import names, texts, units
+from tools.linker import names, rare, texts, units
 from tools.linker.module import PACKAGE, Edit, LinkError, Module
 
 __all__ = ["PACKAGE", "LinkError", "Places", "Unit", "link", "translated"]
@@ -47,10 +47,7 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     The package's own `__init__` stays as it is: it has the version. apart: each module is a unit,
     to be measured by itself.
     """
-    modules = {}
-    for path, text in sources.items():
-        module = Module(path, text)
-        modules[module.name] = module
+    modules = {module.name: module for module in rare.divided(sources)}
     for module in modules.values():
         module.resolve(modules)
     cut = units.apart(modules) if apart else units.cut(modules)
@@ -58,6 +55,11 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     chosen = names.choose(modules, cut, home)
     flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
     passing = units.passing(modules)
+    for module in modules.values():
+        if module.divided:
+            if home[module.home] in passing:
+                raise LinkError(f"{module.path}: it passes itself, and has no rare methods")
+            passing.add(module.name)
     made = [
         _Joined(modules, unit, cut[unit], home, chosen, flat).unit(unit in passing) for unit in cut
     ]
@@ -120,7 +122,9 @@ class _Joined:
         numbers = [f"{name} = const({number})" for number, name in self._numbers.items()]
         lines[1] = "; ".join(imports + numbers + messages.definition())
         name = self._flat[self._unit]
-        path = starts[0][1] if name == self._unit else name.replace(".", "/") + ".py"
+        root = self._modules[self._unit]
+        stays = name == self._unit and not root.divided
+        path = root.path if stays else name.replace(".", "/") + ".py"
         return Unit(name, path, "\n".join(lines) + "\n", starts)
 
     def _edits(self, module: Module) -> Iterator[Edit]:

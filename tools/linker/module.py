@@ -42,12 +42,16 @@ class Scope:
 class Module:
     """One source file, its names resolved by `resolve`.
 
-    eager, lazy: the modules that it imports at its outermost level, and elsewhere.
+    eager, lazy: the modules that it imports at its outermost level, and elsewhere. `origin`,
+    `divided`: of a module of rare methods, the file that they stand in, and their class.
     """
 
-    def __init__(self, path: str, text: str):
-        self.path = path
+    def __init__(self, path: str, text: str, origin: str = "", divided: Symbol | None = None):
+        self.path = origin or path
         self.name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        self.divided = divided
+        # Whose private names it may use.
+        self.home = divided[0] if divided else self.name
         self.lines = text.splitlines()
         try:
             self.tree = ast.parse(text)
@@ -74,6 +78,10 @@ class Module:
 
     def fail(self, node, text: str) -> LinkError:
         return LinkError(f"{self.path}, line {node.lineno}: {text}")
+
+    def is_constant(self, node: ast.Assign) -> bool:
+        """Whether the compiler writes its value into the code."""
+        return _is_constant(node.value) or self._is_literal(node)
 
     def _is_literal(self, node: ast.Assign) -> bool:
         """Whether it gives a name, for good, a value that the compiler can write into the code."""
@@ -189,7 +197,7 @@ class Module:
             self.eager[target] = None
             if target != node.module:
                 self.modules[here] = target
-            elif is_private(alias.name):
+            elif is_private(alias.name) and target != self.home:
                 raise self.fail(node, f"{alias.name} is private to its module")
             elif alias.name in modules[target].defined:
                 self.imported[here] = (target, alias.name)

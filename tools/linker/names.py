@@ -212,14 +212,15 @@ def _kin(modules) -> list[_Kin]:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.ClassDef):
                 continue
-            own = found.setdefault((module.name, node.name), _Kin(set(), set(), False))
+            symbol = module.divided or (module.name, node.name)
+            own = found.setdefault(symbol, _Kin(set(), set(), False))
             own.keys |= {_key(module, name) for name in _declared(module, node)}
             for base in node.bases:
-                symbol = _symbol(module, base)
-                if symbol is None:
+                above = _symbol(module, base)
+                if above is None:
                     own.foreign = True
                     continue
-                other = found.setdefault(symbol, _Kin(set(), set(), False))
+                other = found.setdefault(above, _Kin(set(), set(), False))
                 other.keys |= own.keys
                 other.foreign |= own.foreign
                 found = {k: other if kin is own else kin for k, kin in found.items()}
@@ -278,6 +279,11 @@ def _set_by(part: ast.stmt) -> list[ast.Name]:
 def _texts(modules) -> set[str]:
     """Names that stand in texts, by which something may be found, or in a class's own body."""
     found: set[str] = set()
+    looking_up = {
+        module.home
+        for module in modules.values()
+        if any(isinstance(n, ast.Name) and n.id == "getattr" for n in ast.walk(module.tree))
+    }
     for module in modules.values():
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -293,7 +299,7 @@ def _texts(modules) -> set[str]:
                     for inner in outside:
                         found |= {n.id for n in ast.walk(inner) if isinstance(n, ast.Name)}
         # A table of attributes is a text of the module that looks them up.
-        if any(isinstance(n, ast.Name) and n.id == "getattr" for n in ast.walk(module.tree)):
+        if module.home in looking_up:
             for node in module.tree.body:
                 if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
                     found |= set(str(node.value.value).split())
@@ -301,7 +307,7 @@ def _texts(modules) -> set[str]:
 
 
 def _key(module: Module, name: str) -> Key:
-    return (module.name if is_private(name) else "", name)
+    return (module.home if is_private(name) else "", name)
 
 
 def short_attributes(module: Module, chosen: dict[Key, str]) -> Iterator[Edit]:
