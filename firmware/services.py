@@ -97,13 +97,16 @@ class Services:
         health = settings["health"]
         reported = health["properties"] if health["every_s"] else ()
         columns += [(name, 0) for name in reported]
+        a_second = len(reported) / (health["every_s"] or 1)
+        for spec in settings["sensors"]:
+            a_second += 1 / spec["every_s"]
         if "lastfault" not in reported:
             columns.append(("lastfault", 0))
         survived = board.reset_cause() in board.COUNTER_SURVIVES
         retained = board.Retained()
         feed, buffer = settings["feed"], settings["buffer"]
         lost = retained.get() + self._lost
-        queue = make_queue(columns, self._clock, feed, buffer, survived, lost)
+        queue = make_queue(columns, a_second, self._clock, feed, buffer, survived, lost)
         intake = Intake(queue, retained, self._in_flight)
         self._supervisor.add("journal", intake.run, _BUFFER_SILENCE_MS, intake)
         queue.max_age_ms = self._max_age_ms

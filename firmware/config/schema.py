@@ -100,13 +100,14 @@ feed       | section  |    | {}       | how readings are put together
   per_minute | whole number | 1 to 6000 feeds      | 60      | the most feeds in a minute
 
 buffer     | section  |    | {}       | where readings wait
-  ram_points    | whole number | 16 to 65536 points           | 1024     | \
-      readings that the RAM holds
-  flash_kib     | whole number | 0 to 4096 KiB                | 512      | \
+  ram_points    | whole number or null | 16 to 65536 points           | null     | \
+      readings that the RAM holds; null: 1024 without flash, else what comes in 4/3 of \
+      `spill_after_s` and 25 s, from 384 to 1024
+  flash_kib     | whole number         | 0 to 4096 KiB                | 512      | \
       flash for readings that cannot be delivered; 0 uses none
-  spill_after_s | number       | 1 to 3600 seconds            | 30       | \
+  spill_after_s | number               | 1 to 3600 seconds            | 30       | \
       an undelivered reading goes to flash after this time
-  when_full     | choice       | ["oldest", "newest", "thin"] | "oldest" | \
+  when_full     | choice               | ["oldest", "newest", "thin"] | "oldest" | \
       what goes when RAM and flash are full: the oldest readings, the newest, or every other one \
       of the oldest part
 

@@ -16,16 +16,36 @@ from firmware.points.queue import Queue
 
 _FIRST_COUNT = const("dropped")  # in a report of what is gone
 
+# Slots of the ring by default: at most, and without a journal, so many.
+_MOST_SLOTS = const(1024)
+# With a journal it is spilled when three quarters are taken. Of the least ring these hold the
+# longest text, in 258 slots, and thirty numbers beside it.
+_LEAST_SLOTS = const(384)
+# Of a larger one they hold what comes until it is old enough to be spilled, or the flash would be
+# written more often. With what comes in these seconds the ring lasts until a file system that
+# fails has been tried twice again, ten seconds apart.
+_RETRIES_S = const(25)
 
-def make_queue(columns: list, clock, feed: dict, buffer: dict, survived: bool, lost: int) -> Queue:
+
+def make_queue(
+    columns: list, a_second: float, clock, feed: dict, buffer: dict, survived: bool, lost: int
+) -> Queue:
     """The queue of these properties, [(name, decimals)], as those sections of the settings say.
 
-    `survived` and `lost`: see Queue.
+    `a_second`: values that come in a second, as far as that is known; `survived` and `lost`: see
+    Queue.
     """
+    slots = buffer["ram_points"]
+    if slots is None:
+        slots = _MOST_SLOTS
+        if buffer["flash_kib"]:
+            # And each property once: states and answers come when they please.
+            slots = len(columns) + a_second * (4 * buffer["spill_after_s"] / 3 + _RETRIES_S)
+            slots = max(_LEAST_SLOTS, min(round(slots), _MOST_SLOTS))
     return Queue(
         properties=Properties(columns),
         clock=clock,
-        slots=buffer["ram_points"],
+        slots=slots,
         compact=feed["format"] == "compact",
         max_points=feed["max_points"],
         max_age_ms=round(1000 * feed["max_age_s"]),

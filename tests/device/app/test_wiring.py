@@ -60,6 +60,46 @@ def test_the_radio_is_first_where_nothing_is_regulated():
     assert made[0] == "Wifi" and "Output" not in made, made
 
 
+def ring_by_default(count, every_s, health_s=300, **buffer):
+    """Slots of the ring of so many sensors, and how many properties there are."""
+    sensors = [
+        {"prop": "p%d" % n, "driver": "counter", "file": "p%d.txt" % n, "every_s": every_s}
+        for n in range(count)
+    ]
+    health = {"every_s": health_s}
+    given = alone(sensors=sensors, health=health, buffer=buffer, thermostat=None)
+    queue = app.App(checked_settings(**given), Trial())._services._queue
+    return queue._ring.slots, len(queue.properties.names)
+
+
+def test_the_ring_is_as_large_as_what_is_read_needs_it():
+    for count, every_s in ((0, 5), (1, 5), (24, 5), (1, 86400), (4, 1)):
+        assert ring_by_default(count, every_s)[0] == 384, (count, every_s)
+    for count, every_s in ((24, 0.1), (24, 1), (2, 0.1)):
+        assert ring_by_default(count, every_s)[0] == 1024, (count, every_s)
+    for spill_after_s, seconds in ((30, 65), (45, 85), (15, 45)):
+        slots, properties = ring_by_default(10, 1, spill_after_s=spill_after_s)
+        assert 384 < slots < 1024
+        assert slots == round(properties + seconds * (10 + 24 / 300)), (spill_after_s, slots)
+    # A report of the health is as good as a reading of 24 sensors.
+    slots, properties = ring_by_default(1, 5, health_s=2)
+    assert slots == round(properties + 65 * (1 / 5 + 24 / 2))
+    assert ring_by_default(4, 1, health_s=0)[0] == 384
+
+
+def test_without_flash_the_ring_is_large():
+    for count, every_s in ((1, 5), (24, 0.1)):
+        assert ring_by_default(count, every_s, flash_kib=0)[0] == 1024
+
+
+def test_a_ring_that_the_configuration_names_is_that_large():
+    for ram_points in (16, 1024, 5000):
+        for flash_kib in (0, 64):
+            buffer = {"ram_points": ram_points, "flash_kib": flash_kib}
+            for count, every_s in ((1, 5), (24, 0.1)):
+                assert ring_by_default(count, every_s, **buffer)[0] == ram_points
+
+
 def run_for(built, ms):
     """Run its tasks for so long; what they log."""
 

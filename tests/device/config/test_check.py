@@ -24,7 +24,7 @@ def test_defaults_are_those_of_the_example():
     )
     assert problems == []
     del given["wifi"]
-    del given["buffer"]["ram_points"]  # the default depends on whether there is flash
+    given["buffer"]["ram_points"] = None  # what is read says how many
     holds(settings, given)
 
 
@@ -103,9 +103,13 @@ def test_a_wrong_type_of_section_is_named_without_its_value():
 
 def test_null_is_accepted_only_where_it_means_something():
     accepts("thermostat.frost", None)
+    accepts("buffer.ram_points", None)
     accepts("thermostat", None)
     accepts("sensors.0.rom", None)
     refuses("thermostat.frost", 16, "thermostat.frost: expected 0 to 15 °C or null, got 16")
+    name = "buffer.ram_points: expected a whole number 16 to 65536 points or null, got "
+    for value in (0, 15, 65537, 100.5, "100"):
+        refuses("buffer.ram_points", value, name + json.dumps(value))
     refuses("thermostat.setpoint", None, "thermostat.setpoint: expected 5 to 35 °C, got null")
 
 

@@ -41,7 +41,7 @@ def wear(spills, readings, every_ms, blocks=_BLOCKS, modules=_MODULES):
         time = Time()
         firmware.points.journal.new_era = lambda: 7  # every run is the same
         queue = make_queue(
-            time, slots=1024, max_points=100, flash_kib=512, clock=known_clock(time, T0)
+            time, slots=384, max_points=100, flash_kib=512, clock=known_clock(time, T0)
         )
         done = 0
         before = flash.operations
