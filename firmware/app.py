@@ -15,6 +15,7 @@ from micropython import const
 from firmware import VERSION, config, sensors
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.board import board
 from firmware.config.trial import Trial
 from firmware.control.heating import Regulation
@@ -101,6 +102,7 @@ class App:
     and that part is tried again beside the regulation.
     """
 
+    @rare
     def __init__(self, settings: dict, trial: Trial, regulation=None, over=None):
         """In safe mode: the regulation that is made already, None where nothing is regulated; and
         `over(now_ms, restart)`, called once a second.

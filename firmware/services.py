@@ -46,6 +46,7 @@ class Services:
     state the last one waits.
     """
 
+    @rare
     def __init__(
         self, settings: dict, trial, clock, regulation, program, supervisor, meter, safe=False
     ):
@@ -69,6 +70,7 @@ class Services:
         self._device: Any = None
         self._commands: Any = None
         self._uplink: Any = None
+        self._keeper: Any = None
         self._untold: Any = None
         self._update: Any = None  # the coroutine function of one that is under way or on trial
         self._updates = False  # there is a task for them
@@ -159,7 +161,7 @@ class Services:
         confirm_ms = 1000 * settings["config"]["confirm_s"]
         kept, failed = commands.configured, lambda: supervisor.restart("config")
         tasks = [
-            ("time", lambda: keeper.run(uplink.alone)),
+            ("time", self._keep_time),
             ("link", uplink.run, _LINK_SILENCE_MS, uplink),
         ]
         if health_s:
@@ -175,6 +177,7 @@ class Services:
             supervisor.restart_at_rest("failure")
         supervisor.add_all(tasks)
         self._uplink = uplink
+        self._keeper = keeper
         self._settings = None
         self._owes = files.exists(starts.FAULT)
         return True
@@ -298,11 +301,9 @@ class Services:
         # A configuration is not kept before the regulation has run with it.
         return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
 
-    @rare
     def _propose(self, part: dict) -> tuple:
         return propose(self._trial, part, self._uplink.reached() if self._uplink else [])
 
-    @rare
     def _begin_update(self, tree: dict) -> dict:
         """Begin the update to the release of that manifest; returns the answer to it. Raises
         ValueError, with words.
@@ -347,6 +348,9 @@ class Services:
                 await self._update()
                 self._update = None
             await asyncio.sleep_ms(1000)
+
+    def _keep_time(self):
+        return self._keeper.run(self._uplink.alone)
 
     def _set_time(self, utc_ms: int):
         # What is on flash is dated before the board's counter may jump.

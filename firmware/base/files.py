@@ -10,6 +10,8 @@ import os
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 _BLOCK = const(256)  # bytes read at a time
 
 
@@ -26,6 +28,7 @@ def replace_json(path: str, tree) -> None:
     replace(path, lambda file: json.dump(tree, file))
 
 
+@rare
 def copy(path: str, other: str) -> None:
     """Copy a file over another one. Raises OSError."""
 
@@ -51,6 +54,7 @@ def remove(path: str) -> None:
         pass
 
 
+@rare
 def crc32(path: str) -> int:
     """The CRC-32 of a file; -1 where there is none, or where it cannot be read."""
     total = 0
@@ -62,6 +66,7 @@ def crc32(path: str) -> int:
     return total
 
 
+@rare
 def same(path: str, other: str) -> bool:
     """Whether both files are there, with the same contents. Raises OSError."""
     if not exists(path) or not exists(other):
@@ -73,6 +78,7 @@ def same(path: str, other: str) -> bool:
         return not one.read(1)
 
 
+@rare
 def _blocks(path):
     with open(path, "rb") as file:
         while True:

@@ -30,17 +30,27 @@ def whole(use, *given):
         raise
 
 
+def away(number):
+    """A module of what is rare: see firmware/base/rare.py. The linker calls it by a number."""
+    return passing(_module, number)
+
+
 def rarely(number, owner, name):
-    """A method that the linker took out of its owner's class: see firmware/base/rare.py."""
+    """A method that the linker took out of its owner's class."""
     try:
-        method = getattr(passing(_unit, number), name)
+        method = getattr(away(number).module, name)
     except AttributeError:
         raise AttributeError(name)
-    return lambda *given: method(owner, *given)
+    return lambda *given, **named: method(owner, *given, **named)
 
 
-def _unit(number):
-    return __import__("firmware.rare.r%d" % number, None, None, ("module",)).module
+def born(self, *given, **named):
+    """An `__init__` that the linker took out."""
+    self.born(*given, **named)
+
+
+def _module(number):
+    return __import__("firmware.rare.r%d" % number, None, None, ("module",))
 
 
 def _forget(before):

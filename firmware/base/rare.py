@@ -1,11 +1,12 @@
-"""Methods that are seldom called. Linked, they are in memory only while they run."""
+"""What is seldom called. Linked, it is in memory only while it runs."""
 
 
-def rare(method):
-    """Marks a method that the linker takes out of its class (tools/linker/rare.py).
+def rare(function):
+    """Marks a function, a method or an `__init__` that the linker takes out of its module; see
+    tools/linker/rare.py.
 
     Its call may raise MemoryError before anything was done, and costs some ms: not for what
-    switches a relay, takes a reading or is called where memory is short. Unlinked it is a method
+    switches a relay, takes a reading or is called where memory is short. Unlinked it is a function
     as any other.
     """
-    return method
+    return function

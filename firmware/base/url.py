@@ -1,6 +1,7 @@
 """Addresses as people write them: `mqtts://mqtt.csip.io:8883`, `https://api.csip.io/v3`."""
 
 from firmware.base.characters import characters
+from firmware.base.rare import rare
 
 _PORTS = {
     "mqtt": 1883,
@@ -15,6 +16,7 @@ _PLATFORM = ".csip.io"  # its hosts
 _HOST = "abcdefghijklmnopqrstuvwxyz0123456789-._"
 
 
+@rare
 def parse_url(url: str) -> tuple:
     """(scheme, host, port, path) of a URL. The path has no slash at its end, so it may be "".
 
@@ -51,6 +53,7 @@ def is_address(host: str) -> bool:
     return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
 
 
+@rare
 def parse_host(address: str, default_port: int) -> tuple:
     """(host, port) of `host` or `host:port`. Raises ValueError, which says what is wrong."""
     host, colon, port = address.partition(":")

@@ -34,6 +34,7 @@ class Station:
 
     broken = False
 
+    @rare
     def __init__(
         self,
         network,
@@ -223,6 +224,7 @@ class Station:
         return "no answer; is the password right?"
 
 
+@rare
 def _scan_aside(wlan, results):
     """Runs in a thread: the driver releases the interpreter while it listens."""
     try:
@@ -232,6 +234,7 @@ def _scan_aside(wlan, results):
         results.append(())
 
 
+@rare
 def _hostname(name, device_id: str) -> str:
     """The name that routers show: letters, digits and hyphens (RFC 952), else the id's end."""
     name = name or "csipio-" + device_id[-8:].strip("_")

@@ -30,6 +30,7 @@ class Answers:
     answered: by name, when a property was last answered before the program changed it.
     """
 
+    @rare
     def __init__(self, settable, program, send, store, clock, log):
         """settable: an apply.Settable. program: the Program, or None. send: see door.Commands."""
         self._settable = settable
@@ -131,6 +132,7 @@ class Answers:
         self._used_ms = -_AT_ONCE * _SPACING_MS
         self._give()
 
+    @rare
     def keep(self, name: str, at_ms: int, decided: bool) -> None:
         """Remember since when a value is in force and, if somebody decided that, what it is."""
         kept_ms = self._store.time(name)
@@ -173,6 +175,7 @@ class Answers:
                 self.keep(name, at_ms, True)
                 self.told.pop(name, None)
 
+    @rare
     def _put(self, name, at_ms):
         """Keep what somebody has decided; whether it is of a kind that is kept."""
         row = self._settable.row(name)
@@ -188,6 +191,7 @@ class Answers:
             self._store.put("before", self._program.before, at_ms)
         return True
 
+    @rare
     def _give(self):
         """As many of the answers that wait as may go now. Raises MemoryError; none is lost."""
         late = self._late
@@ -205,6 +209,7 @@ class Answers:
             self._send_one("lastcommand", verdict, None)
             verdicts.pop(0)
 
+    @rare
     def _send_one(self, name, value, at_ms):
         """Raises MemoryError where it is worth another try."""
         try:

@@ -141,12 +141,14 @@ def words(name: str, error) -> str:
     return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
 
 
+@rare
 def _excerpt(payload):
     """The first bytes of a payload, each that is not printable ASCII as a dot."""
     text = "".join([chr(byte) if 32 <= byte < 127 else "." for byte in payload[:_EXCERPT]])
     return text + "…" if len(payload) > _EXCERPT else text or "nothing"
 
 
+@rare
 def _is_answer(value, deepest):
     """Whether a configuration's part has a place where a secret is hidden."""
     if not deepest:

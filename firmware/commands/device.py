@@ -10,6 +10,7 @@ from firmware.base.rare import rare
 class Device:
     """The owner of these commands."""
 
+    @rare
     def __init__(self, queue, restart, propose, update=None):
         """propose: puts a part of a configuration on trial and returns that part without its
         secrets, and whether it changes anything; raises ValueError, with words.

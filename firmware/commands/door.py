@@ -27,6 +27,7 @@ def properties(owners) -> list:
 
 
 class Commands:
+    @rare
     def __init__(self, owners: dict, send, store, clock, log=Log, rows=COMMANDS):
         """owners: the parts of the device that commands set, by the names of the table; see
         firmware/commands/apply.py. send: called with a property's name, its value and the time in

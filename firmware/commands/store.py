@@ -32,6 +32,7 @@ _TAIL = const(b'}, "crc32": %d}')
 class Store:
     """Values by name, and times in ms since 1970, 0 if not known."""
 
+    @rare
     def __init__(self, path: str = "settings.json"):
         """Reads the file. Of a damaged one nothing is used, and the log says so. MemoryError:
         there was too little for a whole one.
@@ -145,6 +146,7 @@ class Store:
         file.write(_TAIL % binascii.crc32(b"}", total))
 
 
+@rare
 def _read(path):
     """The entries of a file. Raises OSError; ValueError and others where it is damaged."""
     with open(path, "rb") as file:

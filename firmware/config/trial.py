@@ -41,6 +41,7 @@ class Trial:
     `failed` until that is told; None where there is neither.
     """
 
+    @rare
     def __init__(self):
         self.crc: int | None = None
         self.mark = _read()
@@ -172,6 +173,7 @@ class Trial:
             pass
 
 
+@rare
 def _read():
     """What trial.json says; None where there is none. One that makes no sense ends its trial."""
     try:

@@ -2,6 +2,8 @@
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 _LONGEST_MS = const(3600000)  # safe mode lasts an hour
 
 
@@ -11,6 +13,7 @@ class Duty:
     fault = "safe mode"
     temp_c = frost_c = None
 
+    @rare
     def __init__(self, settings: dict, range_c, now_ms: int):
         """settings: the section `thermostat`; without `failsafe` everything is off."""
         self._since_ms = now_ms

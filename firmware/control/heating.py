@@ -2,6 +2,7 @@
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.control.relay import Relay
 from firmware.control.thermostat import Thermostat
 
@@ -11,6 +12,7 @@ _ABOVE_FROST_C = const(1)
 class Regulation:
     """thermostat: the rule, and the settings that may be changed; heater: its first relay."""
 
+    @rare
     def __init__(self, settings: dict, output, range_c, now_ms: int, rule=Thermostat):
         """`output(pin, active)` makes a relay's output; `rule` what decides. The others are as in
         Thermostat.
@@ -80,6 +82,7 @@ class Regulation:
         self._told[name] = value
 
 
+@rare
 def _relay(settings, name, output, max_on_s=0):
     section = settings[name]
     if section is None:
@@ -88,6 +91,7 @@ def _relay(settings, name, output, max_on_s=0):
     return Relay(pin, settings["min_on_s"], settings["min_off_s"], max_on_s)
 
 
+@rare
 def _drive(relay, on: bool, at_once: bool, now_ms: int):
     if at_once and not on:
         relay.off()

@@ -9,6 +9,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 
 _EVERY_MS = const(1000)
 
@@ -16,6 +17,7 @@ _EVERY_MS = const(1000)
 class Loop:
     """The regulation's task. alive_ms: the uptime at which it last got on."""
 
+    @rare
     def __init__(self, regulation, program, clock, tell, changed, also, late, failed, pause):
         """`regulation`, `program`: None on a device that regulates nothing; without a program it
         follows none. `tell(name, value)`:

@@ -14,6 +14,8 @@ seven digits, would lose its small steps.
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 # Between two calls: of a longer gap, a pause, only this much counts. Not above the shortest ti.
 _LONGEST_S = const(60)
 
@@ -23,6 +25,7 @@ class Pi:
     relay's minimum times is left out; the integral makes up for it.
     """
 
+    @rare
     def __init__(self, settings: dict, min_on_s: float, min_off_s: float):
         self._kp = settings["kp"]
         self._cycle_ms = int(1000 * settings["cycle_s"])

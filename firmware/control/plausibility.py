@@ -23,6 +23,8 @@ in a row, chance makes one in some hours.
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 _BELIEVED_AFTER = const(3)
 _MINUTE_MS = const(60000)
 _ASIDE = const(4)  # readings in a row that are no chance
@@ -37,6 +39,7 @@ class Plausible:
     temp_c: the temperature, or None where there is none that can be believed.
     """
 
+    @rare
     def __init__(self, settings: dict, range_c: "tuple | None", now_ms: int):
         """settings: the section `thermostat`. range_c: (lowest, highest) that the sensor can
         measure, None if not known. Until the first reading there is no fault, for a while.

@@ -37,6 +37,7 @@ class Program:
     The set points in force are the thermostat's own.
     """
 
+    @rare
     def __init__(self, settings: dict, zone, thermostat):
         """settings: the section `thermostat`; zone: `time.zone`, a text."""
         presets = settings["presets"]
@@ -341,6 +342,7 @@ def _zone(text):
     return Zone(text)
 
 
+@rare
 def _last_and_next(numbers, minute):
     """(number, age, ahead): which entry came last before the end of that minute of the week, how
     many minutes ago, and how many it is to the next. Minutes count from Monday, 0 o'clock.

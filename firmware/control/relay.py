@@ -8,6 +8,8 @@ what it was before the power went, or before this program was started again. So 
 with the first request. Only `off`, the safe state, waits for nothing.
 """
 
+from firmware.base.rare import rare
+
 
 class Relay:
     """on: whether it is on; cycles: how often it was switched on; on_s: for how long in all.
@@ -15,6 +17,7 @@ class Relay:
     Times in milliseconds are those of base.uptime. Requests are to come once a second or so.
     """
 
+    @rare
     def __init__(self, output, min_on_s: float, min_off_s: float, max_on_s: float = 0):
         """`output`: a board's Output; `max_on_s`: 0 for no limit."""
         self._output = output

@@ -22,6 +22,7 @@ once where `beyond` kelvins are missing; it leaves when the target is reached.
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.control.limits import MODES
 from firmware.control.plausibility import Plausible
 
@@ -38,6 +39,7 @@ class Thermostat:
     While there is one, what is to be off must be off at once, whatever its minimum on time.
     """
 
+    @rare
     def __init__(self, settings: dict, range_c: "tuple | None" = None, now_ms: int = 0):
         """settings: the section `thermostat`. range_c: what its sensor can measure, or None."""
         self.mode = settings["mode"]

@@ -58,6 +58,7 @@ class Resolver:
     after the preferred one.
     """
 
+    @rare
     def __init__(
         self,
         servers,
@@ -161,6 +162,7 @@ class Resolver:
                 sock.close()
 
 
+@rare
 def _open(server: str):
     """A socket that hears nobody but the server, from a port that the system draws."""
     host, port = parse_host(server, _PORT)
@@ -177,6 +179,7 @@ def _open(server: str):
     return sock
 
 
+@rare
 def _hear(sock, query):
     """None if there is nothing to it; LinkError or OSError if it is the server's last word."""
     try:
@@ -193,6 +196,7 @@ def _hear(sock, query):
     return found
 
 
+@rare
 def _query(host: str) -> bytes:
     """The packet that asks for a host's address, with an id that nobody can guess."""
     query = bytearray(os.urandom(2) + b"\x01\0\0\x01\0\0\0\0\0\0")  # recursion desired
@@ -204,6 +208,7 @@ def _query(host: str) -> bytes:
     return bytes(query) + b"\0\0\x01\0\x01"
 
 
+@rare
 def decode(packet: bytes, query: bytes):
     """The address in the answer to a query, dotted; or an int, the answer's RCODE without one;
     None if it is no answer to this query. Aliases (CNAME) may come in any order.
@@ -243,6 +248,7 @@ def decode(packet: bytes, query: bytes):
     return addresses.get(name, code)
 
 
+@rare
 def _name(packet: bytes, at: int) -> tuple:
     """The name that begins here, in lower case and without pointers, and where it ends. Raises
     IndexError or ValueError if it is none; a circle of pointers has too many parts.

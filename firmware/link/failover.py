@@ -61,6 +61,7 @@ class Outcome:
 class Failover:
     """The state of the link, the carrier of the feeds, and when each way is to be tried."""
 
+    @rare
     def __init__(self, now: int, grace_ms: int, poll_ms: int):
         """`now` is the uptime in ms, here and below. `grace_ms`: MQTT may be down so long before
         HTTPS takes over. `poll_ms`: HTTPS asks for commands this often.

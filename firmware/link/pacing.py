@@ -95,6 +95,7 @@ class Pace:
     Each time that the platform says it is too fast the pace is halved; it recovers feed by feed.
     """
 
+    @rare
     def __init__(self, per_minute: int, most_points: int, now_ms: int, values: bool = False):
         """`values`: some cannot wait. It begins as if the run before had just sent all it may."""
         self._configured = (per_minute, most_points)

@@ -58,6 +58,7 @@ def close(sock):
         sock.close()
 
 
+@rare
 def _certificates(path: str):
     """Yield every certificate of a PEM bundle in DER, or the one that a DER file is.
 
@@ -229,6 +230,7 @@ class Stream:
 class Network:
     """Opens connections: it knows how hosts are found, and whom to believe."""
 
+    @rare
     def __init__(self, names, ca: str, verify: bool, tight=bool):
         """`names`: a dns.Resolver. `ca`: the file of the authorities, PEM or DER, that are
         believed; unless `verify`, everybody is. `tight()`: is there less memory than TLS needs?

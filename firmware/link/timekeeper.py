@@ -49,6 +49,7 @@ _MOST_DOUBTS = const(6)
 class Timekeeper:
     """Asks, judges what is answered, and sets the clock."""
 
+    @rare
     def __init__(self, clock, hosts: list, network, wifi, api_url: str, on_set):
         """`hosts`: time servers, `host` or `host:port`; none means that the operating system's
         clock is right. `network`: a stream.Network. `wifi`: nobody is asked while it is not

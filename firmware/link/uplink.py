@@ -46,6 +46,7 @@ class Uplink:
     platform took a feed, and whether it could tell a command, in this run.
     """
 
+    @rare
     def __init__(
         self,
         settings: dict,
@@ -344,7 +345,6 @@ class Uplink:
             self.failover.failed(error, self.alive_ms)
             self._failed("HTTPS", error, self.failover.https.at_ms)
 
-    @rare
     async def _read_state(self):
         began_ms = uptime.ms()
         told = False

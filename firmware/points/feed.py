@@ -13,6 +13,7 @@ from array import array
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.json_text import put_number, put_value
 from firmware.points.ring import Cursor
 from firmware.times.calendar import iso
@@ -78,6 +79,7 @@ _PAIRS = array("H", [48 + n // 10 | 48 + n % 10 << 8 for n in range(100)])
 class Encoder:
     """Encodes points of rings as Data Feed documents, one document at a time."""
 
+    @rare
     def __init__(self, properties, compact: bool, max_points: int):
         """`properties`: a properties.Properties, as the rings count them."""
         self._properties = properties

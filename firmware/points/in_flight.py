@@ -45,6 +45,7 @@ class Feed:
 class Window:
     """Takes feeds out of a ring, and holds those in flight."""
 
+    @rare
     def __init__(self, ring, encoder):
         self.ring = ring
         self.encoder = encoder

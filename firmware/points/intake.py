@@ -11,6 +11,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.points.properties import Properties
 from firmware.points.queue import Queue
 
@@ -27,6 +28,7 @@ _LEAST_SLOTS = const(384)
 _RETRIES_S = const(25)
 
 
+@rare
 def make_queue(
     columns: list, a_second: float, clock, feed: dict, buffer: dict, survived: bool, lost: int
 ) -> Queue:
@@ -60,6 +62,7 @@ def make_queue(
 class Intake:
     """alive_ms: the uptime at which the task last got on."""
 
+    @rare
     def __init__(self, queue, retained, in_flight):
         """`retained`: the board's. `in_flight()`: values on their way and not in the queue."""
         self._queue = queue

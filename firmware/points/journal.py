@@ -41,6 +41,7 @@ class Journal:
     `append` and `commit` the caller has to say that they `failed`.
     """
 
+    @rare
     def __init__(
         self, folder, kib: int, properties, when_full: str, uptime_ms, survived: bool, now: int
     ):

@@ -25,6 +25,7 @@ _NEWEST = const(2)
 class Eras:
     """The offsets that are known, in a file of the journal's folder."""
 
+    @rare
     def __init__(self, path: str):
         self._path = path
         self.offsets: dict = {}  # era: ms, or None when it has ended undated

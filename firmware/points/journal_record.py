@@ -25,6 +25,7 @@ from binascii import crc32
 import framebuf
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.properties import NONE
 from firmware.points.ring import BASE, KIND, MORE, PROPERTY, TEXT
 
@@ -44,6 +45,7 @@ _TABLE = b'"properties": "'
 _CHUNK = const(256)
 
 
+@rare
 def write_header(file, text: list) -> tuple:
     """Write a segment's header, twice; return (bytes written, seed for its records).
 
@@ -60,6 +62,7 @@ def write_header(file, text: list) -> tuple:
     return 2 * (_START_SIZE + size), seed
 
 
+@rare
 def read_header(file, properties) -> tuple:
     """(header, indexes, bytes, seed) of a file, which is left behind the header.
 
@@ -120,6 +123,7 @@ def _second(file) -> int:
     return at
 
 
+@rare
 def _parse(file, size: int, properties) -> tuple:
     """The first two of read_header. The table is never in RAM as a whole."""
     indexes = bytearray()

@@ -5,6 +5,7 @@ A segment is removed when all its points have left that ring, by acknowledgement
 
 from micropython import const
 
+from firmware.base.rare import rare
 from firmware.points.journal_record import SIZE, Records
 from firmware.points.journal_segment import Segment
 from firmware.points.properties import NONE
@@ -26,6 +27,7 @@ _LEAST_SLOTS = const(64)
 class Replay:
     """Reads the journal, oldest first, into `ring`, which takes no memory while it is not used."""
 
+    @rare
     def __init__(self, journal):
         self.ring = Ring(0)
         self.undated = 0  # points that can never be dated

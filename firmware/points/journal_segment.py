@@ -47,6 +47,7 @@ class Segment:
                         self.points += 1
 
 
+@rare
 def ending(path: str, properties) -> tuple:
     """Where a journal has to go on, by its newest segment: (newest, era, seed).
 
@@ -75,6 +76,7 @@ def ending(path: str, properties) -> tuple:
     return newest, (era, first, last), seed
 
 
+@rare
 def find(folder: str, log) -> tuple:
     """The segments in a folder, oldest first, and those that are none. Raises OSError.
 

@@ -29,6 +29,7 @@ _ENDLESS_MS = 1 << 48
 class Queue:
     """Readings of every property, from the moment they are taken until the platform has them."""
 
+    @rare
     def __init__(
         self,
         *,

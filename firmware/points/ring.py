@@ -60,6 +60,7 @@ class Cursor:
 class Ring:
     """A first-in, first-out buffer of points; when it is full the oldest go, and are counted."""
 
+    @rare
     def __init__(self, slots: int, make_room=None):
         """`slots`: see above. `make_room`: called when the ring is full. It gives up some points,
         or returns False: then the new point is dropped. Without it the oldest point is.
@@ -71,6 +72,7 @@ class Ring:
         self._make_room = make_room or self.drop_oldest
         self.resize(slots)
 
+    @rare
     def resize(self, slots: int):
         """Have so many slots from now on; the ring must be empty."""
         kinds = bytearray(slots)

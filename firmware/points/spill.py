@@ -37,6 +37,7 @@ _PURSE_MS = const(86400000)  # 480 times
 class Backlog:
     """The journal, what fills it from the live window's ring, and a window that empties it."""
 
+    @rare
     def __init__(self, live, encoder, spill_after_ms: int, *kept):
         """`kept`: what the journal is made with, in the folder `journal`."""
         self.journal = Journal("journal", *kept)

@@ -20,6 +20,8 @@ what to look at. A reading has three steps because they allocate nothing but the
 coroutine would. A driver knows its bus and nothing else.
 """
 
+from firmware.base.rare import rare
+
 DRIVERS = (
     "bme280",
     "bmp280",
@@ -41,6 +43,7 @@ def driver(name: str):
     return __import__("firmware.sensors." + name, None, None, ("Driver",))
 
 
+@rare
 def quantity(spec: dict) -> tuple:
     """The row of MEASURES that an entry asks for; its driver's first unless it names one. Raises
     ValueError, with the names that there are.
@@ -59,6 +62,7 @@ def limits(spec: dict) -> "tuple | None":
     return None if lowest is None else (lowest, highest)
 
 
+@rare
 def chips(specs: list) -> list:
     """The places of the entries that are one chip, a list for each chip."""
     groups: dict = {}
@@ -70,6 +74,7 @@ def chips(specs: list) -> list:
     return sorted(groups.values())
 
 
+@rare
 def unusable(pin: int, output: bool) -> "str | None":
     """None where the board's chip has that pin, for an output if it is to be one; else words for
     what is expected.

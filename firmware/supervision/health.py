@@ -71,6 +71,7 @@ class Health:
 
     firmware = VERSION
 
+    @rare
     def __init__(self, owners: dict, has, tell, every_s: int = 0):
         """`owners`: by their names in the table; None: this device has no such part. `has(name)`:
         whether that property is to be reported; `tell(name, value)` reports it.

@@ -6,6 +6,7 @@ in the RTC's memory: it wears nothing, and a power cut forgets it.
 """
 
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.board import board
 
 MOST = 3  # in a row
@@ -15,6 +16,7 @@ _EARLY = ("failure", "memory", "watchdog", "hard")
 _PLACE = 1
 
 
+@rare
 def begin(counts: bool = True) -> int:
     """How many starts before this one ended early, in a row. This one is the next of them until
     `lasted`, unless it does not count.
@@ -29,6 +31,7 @@ def begin(counts: bool = True) -> int:
         return 0
 
 
+@rare
 def lasted() -> None:
     """This start did not end early, or not by itself."""
     try:

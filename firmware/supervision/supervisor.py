@@ -18,6 +18,7 @@ from micropython import const
 
 from firmware.base import uptime
 from firmware.base.log import Log
+from firmware.base.rare import rare
 from firmware.board import board
 
 _WATCH_MS = const(1000)
@@ -54,6 +55,7 @@ class _Task:
 class Supervisor:
     """restarts: how often a task had to be started again."""
 
+    @rare
     def __init__(self, watchdog, spill, safe, rests=None):
         """`watchdog(timeout_ms)`: starts the board's. `spill()`: the readings in RAM go to flash.
         `safe()`: called when the regulation died, and first of all when everything ends.

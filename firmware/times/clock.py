@@ -37,6 +37,7 @@ class Clock:
     what was dated before them is wrong.
     """
 
+    @rare
     def __init__(self, uptime_ms=uptime.ms, counter_ms=None):
         """`counter_ms`: the board's own counter of ms, which goes on over some restarts."""
         self.uptime_ms = uptime_ms

@@ -23,10 +23,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tools.linker import names, rare, texts, units
-from tools.linker.module import PACKAGE, Edit, LinkError, Module
+from tools.linker.module import PACKAGE, Edit, LinkError, Module, Symbol
 
 __all__ = ["PACKAGE", "LinkError", "Places", "Unit", "link", "translated"]
 
+_LOADS: Symbol = ("firmware.base.passing", "away")  # what loads a module of what is rare
 # By a unit's name: (line, path of the module that begins there).
 Places = dict[str, list[tuple[int, str]]]
 
@@ -56,9 +57,9 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
     passing = units.passing(modules)
     for module in modules.values():
-        if module.divided:
+        if module.number is not None:
             if home[module.home] in passing:
-                raise LinkError(f"{module.path}: it passes itself, and has no rare methods")
+                raise LinkError(f"{module.path}: it passes itself, and has nothing rare")
             passing.add(module.name)
     made = [
         _Joined(modules, unit, cut[unit], home, chosen, flat).unit(unit in passing) for unit in cut
@@ -123,7 +124,7 @@ class _Joined:
         lines[1] = "; ".join(imports + numbers + messages.definition())
         name = self._flat[self._unit]
         root = self._modules[self._unit]
-        stays = name == self._unit and not root.divided
+        stays = name == self._unit and root.number is None
         path = root.path if stays else name.replace(".", "/") + ".py"
         return Unit(name, path, "\n".join(lines) + "\n", starts)
 
@@ -153,6 +154,9 @@ class _Joined:
         name = self._names.of.get(there, {}).get(symbol, symbol[1])
         if there == self._unit:
             return name
+        rare = self._modules[symbol[0]].number
+        if rare is not None:
+            return f"{self._name_of(_LOADS, module, node)}({rare}).{name}"
         number = self._modules[symbol[0]].constants.get(symbol[1])
         if number is not None:
             return self._numbers.setdefault(number, f"_{len(self._numbers) + 1}")

@@ -42,16 +42,19 @@ class Scope:
 class Module:
     """One source file, its names resolved by `resolve`.
 
-    eager, lazy: the modules that it imports at its outermost level, and elsewhere. `origin`,
-    `divided`: of a module of rare methods, the file that they stand in, and their class.
+    eager, lazy: the modules that it imports at its outermost level, and elsewhere. home: whose
+    private names it may use. number, stands_for: of a module of what is rare (see rare.py), its
+    own, and the class of whose methods it is; `path` is then the file where they stand. moved: rare
+    functions that stood in it, and the modules where they are.
     """
 
-    def __init__(self, path: str, text: str, origin: str = "", divided: Symbol | None = None):
-        self.path = origin or path
+    def __init__(self, path: str, text: str):
+        self.path = path
         self.name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        self.divided = divided
-        # Whose private names it may use.
-        self.home = divided[0] if divided else self.name
+        self.home = self.name
+        self.number: int | None = None
+        self.stands_for = ""
+        self.moved: dict[str, str] = {}
         self.lines = text.splitlines()
         try:
             self.tree = ast.parse(text)
@@ -75,6 +78,8 @@ class Module:
         self.references: list[tuple[ast.AST, Symbol]] = []  # to names of the outermost level
         self.scopes: list[Scope] = []
         self.locals: set[str] = set()  # the names of all scopes
+        given = [n.kwarg for n in ast.walk(self.tree) if isinstance(n, ast.arguments)]
+        self.passed_on = {argument.arg for argument in given if argument}  # as **named
 
     def fail(self, node, text: str) -> LinkError:
         return LinkError(f"{self.path}, line {node.lineno}: {text}")
@@ -101,6 +106,7 @@ class Module:
 
     def resolve(self, modules: dict[str, "Module"]) -> None:
         """Find out what every name is."""
+        self.imported.update({name: (there, name) for name, there in self.moved.items()})
         for node in self.tree.body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._outer_import(node, modules)
@@ -140,7 +146,10 @@ class Module:
                 if not isinstance(node, ast.Attribute):
                     raise self.fail(node, f"the module {name} is used as a value")
                 symbol = (self.modules[name], node.attr)
-                if node.attr not in modules[symbol[0]].defined:
+                moved = modules[symbol[0]].moved
+                if node.attr in moved:
+                    symbol = (moved[node.attr], node.attr)
+                elif node.attr not in modules[symbol[0]].defined:
                     raise self.fail(node, f"{symbol[0]} has no {node.attr}")
                 self.references.append((node, symbol))
             elif name in self.defined:
@@ -154,6 +163,8 @@ class Module:
                 target = node.module or ""
             if target not in modules:
                 raise self.fail(node, f"there is no {node.module}")
+            if node in self.inner and alias.name in modules[target].moved:
+                raise self.fail(node, f"{alias.name} is rare: import it at the outermost level")
             yield target, alias
 
     def replaced(self, node, new: str) -> Iterator[Edit]:
@@ -173,8 +184,12 @@ class Module:
         return node.lineno, found.start(), found.end(), new
 
     def names_argument(self, node: ast.keyword) -> bool:
-        """True. Raises LinkError for `**`, whose names nobody can know."""
+        """Raises LinkError for `**`, whose names nobody can know; False where it passes on what was
+        given.
+        """
         if node.arg is None:
+            if ast.unparse(node.value) in self.passed_on:
+                return False
             raise self.fail(node, "write the arguments by name instead of **")
         return True
 
@@ -195,6 +210,10 @@ class Module:
         for target, alias in self.targets(node, modules):
             here = alias.asname or alias.name
             self.eager[target] = None
+            moved = modules[target].moved
+            if target == node.module and alias.name in moved:
+                self.imported[here] = (moved[alias.name], alias.name)
+                continue
             if target != node.module:
                 self.modules[here] = target
             elif is_private(alias.name) and target != self.home:

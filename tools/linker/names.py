@@ -212,7 +212,7 @@ def _kin(modules) -> list[_Kin]:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.ClassDef):
                 continue
-            symbol = module.divided or (module.name, node.name)
+            symbol = (module.home, module.stands_for or node.name)
             own = found.setdefault(symbol, _Kin(set(), set(), False))
             own.keys |= {_key(module, name) for name in _declared(module, node)}
             for base in node.bases:

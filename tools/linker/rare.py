@@ -1,9 +1,10 @@
-"""Take the rare methods out of their classes (see firmware/base/rare.py).
+"""Take what is rare out of its module (see firmware/base/rare.py).
 
 Before the modules are joined, each class that has methods marked `@rare` is divided. They become a
 class of a module of its own, firmware.rare.r0 and so on, with what they need of their module; in
-their place is a `__getattr__` that loads it. A function takes 24 bytes of RAM for good, of an
-ESP32 three in four are called at the start, in a fault or for a command only.
+their place is a `__getattr__` that loads it. So do the functions of a module that are marked:
+their calls load it. A function takes 24 bytes of RAM for good and, loaded from a file, its code.
+Three in four are called at the start, in a fault or for a command only.
 
 The lines of a divided module stay where they are: what went elsewhere is empty.
 """
@@ -16,80 +17,89 @@ from tools.linker.texts import edited
 
 _MARK = "rare"
 _MARK_MODULE = f"{PACKAGE}.base.rare"
-_LOADER = f"from {PACKAGE}.base.passing import rarely"
+_LOADERS = f"{PACKAGE}.base.passing"
+_LOADER = f"from {_LOADERS} import born, rarely"
 _CLASS = "module"  # of a module of rare methods: a word that every MicroPython has
 
 
 def divided(sources: dict[str, str]) -> list[Module]:
-    """The modules of the firmware, and those of its rare methods. Raises LinkError."""
+    """The modules of the firmware, and those of what is rare. Raises LinkError."""
     found: list[Module] = []
-    arguments: dict[str, set[str]] = {}
-    count = 0
-    for path, text in sources.items():
-        module = Module(path, text)
-        classes = [node for node in module.tree.body if isinstance(node, ast.ClassDef)]
-        marked = [(node, methods) for node in classes if (methods := _marked(module, node))]
+    parsed = [Module(path, text) for path, text in sources.items()]
+    lasting = {module.name for module in parsed if _lasts(module)}
+    for module in parsed:
+        path = module.path
         lines = list(module.lines)
-        for node, methods in marked:
-            for method in methods:
-                own = arguments.setdefault(method.name, set())
-                own |= {argument.arg for argument in method.args.args}
-            symbol = (module.name, node.name)
-            apart = _apart(module, node, methods)
-            found.append(Module(f"{PACKAGE}/{_MARK}/r{count}.py", apart, path, symbol))
-            for method in methods:
-                start = method.decorator_list[0].lineno - 1
-                lines[start : method.end_lineno] = [""] * (method.end_lineno - start)
-            loader = f"def __getattr__(self, name): return rarely({count}, self, name)"
-            first = methods[0].decorator_list[0]
-            lines[first.lineno - 1] = " " * methods[0].col_offset + loader
-            count += 1
-        if marked:
-            module = Module(path, _remaining(module, lines))
+        parts = []
+        functions = [node for node in module.tree.body if _is_marked(module, node)]
+        if functions:
+            parts.append((functions, None))
+        for node in module.tree.body:
+            if isinstance(node, ast.ClassDef):
+                methods = [part for part in node.body if _is_marked(module, part)]
+                if methods and node.bases:
+                    raise module.fail(node, "a class that is derived has no rare methods")
+                if methods:
+                    parts.append((methods, node))
+        first = sum(1 for other in found if other.number is not None)
+        for rare, owner in parts:
+            number = sum(1 for other in found if other.number is not None)
+            new = Module(f"{PACKAGE}/{_MARK}/r{number}.py", _apart(module, rare, owner))
+            new.path, new.home, new.number = path, module.name, number
+            new.stands_for = owner.name if owner else ""
+            found.append(new)
+            for node in rare:
+                start = node.decorator_list[0].lineno - 1
+                lines[start : node.end_lineno] = [""] * (node.end_lineno - start)
+            if owner:
+                stubs = [f"def __getattr__(self, name): return rarely({number}, self, name)"]
+                if any(method.name == "__init__" for method in rare):
+                    stubs.append("__init__ = born")
+                at = rare[0].decorator_list[0].lineno - 1
+                lines[at] = " " * rare[0].col_offset + stubs[0]
+                lines[at + 1] = " " * rare[0].col_offset + "".join(stubs[1:])
+        if parts:
+            module = Module(path, _remaining(module, lines, lasting))
+            module.moved = {node.name: f"{PACKAGE}.{_MARK}.r{first}" for node in functions}
         if module.name != _MARK_MODULE:
             found.append(module)
-    for module in found:
-        _check_calls(module, arguments)
     return found
 
 
-def _marked(module: Module, node: ast.ClassDef) -> list:
-    """The methods of a class that are marked. Raises LinkError for what cannot be one."""
-    found = []
-    for part in node.body:
-        if not isinstance(part, FUNCTIONS):
-            continue
-        marks = [ast.unparse(mark) for mark in part.decorator_list]
-        if _MARK not in marks:
-            continue
-        if len(marks) > 1 or part.args.kwonlyargs or part.args.kwarg:
-            raise module.fail(part, "a rare method has no other decorator and no keywords")
-        if part.name.startswith("__"):
-            raise module.fail(part, f"{part.name} is found by MicroPython itself: it is not rare")
-        if any(isinstance(n, ast.Global) or _is_super(n) for n in ast.walk(part)):
-            raise module.fail(part, "a rare method uses neither `global` nor `super`")
-        found.append(part)
-    if found and node.bases:
-        raise module.fail(node, "a class that is derived has no rare methods")
-    return found
+def _lasts(module: Module) -> bool:
+    """Whether a module that only something rare imports has to be in memory: for the objects of
+    its classes, or for what is rare in it.
+    """
+    return any(
+        isinstance(node, ast.ClassDef)
+        or (isinstance(node, ast.ImportFrom) and node.module == _MARK_MODULE)
+        for node in module.tree.body
+    )
+
+
+def _is_marked(module: Module, node) -> bool:
+    """Whether it is a rare function or method. Raises LinkError for what cannot be one."""
+    if not isinstance(node, FUNCTIONS):
+        return False
+    marks = [ast.unparse(mark) for mark in node.decorator_list]
+    if _MARK not in marks:
+        return False
+    if len(marks) > 1:
+        raise module.fail(node, "what is rare has no other decorator")
+    if node.name.startswith("__") and node.name != "__init__":
+        raise module.fail(node, f"{node.name} is found by MicroPython itself: it is not rare")
+    if any(isinstance(n, ast.Global) or _is_super(n) for n in ast.walk(node)):
+        raise module.fail(node, "what is rare uses neither `global` nor `super`")
+    return True
 
 
 def _is_super(node) -> bool:
     return isinstance(node, ast.Name) and node.id == "super"
 
 
-def _check_calls(module: Module, arguments: dict[str, set[str]]) -> None:
-    """Raise LinkError where a rare method is called with an argument by its name."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            known = arguments.get(node.func.attr, set())
-            if known & {word.arg for word in node.keywords}:
-                raise module.fail(node, f"{node.func.attr} is rare: give its arguments in order")
-
-
-def _apart(module: Module, node: ast.ClassDef, methods: list) -> str:
-    """The text of the module of a class's rare methods."""
-    used = _used(methods)
+def _apart(module: Module, rare: list, owner: ast.ClassDef | None) -> str:
+    """The text of a module of rare functions, or of the rare methods of a class."""
+    used = _used(rare)
     lines = [""] * len(module.lines)
     known = set()  # what needs no import from the class's own module
     for statement in reversed(module.tree.body):
@@ -105,14 +115,21 @@ def _apart(module: Module, node: ast.ClassDef, methods: list) -> str:
         if isinstance(statement, ast.Import | ast.ImportFrom):
             lines[statement.lineno - 1] = _imports(statement, used)
     outside = (ast.Import, ast.ImportFrom)
-    own = sorted(used & bound([part for part in module.tree.body if not isinstance(part, outside)]))
+    own = bound([part for part in module.tree.body if not isinstance(part, outside)]) & used
+    edits: list[Edit] = []
+    if owner:
+        lines[owner.lineno - 1] = f"class {_CLASS}:"
+        for method in rare:
+            edits += _direct(module, method, rare)
+            if method.name == "__init__":
+                edits.append(module.in_line(method, "__init__", "born"))
+    else:
+        own -= {function.name for function in rare}
     if own:
-        lines[0] = f"from {module.name} import {', '.join(own)}"
-    lines[node.lineno - 1] = f"class {_CLASS}:"
-    edits = [edit for method in methods for edit in _direct(module, method, methods)]
+        lines[0] = f"from {module.name} import {', '.join(sorted(own))}"
     moved = edited(module, edits)
-    for method in methods:
-        span = slice(method.lineno - 1, method.end_lineno)
+    for node in rare:
+        span = slice(node.lineno - 1, node.end_lineno)
         lines[span] = moved[span]
     return "\n".join(lines) + "\n"
 
@@ -126,12 +143,16 @@ def _direct(module: Module, method, methods: list) -> Iterator[Edit]:
         owner = node.func.value
         if isinstance(owner, ast.Name) and owner.id == "self" and node.func.attr in names:
             yield from module.replaced(owner, _CLASS)
-            line = node.func.end_lineno, node.func.end_col_offset
-            yield line[0], line[1], line[1] + 1, "(self, " if node.args else "(self"
+            line, column = node.func.end_lineno, node.func.end_col_offset
+            given = node.args or node.keywords
+            yield line, column, column + 1, "(self, " if given else "(self"
 
 
-def _remaining(module: Module, lines: list[str]) -> str:
-    """The text of a module without its rare methods, and without the imports for them."""
+def _remaining(module: Module, lines: list[str], lasting: set[str]) -> str:
+    """The text of a module without what is rare in it, and without the imports for that.
+
+    lasting: modules that stay in memory all the same.
+    """
     tree = ast.parse("\n".join(lines))
     used = _used(tree.body)
     for statement in tree.body:
@@ -139,11 +160,18 @@ def _remaining(module: Module, lines: list[str]) -> str:
             left = _imports(statement, used)
             if isinstance(statement, ast.ImportFrom) and statement.module == _MARK_MODULE:
                 left = _LOADER
-            elif isinstance(statement, ast.ImportFrom) and is_ours(statement.module):
-                continue  # it stays in memory all the same
+            elif not left and _loads(statement) & lasting:
+                continue
             first, end = statement.lineno - 1, statement.end_lineno
             lines[first:end] = [left] + [""] * (end - first - 1)
     return "\n".join(lines) + "\n"
+
+
+def _loads(statement) -> set[str]:
+    """The modules of the firmware that an import may load."""
+    if not isinstance(statement, ast.ImportFrom) or not is_ours(statement.module):
+        return set()
+    return {statement.module, *(f"{statement.module}.{a.name}" for a in statement.names)}
 
 
 def _imports(statement: ast.Import | ast.ImportFrom, used: set[str]) -> str:

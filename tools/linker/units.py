@@ -107,7 +107,11 @@ def flat_names(modules: dict, cut: Cut) -> dict[str, str]:
 
 
 def _packages(modules) -> set[str]:
-    return {name for name, module in modules.items() if module.path.endswith("/__init__.py")}
+    return {
+        name
+        for name, module in modules.items()
+        if module.path.endswith("/__init__.py") and module.number is None
+    }
 
 
 def _needs(modules):
