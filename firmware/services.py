@@ -138,9 +138,11 @@ class Services:
         supervisor, trial = self._supervisor, self._trial
         if settings["device"]["provision"]:
             settings["device"]["provision"]["mac"] = board.mac()
+        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
+        secure = any(scheme in ("mqtts", "wss", "https") for scheme in schemes)
         tls = settings["tls"]
         names = Resolver(board.name_servers, more=settings["network"]["dns"])
-        network = Network(names, tls["ca"], tls["verify"], tight)
+        network = Network(names, tls["ca"] if secure else "", tls["verify"], tight)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
         calls = self._handle, commands.recover, commands.recovered, keeper.dated
@@ -171,8 +173,7 @@ class Services:
         if files.exists(_UPDATE):
             self._updates = True
             tasks.append(("update", self._run_updates))
-        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
-        health.log_memory(any(scheme in ("mqtts", "wss", "https") for scheme in schemes))
+        health.log_memory(secure)
         if wifi.broken:
             supervisor.restart_at_rest("failure")
         supervisor.add_all(tasks)

@@ -38,24 +38,27 @@ class Built:
 
     @property
     def files(self) -> Path:
-        """The folder of its .mpy files: boot, main, firmware/ and lib/."""
+        """The folder of its .mpy files, to be loaded into RAM: boot, main, firmware/ and lib/."""
         return self.folder / "files"
 
     @property
     def image(self) -> Path:
-        """The same files as a ROMFS image, whose bytecode runs where it lies."""
+        """A ROMFS image, whose bytecode runs where it lies; what is rare is apart in it."""
         return self.folder / "firmware.romfs"
 
     @property
-    def places_file(self) -> Path:
-        """Where the lines of tracebacks come from: `unit first-line path` a line."""
-        return self.folder / "places.txt"
+    def in_image(self) -> Path:
+        """The folder of the files that are in the image."""
+        return self.folder / "image"
 
-    @property
-    def places(self) -> linker.Places:
+    def places_file(self, image: bool) -> Path:
+        """Where the lines of tracebacks come from: `unit first-line path` a line."""
+        return self.folder / ("image.txt" if image else "files.txt")
+
+    def places(self, image: bool) -> linker.Places:
         """The same, for `linker.translated`."""
         places: linker.Places = {}
-        for line in self.places_file.read_text().splitlines():
+        for line in self.places_file(image).read_text().splitlines():
             unit, first, path = line.split(" ")
             places.setdefault(unit, []).append((int(first), path))
         return places
@@ -122,29 +125,34 @@ def _forget_old(built: Built) -> None:
 
 
 def _make(made: Built, texts: dict[str, str]) -> None:
-    units = linked(texts)
-    for path, text in texts.items():
-        if path not in units and not path.startswith(f"{linker.PACKAGE}/"):
-            compile_to((made.files / path).with_suffix(".mpy"), path, text)
-    for path, unit in units.items():
-        compile_to((made.files / path).with_suffix(".mpy"), unit.name, unit.source, unit)
-    made.image.write_bytes(romfs(made.files))
-    made.places_file.write_text(
-        "".join(
-            f"{unit.name} {first} {origin}\n"
-            for unit in units.values()
-            for first, origin in unit.starts
+    for image in (False, True):
+        folder = made.in_image if image else made.files
+        units = linked(texts, divide=image)
+        for path, text in texts.items():
+            if path not in units and not path.startswith(f"{linker.PACKAGE}/"):
+                compile_to((folder / path).with_suffix(".mpy"), path, text)
+        for path, unit in units.items():
+            compile_to((folder / path).with_suffix(".mpy"), unit.name, unit.source, unit)
+        made.places_file(image).write_text(
+            "".join(
+                f"{unit.name} {first} {origin}\n"
+                for unit in units.values()
+                for first, origin in unit.starts
+            )
         )
-    )
+    made.image.write_bytes(romfs(made.in_image))
 
 
-def linked(texts: dict[str, str]) -> dict[str, linker.Unit]:
-    """The units of the firmware among `sources`, by their paths. Raises BuildError."""
+def linked(texts: dict[str, str], divide: bool = False) -> dict[str, linker.Unit]:
+    """The units of the firmware among `sources`, by their paths; divide: see linker.link.
+    Raises BuildError.
+    """
     own = {path: text for path, text in texts.items() if path.startswith(f"{linker.PACKAGE}/")}
     if not own:
         return {}
     try:
-        return {unit.path: unit for unit in (*linker.link(own), *_reference(own), *_face(own))}
+        units = (*linker.link(own, divide), *_reference(own), *_face(own))
+        return {unit.path: unit for unit in units}
     except linker.LinkError as error:
         raise BuildError(str(error)) from error
 

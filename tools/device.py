@@ -34,19 +34,20 @@ del image, file, vfs
 # as anywhere.
 _START = """
 import gc, sys
-async def keys(asyncio):
-    line = asyncio.StreamReader(sys.stdin.buffer)
+def keys(core):
+    line = sys.stdin.buffer
     key = True
     while key:
+        yield core._io_queue.queue_read(line)
         try:
-            key = await line.read(1)
+            key = line.read(1)
         except OSError:
             break
         if key == b"\\x03":
             raise KeyboardInterrupt
 def listen():
     import asyncio
-    asyncio.create_task(keys(asyncio))
+    asyncio.create_task(keys(asyncio.core))
 def forget():
     sys.modules.clear()
     gc.collect()
@@ -122,7 +123,7 @@ def check(folder: Path) -> None:
 
 def places(root: Path = ROOT, origin: Origin = "romfs") -> linker.Places:
     """Where the lines of its tracebacks come from."""
-    return {} if origin == "sources" else build(root).places
+    return {} if origin == "sources" else build(root).places(image=origin == "romfs")
 
 
 def run(

@@ -93,7 +93,7 @@ def frozen_sources(root: Path = ROOT, out: Path | None = None, key: str = "") ->
         path: text for path, text in sources(root, key).items() if not path.startswith("lib/")
     }
     starts = {path: text for path, text in texts.items() if "/" not in path}
-    units = {path: unit.source for path, unit in linked(texts).items()}
+    units = {path: unit.source for path, unit in linked(texts, divide=True).items()}
     shutil.rmtree(out, ignore_errors=True)
     for path, text in (starts | units).items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)

@@ -7,13 +7,15 @@ nothing.
 
 import sys
 
+_brought = None  # modules that came with what is rare, while that runs
+
 
 def passing(use, *given):
     """What a function returns; the modules that it imported are forgotten, but for MicroPython's.
 
     Whoever still has something of theirs keeps it.
     """
-    before = list(sys.modules)
+    before = _ours()
     try:
         return use(*given)
     finally:
@@ -22,7 +24,7 @@ def passing(use, *given):
 
 def whole(use, *given):
     """What a function returns; the modules that it imported are forgotten where it raises."""
-    before = list(sys.modules)
+    before = _ours()
     try:
         return use(*given)
     except Exception:
@@ -30,18 +32,33 @@ def whole(use, *given):
         raise
 
 
-def away(number):
-    """A module of what is rare: see firmware/base/rare.py. The linker calls it by a number."""
-    return passing(_module, number)
+def away(word):
+    """A module of what is rare: see firmware/base/rare.py. The linker calls it by a word.
+
+    While something rare runs it is kept for what that may call, with what it needs itself.
+    """
+    before = _ours()
+    running = _brought is not None
+    try:
+        module = __import__("firmware." + word, None, None, ("module",))
+        if running:
+            _brought.extend([name for name in _ours() if name not in before])
+        return module
+    except Exception:
+        running = False
+        raise
+    finally:
+        if not running:
+            _forget(before)
 
 
-def rarely(number, owner, name):
+def rarely(word, owner, name):
     """A method that the linker took out of its owner's class."""
     try:
-        method = getattr(away(number).module, name)
+        method = getattr(away(word).module, name)
     except AttributeError:
         raise AttributeError(name)
-    return lambda *given, **named: method(owner, *given, **named)
+    return lambda *given, **named: _run(method, owner, *given, **named)
 
 
 def born(self, *given, **named):
@@ -49,8 +66,17 @@ def born(self, *given, **named):
     self.born(*given, **named)
 
 
-def _module(number):
-    return __import__("firmware.rare.r%d" % number, None, None, ("module",))
+def _run(method, *given, **named):
+    global _brought
+    if _brought is not None:
+        return method(*given, **named)
+    _brought = []
+    try:
+        return method(*given, **named)
+    finally:
+        for name in _brought:
+            _drop(name)
+        _brought = None
 
 
 def _forget(before):
@@ -58,13 +84,24 @@ def _forget(before):
     dies at its next import. So this allocates nothing to take the names out.
     """
     for name in sys.modules:
-        ours = name.startswith("firmware.") or name.startswith("umqtt")
-        if ours and name not in before:
-            sys.modules.pop(name, None)
-            try:
-                above, _, last = name.rpartition(".")
-                package = sys.modules.get(above)  # None: it is forgotten, too
-                if hasattr(package, last):
-                    delattr(package, last)
-            except MemoryError:
-                pass  # it stays a while
+        if _is_ours(name) and name not in before:
+            _drop(name)
+
+
+def _ours():
+    return [name for name in sys.modules if _is_ours(name)]
+
+
+def _is_ours(name):
+    return name.startswith("firmware.") or name.startswith("umqtt")
+
+
+def _drop(name):
+    sys.modules.pop(name, None)
+    try:
+        above, _, last = name.rpartition(".")
+        package = sys.modules.get(above)  # None: it is forgotten, too
+        if hasattr(package, last):
+            delattr(package, last)
+    except MemoryError:
+        pass  # it stays a while

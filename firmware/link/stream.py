@@ -233,8 +233,11 @@ class Network:
     @rare
     def __init__(self, names, ca: str, verify: bool, tight=bool):
         """`names`: a dns.Resolver. `ca`: the file of the authorities, PEM or DER, that are
-        believed; unless `verify`, everybody is. `tight()`: is there less memory than TLS needs?
+        believed; unless `verify`, everybody is; "" where there is no TLS. `tight()`: is there less
+        memory than TLS needs?
         """
+        # The largest block of the heap after the start, so it is made while the heap is whole.
+        self._spare: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else None
         self.names = names
         self._ca = ca
         self._verify = verify
@@ -306,7 +309,8 @@ class Network:
                 return
             self.context = None  # before the new one is made: there is no room for two
             gc.collect()
-            context: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context = self._spare or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._spare = None
             context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
             number = 0
             left_out = []

@@ -42,13 +42,15 @@ class Unit:
     starts: list[tuple[int, str]]  # as in Places
 
 
-def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
+def link(sources: dict[str, str], divide: bool = False, apart: bool = False) -> list[Unit]:
     """The units of a firmware, given as {path below the root: text}. Raises LinkError.
 
-    The package's own `__init__` stays as it is: it has the version. apart: each module is a unit,
-    to be measured by itself.
+    The package's own `__init__` stays as it is: it has the version. divide: what is rare is in
+    units of its own, for a board that runs them from flash. apart: each module is a unit, to be
+    measured by itself.
     """
-    modules = {module.name: module for module in rare.divided(sources)}
+    parts = rare.divided(sources) if divide else rare.whole(sources)
+    modules = {module.name: module for module in parts}
     for module in modules.values():
         module.resolve(modules)
     cut = units.apart(modules) if apart else units.cut(modules)
@@ -57,7 +59,7 @@ def link(sources: dict[str, str], apart: bool = False) -> list[Unit]:
     flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
     passing = units.passing(modules)
     for module in modules.values():
-        if module.number is not None:
+        if module.word:
             if home[module.home] in passing:
                 raise LinkError(f"{module.path}: it passes itself, and has nothing rare")
             passing.add(module.name)
@@ -124,7 +126,7 @@ class _Joined:
         lines[1] = "; ".join(imports + numbers + messages.definition())
         name = self._flat[self._unit]
         root = self._modules[self._unit]
-        stays = name == self._unit and root.number is None
+        stays = name == self._unit and not root.word
         path = root.path if stays else name.replace(".", "/") + ".py"
         return Unit(name, path, "\n".join(lines) + "\n", starts)
 
@@ -154,9 +156,9 @@ class _Joined:
         name = self._names.of.get(there, {}).get(symbol, symbol[1])
         if there == self._unit:
             return name
-        rare = self._modules[symbol[0]].number
-        if rare is not None:
-            return f"{self._name_of(_LOADS, module, node)}({rare}).{name}"
+        word = self._modules[symbol[0]].word
+        if word:
+            return f'{self._name_of(_LOADS, module, node)}("{word}").{name}'
         number = self._modules[symbol[0]].constants.get(symbol[1])
         if number is not None:
             return self._numbers.setdefault(number, f"_{len(self._numbers) + 1}")

@@ -43,16 +43,16 @@ class Module:
     """One source file, its names resolved by `resolve`.
 
     eager, lazy: the modules that it imports at its outermost level, and elsewhere. home: whose
-    private names it may use. number, stands_for: of a module of what is rare (see rare.py), its
-    own, and the class of whose methods it is; `path` is then the file where they stand. moved: rare
-    functions that stood in it, and the modules where they are.
+    private names it may use. word, stands_for: of a module of what is rare (see rare.py), what it
+    is found by, and the class of whose methods it is; `path` is then the file where they stand.
+    moved: rare functions that stood in it, and the modules where they are.
     """
 
     def __init__(self, path: str, text: str):
         self.path = path
         self.name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         self.home = self.name
-        self.number: int | None = None
+        self.word = ""
         self.stands_for = ""
         self.moved: dict[str, str] = {}
         self.lines = text.splitlines()
@@ -184,8 +184,8 @@ class Module:
         return node.lineno, found.start(), found.end(), new
 
     def names_argument(self, node: ast.keyword) -> bool:
-        """Raises LinkError for `**`, whose names nobody can know; False where it passes on what was
-        given.
+        """False for `**` that passes on what was given. Raises LinkError for another, whose names
+        nobody can know.
         """
         if node.arg is None:
             if ast.unparse(node.value) in self.passed_on:

@@ -1,8 +1,8 @@
 """Take what is rare out of its module (see firmware/base/rare.py).
 
 Before the modules are joined, each class that has methods marked `@rare` is divided. They become a
-class of a module of its own, firmware.rare.r0 and so on, with what they need of their module; in
-their place is a `__getattr__` that loads it. So do the functions of a module that are marked:
+class of a module of its own, with what they need of their module; in their place is a
+`__getattr__` that loads it. So do the functions of a module that are marked:
 their calls load it. A function takes 24 bytes of RAM for good and, loaded from a file, its code.
 Three in four are called at the start, in a fault or for a command only.
 
@@ -13,6 +13,7 @@ import ast
 from collections.abc import Iterator
 
 from tools.linker.module import FUNCTIONS, PACKAGE, Edit, Module, bound, is_ours, is_private
+from tools.linker.names import VALUES
 from tools.linker.texts import edited
 
 _MARK = "rare"
@@ -24,13 +25,17 @@ _CLASS = "module"  # of a module of rare methods: a word that every MicroPython 
 
 def divided(sources: dict[str, str]) -> list[Module]:
     """The modules of the firmware, and those of what is rare. Raises LinkError."""
-    found: list[Module] = []
     parsed = [Module(path, text) for path, text in sources.items()]
     lasting = {module.name for module in parsed if _lasts(module)}
+    taken = {module.name.rpartition(".")[2] for module in parsed}
+    # As names of files, too, where A and a are one.
+    words = (word for word in sorted(VALUES, key=len) if word.islower() and word not in taken)
+    found: list[Module] = []
     for module in parsed:
-        path = module.path
+        if module.name == _MARK_MODULE:
+            continue
         lines = list(module.lines)
-        parts = []
+        parts: list = []
         functions = [node for node in module.tree.body if _is_marked(module, node)]
         if functions:
             parts.append((functions, None))
@@ -41,28 +46,48 @@ def divided(sources: dict[str, str]) -> list[Module]:
                     raise module.fail(node, "a class that is derived has no rare methods")
                 if methods:
                     parts.append((methods, node))
-        first = sum(1 for other in found if other.number is not None)
+        moved = {}
         for rare, owner in parts:
-            number = sum(1 for other in found if other.number is not None)
-            new = Module(f"{PACKAGE}/{_MARK}/r{number}.py", _apart(module, rare, owner))
-            new.path, new.home, new.number = path, module.name, number
-            new.stands_for = owner.name if owner else ""
+            word = next(words)
+            new = Module(f"{PACKAGE}/{word}.py", _apart(module, rare, owner))
+            new.path, new.home, new.word = module.path, module.name, word
             found.append(new)
             for node in rare:
                 start = node.decorator_list[0].lineno - 1
                 lines[start : node.end_lineno] = [""] * (node.end_lineno - start)
             if owner:
-                stubs = [f"def __getattr__(self, name): return rarely({number}, self, name)"]
-                if any(method.name == "__init__" for method in rare):
-                    stubs.append("__init__ = born")
+                new.stands_for = owner.name
                 at = rare[0].decorator_list[0].lineno - 1
-                lines[at] = " " * rare[0].col_offset + stubs[0]
-                lines[at + 1] = " " * rare[0].col_offset + "".join(stubs[1:])
+                indent = " " * rare[0].col_offset
+                lines[at] = (
+                    f'{indent}def __getattr__(self, name): return rarely("{word}", self, name)'
+                )
+                if any(method.name == "__init__" for method in rare):
+                    lines[at + 1] = f"{indent}__init__ = born"
+            else:
+                moved = {node.name: new.name for node in rare}
         if parts:
-            module = Module(path, _remaining(module, lines, lasting))
-            module.moved = {node.name: f"{PACKAGE}.{_MARK}.r{first}" for node in functions}
+            module = Module(module.path, _remaining(module, lines, lasting))
+            module.moved = moved
+        found.append(module)
+    return found
+
+
+def whole(sources: dict[str, str]) -> list[Module]:
+    """The modules of the firmware as they are, but for the marks."""
+    found = []
+    for path, text in sources.items():
+        module = Module(path, text)
+        lines = list(module.lines)
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ImportFrom) and node.module == _MARK_MODULE:
+                lines[node.lineno - 1] = ""
+            elif _is_marked(module, node):
+                lines[node.decorator_list[0].lineno - 1] = ""
         if module.name != _MARK_MODULE:
-            found.append(module)
+            found.append(
+                module if lines == module.lines else Module(path, "\n".join(lines) + "\n")
+            )
     return found
 
 

@@ -53,7 +53,13 @@ def _loaded_with(modules, units, needs) -> dict[str, set[str]]:
     """{root: those that are loaded whenever it is, itself among them}."""
     found = {root: set(units) for root in units}
     importers = {
-        root: [unit for unit in units for name in units[unit] if root in modules[name].lazy]
+        root: [
+            unit
+            for unit in units
+            for name in units[unit]
+            # What is rare in a module is loaded by it.
+            if root in modules[name].lazy or (modules[root].word and modules[root].home == name)
+        ]
         for root in units
     }
     from_elsewhere = {
@@ -110,7 +116,7 @@ def _packages(modules) -> set[str]:
     return {
         name
         for name, module in modules.items()
-        if module.path.endswith("/__init__.py") and module.number is None
+        if module.path.endswith("/__init__.py") and not module.word
     }
 
 
