@@ -187,14 +187,16 @@ class Writer:
     def put(self, kind: int, t: int, cycle: int, value: int):
         """Write a point; the words of a text follow by `more`. Raises OSError."""
         if cycle != self._cycle or not 0 <= t - self._base <= _WORD:
-            self._cycle = cycle
-            self._base = t
+            # Ctrl-C may come after each of these, and then what is left is put by this writer.
+            self._cycle = -2
             high = t >> 32 & 0xFFFF | (max(cycle, 0) & 0xFFFF) << 16
             self._seed = self._header_seed
             for _ in range(2):
                 self._write(BASE if cycle < 0 else BASE + 1, t & _WORD, high)
             self._seed = self._crc = crc32(self._body, self._header_seed)
             self._count = self._newest = 0
+            self._base = t
+            self._cycle = cycle
         elif self._count == _GROUP - 1 and self._newest < _WORD:
             self._write(MORE, self._newest + 1, self._crc)
         self._write(kind, t - self._base, value)

@@ -173,6 +173,8 @@ def _rows(table, depth, prefix, given, more=""):
 def _told(is_given, value, kind, default):
     """(value, mark) of one key."""
     if not is_given:
+        if default.startswith("="):
+            default = json.dumps(schema.value(default))
         return ("", "!") if default == "required" else (default, "")
     if kind.startswith("secret"):
         return "(hidden)" if value else '""', "*"

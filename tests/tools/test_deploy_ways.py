@@ -82,6 +82,7 @@ def test_a_plain_board_is_refused_with_the_figures(unix_port, root, disk, monkey
     for help_ in (
         "make image",
         "a board with PSRAM",
+        "variant SPIRAM",
         "ROMFS, with a partition of",
         "--source mpy",
     ):

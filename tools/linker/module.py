@@ -42,7 +42,8 @@ class Scope:
 class Module:
     """One source file, its names resolved by `resolve`.
 
-    eager, lazy: the modules that it imports at its outermost level, and elsewhere. home: whose
+    eager, lazy: the modules that it imports at its outermost level, and elsewhere. perhaps: of the
+    latter, those that it may import while it is loaded itself, under a condition. home: whose
     private names it may use. word, stands_for: of a module of what is rare (see rare.py), what it
     is found by, and the class of whose methods it is; `path` is then the file where they stand.
     moved: rare functions that stood in it, and the modules where they are.
@@ -62,6 +63,7 @@ class Module:
             raise LinkError(f'File "{path}", line {error.lineno}: {error.msg}') from error
         self.eager: dict[str, None] = {}
         self.lazy: dict[str, None] = {}
+        self.perhaps: dict[str, None] = {}
         self.defined = bound(self.tree.body)  # names of its own
         # Of those, what the compiler writes into the code; its number, if it is one.
         self.constants: dict[str, int | None] = {}
@@ -120,6 +122,10 @@ class Module:
             elif isinstance(node, ast.If | ast.Try):
                 inner = [n for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)]
                 self.fixed |= bound(inner)
+                for n in inner:
+                    if isinstance(n, ast.ImportFrom) and is_ours(n.module):
+                        targets = [target for target, _ in self.targets(n, modules)]
+                        self.perhaps.update(dict.fromkeys(targets))
         definitions = [n.name for n in self.tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef))]
         self.values = self.defined - set(definitions)
         classes = [node for node in self.tree.body if isinstance(node, ast.ClassDef)]

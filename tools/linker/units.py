@@ -46,7 +46,8 @@ def cut(modules: dict) -> Cut:
             break
         roots |= alone
     units[MAIN] = main
-    return {root: _ordered(units[root], needs) for root in sorted(units)}
+    before = _before(modules, needs)
+    return {root: _ordered(units[root], before) for root in sorted(units)}
 
 
 def _loaded_with(modules, units, needs) -> dict[str, set[str]]:
@@ -130,6 +131,16 @@ def _needs(modules):
         return [p for p in above if p in packages and modules[p].defined] + [*modules[name].eager]
 
     return needs
+
+
+def _before(modules, needs):
+    """As `needs`, with what another unit asks of this one that is loaded in the middle of it."""
+
+    def before(name):
+        inside = [p for target in modules[name].perhaps for p in _reached(target, needs, {name})]
+        return needs(name) + inside
+
+    return before
 
 
 def _reached(root, needs, elsewhere) -> dict[str, None]:

@@ -4,7 +4,7 @@ import io
 import json
 from binascii import crc32
 
-from firmware.points.journal_record import Records, read_header, write_header
+from firmware.points.journal_record import Records, Writer, read_header, write_header
 from firmware.points.properties import NONE, Properties
 from model import Time
 from spilling import spill, spilling
@@ -125,3 +125,40 @@ def test_the_journals_own_header_is_what_it_was():
     header = json.loads(text)
     assert header["properties"] == "a 2 b 2"
     assert sorted(header) == ["era", "newest", "properties", "resolution"]
+
+
+class Pressed(io.BytesIO):
+    """A file; after so many writes Ctrl-C is pressed, once."""
+
+    after = 0
+
+    def write(self, data):
+        super().write(data)
+        self.after -= 1
+        if self.after == 0:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_the_middle_of_a_record_costs_none_and_dates_none_falsely():
+    """On a board it comes between any two steps; what is left is spilled by the same writer."""
+    day = 86400000
+    points = [(0, n // 3 * 5000 + n // 6 * 60 * day, -1, n) for n in range(12)]
+    points += [(0, 1000 + n, 7, n) for n in range(3)]
+    for after in range(1, 36):
+        file = Pressed()
+        writer = Writer(file, *write_header(file, [b'{"properties": "a 0"}']))
+        file.after = after
+        for point in points:
+            try:
+                writer.put(*point)
+            except KeyboardInterrupt:
+                writer.put(*point)
+        file.seek(0)
+        records = Records(file)
+        found = []
+        while records.next() >= 0:
+            point = (records.kind, records.t, records.cycle, records.value)
+            if not found or found[-1] != point:  # one may be there twice: it has its own time
+                found.append(point)
+        assert found == points and not records.damaged, (after, records.damaged)
+    assert file.after > 0, "the last one was not pressed any more"

@@ -86,6 +86,8 @@ def test_show_marks_what_differs_and_what_is_missing():
     assert lines[at + 1 : at + 3] == ['*     prop = "t"', '*     driver = "ds18x20"']
     assert "*     pin = 4" in lines[at:], "the driver's own keys are shown, too"
     assert said(setup.show, "feed")[0] == "  feed"
+    reported = said(setup.show, "health.properties")[0]
+    assert reported.startswith('    properties = ["uptime", "freeheap", '), reported
     assert said(setup.show, "nothing") == [
         'There is no key "nothing"; setup.help() shows how to go on, setup.show() all of them.'
     ]
