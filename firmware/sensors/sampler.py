@@ -117,8 +117,10 @@ class Sampler:
                     due += (now - due + every_ms - 1) // every_ms * every_ms
             while True:
                 await asyncio.sleep_ms(min(due - now, self._poll_ms))
+                if self._poll_ms == _NO_POLL_MS:
+                    break
                 now = uptime.ms()
-                if due <= now or (self._poll_ms < _NO_POLL_MS and self._chip.changed()):
+                if due <= now or self._chip.changed():
                     break
 
     def _make(self):
