@@ -97,7 +97,7 @@ feed       | section  |    | {}       | how readings are put together
       a whole time in every point, or a base time and differences to it
   max_points | whole number | 1 to 1000 points     | 100     | a feed goes out when it has these
   max_age_s  | number       | 0.1 to 3600 seconds  | 10      | or when its oldest point is this old
-  per_minute | whole number | 1 to 6000 feeds      | 60      | the most feeds in a minute
+  per_minute | whole number | 1 to 60000 feeds     | 60      | the most feeds in a minute
 
 buffer     | section  |    | {}       | where readings wait
   ram_points    | whole number or null | 16 to 65536 points           | null     | \

@@ -161,7 +161,7 @@ class Encoder:
                             after = ring.until(k, end, ten - shift_ms)
                         size += digits * (after - k)
                     else:
-                        size += put_number(scratch, 0, True, -ms, 0) if ms else _NO_TT
+                        size += put_number(scratch, 0, ms, 0) if ms else _NO_TT
                     k = after
                 if kind < _TEXT:
                     for k in range(2 * i + 1, 2 * end, 2):

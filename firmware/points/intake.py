@@ -69,6 +69,7 @@ class Intake:
         self._retained = retained
         self._in_flight = in_flight
         self._untold = queue.untold  # as `retain` last found it
+        self._in_ram = 0  # as the next run was last told
         self.alive_ms = 0
         if queue.lost:
             text = "%d readings that were only in RAM are lost (or earlier ones, not yet reported)"
@@ -76,11 +77,10 @@ class Intake:
         retained.set(self._untold)
 
     def put(self, index: int, value, t_ms: "int | None" = None) -> None:
-        queue = self._queue
-        number = queue.in_ram + 1
-        queue.put(index, value, t_ms)
-        if queue.in_ram == number:
-            self._retained.set(number + self._in_flight() + self._untold)
+        self._queue.put(index, value, t_ms)
+        if self._queue.in_ram == self._in_ram + 1:
+            self._in_ram += 1
+            self._retained.set(self._in_ram + self._in_flight() + self._untold)
         else:
             self.retain()
 
@@ -95,7 +95,8 @@ class Intake:
     def retain(self) -> None:
         """To be called whenever values have come or gone otherwise."""
         self._untold = self._queue.untold
-        self._retained.set(self._queue.in_ram + self._in_flight() + self._untold)
+        self._in_ram = self._queue.in_ram
+        self._retained.set(self._in_ram + self._in_flight() + self._untold)
 
     async def run(self):
         while True:

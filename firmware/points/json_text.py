@@ -48,14 +48,15 @@ def _check(value, depth: int):
         _check(member, depth - 1)
 
 
-def exact(decimals: int) -> int:
-    """A float32 of less than this holds the last decimal, with a bit to spare."""
-    return (1 << 23) // 10**decimals
+def exact(value: float, decimals: int) -> bool:
+    """Does a float32 hold its last decimal, with a bit to spare?"""
+    limit = (1 << 23) // 10**decimals
+    return -limit < value < limit
 
 
 def value_text(value, decimals: int) -> bytes:
     """A value's JSON, to the byte as a feed has it. Raises ValueError for what JSON cannot say."""
-    if type(value) is float and -exact(decimals) < value < exact(decimals):
+    if type(value) is float and exact(value, decimals):
         # As the ring keeps it, and as the feed prints what the ring keeps.
         digits = bytearray(20)
         single = struct.unpack("<I", struct.pack("<f", value))[0]
@@ -65,41 +66,44 @@ def value_text(value, decimals: int) -> bytes:
 
 def put_value(buf, at: int, kind: int, value: int, decimals: int) -> int:
     """Write any number as the ring holds it; return where it ends."""
-    negative = value >> 31
     if kind >= _INTEGER:
-        return put_number(buf, at, negative, 0x100000000 - value if negative else value, 0)
-    # IEEE 754: the magnitude is mantissa * 2**(exponent - 150). It is scaled to a whole number
-    # of the last decimal, rounded half up; 2**-39 and less is 0.
+        return put_number(buf, at, value - 0x100000000 if value >> 31 else value, 0)
+    return put_number(buf, at, _rounded(value, decimals), decimals)
+
+
+def _rounded(value: int, decimals: int) -> int:
+    """The float32 of these bits as a whole number of the last decimal, halves away from 0."""
+    # IEEE 754: the magnitude is mantissa * 2**(exponent - 150); 2**-39 and less is 0.
     shift = 150 - (value >> 23 & 0xFF)
     n = (value & 0x7FFFFF | 0x800000) * 10**decimals
     if shift > 0:
         n = n + (1 << shift - 1) >> shift if shift < 63 else 0
     else:
         n <<= -shift
-    return put_number(buf, at, negative, n, decimals)
+    return -n if value >> 31 else n
 
 
-def put_number(buf, at: int, negative, n: int, decimals: int) -> int:
+def put_number(buf, at: int, n: int, decimals: int) -> int:
     """Write `n` / 10**decimals at `at`, digit by digit; return where it ends."""
-    if negative and n:
+    if n < 0:
         buf[at] = 0x2D
         at += 1
+        n = -n
     end = at + 1
-    power = 10
     whole = n
     if decimals:
         whole //= 10**decimals
         end += decimals + 1
-    while power <= whole:
-        power *= 10
+    while whole >= 10:
+        whole //= 10
         end += 1
     k = end - 1
     if decimals:
-        point = k - decimals
-        while k > point:
+        while decimals:
             buf[k] = 48 + n % 10
             n //= 10
             k -= 1
+            decimals -= 1
         buf[k] = 0x2E
         k -= 1
     while k >= at:

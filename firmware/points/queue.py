@@ -114,39 +114,39 @@ class Queue:
         point that is not older. Raises ValueError for NaN and infinities, which are no readings,
         and for what is too long, which is counted as dropped; so is what there is no memory for.
         """
-        text = None
-        clock = self._clock
         cycle = _DATED
-        try:
-            if not clock.sure:
-                if t_ms is None:
-                    t_ms = clock.counted()
-                elif clock.known:
-                    t_ms -= clock.first_offset
-            t = clock.now() if t_ms is None else t_ms
-            if not clock.sure:
-                cycle = self._era
-                if self._first_undated < 0:
-                    self._first_undated = t
-            elif not self._dated or clock.moved_ms != self._moved_ms:
+        self._unfit += 1  # until it is in the ring
+        if not self._clock.sure:
+            cycle = self._era
+            if t_ms is None:
+                t_ms = self._clock.counted()
+            elif self._clock.known:
+                t_ms -= self._clock.first_offset
+            if self._first_undated < 0:
+                self._first_undated = t_ms
+        else:
+            if t_ms is None:
+                t_ms = self._clock.now()
+            if not self._dated or self._clock.moved_ms != self._moved_ms:
                 self._date()
-            t = max(t, self._free_high[prop] << 32 | self._free_low[prop])
-            # First: where memory is short in what follows, the reading is not in the buffer.
-            self._taken(prop, t)
-            kind = type(value)
-            decimals = self.properties.decimals[prop]
-            limit = exact(decimals)
-            if kind is float and -limit < value < limit:
-                self._ring.append_float(prop, t, cycle, value)
-            elif kind is int and -_INT_LIMIT <= value <= _INT_LIMIT:
-                self._ring.append_int(prop, t, cycle, value)
-            else:
-                text = encode(value, decimals)
-                self._ring.append_text(prop, t, cycle, text)
-        except Exception as error:
-            if text or type(error) is MemoryError:
-                self._unfit += 1
+        t_ms = max(t_ms, self._free_high[prop] << 32 | self._free_low[prop])
+        # First: where memory is short in what follows, the reading is not in the buffer.
+        self._taken(prop, t_ms)
+        if type(value) is float and exact(value, self.properties.decimals[prop]):
+            self._ring.append_float(prop, t_ms, cycle, value)
+        elif type(value) is int and -_INT_LIMIT <= value <= _INT_LIMIT:
+            self._ring.append_int(prop, t_ms, cycle, value)
+        else:
+            self._put_text(prop, t_ms, cycle, value)
+        self._unfit -= 1
+
+    def _put_text(self, prop: int, t: int, cycle: int, value):
+        try:
+            text = encode(value, self.properties.decimals[prop])
+        except ValueError:
+            self._unfit -= 1  # it is no reading
             raise
+        self._ring.append_text(prop, t, cycle, text)
 
     def _taken(self, prop: int, t: int):
         """A reading of the property has this millisecond: the next one gets another."""
@@ -184,7 +184,7 @@ class Queue:
     @property
     def in_ram(self) -> int:
         """Points that a power cut would take."""
-        return len(self._ring)
+        return self._ring.tail.seq - self._ring.head.seq
 
     @property
     def numbers(self) -> tuple:

@@ -14,10 +14,14 @@ packed records, because indexing an array allocates nothing and unpacking a reco
 Times are relative to the last time base before them, so that a millisecond of this century fits
 into 32 bits; a new base is written when one no longer does (49.7 days), or when the clock
 becomes known.
+
+What runs for each reading, here and in the modules around it, has few variables. MicroPython takes
+the frame of a function from the heap where it has more than eleven words, and to find them there
+takes longer than most functions do.
 """
 
-import struct
 from array import array
+from struct import pack_into
 
 import uctypes
 from micropython import const
@@ -104,16 +108,16 @@ class Ring:
 
         `t`: ms since 1970; or, of an undated point, of the uptime in power cycle `cycle`, else -1.
         """
-        i = self.claim(FLOAT | prop, t, cycle, 1)
+        i = self.claim(FLOAT | prop, t, cycle)
         if i >= 0:
-            struct.pack_into("<f", self.raw, 4 * i, value)
+            pack_into("<f", self.raw, 4 * i, value)
 
     def append_int(self, prop: int, t: int, cycle: int, value: int):
         """Append a whole number of at most 32 bits with its sign. Allocates nothing."""
-        i = self.claim(INTEGER | prop, t, cycle, 1)
+        i = self.claim(INTEGER | prop, t, cycle)
         if i >= 0:
             # Not as a word, which may be allocated: the point is in the ring by now.
-            struct.pack_into("<i", self.raw, 4 * i, value)
+            pack_into("<i", self.raw, 4 * i, value)
 
     def append_text(self, prop: int, t: int, cycle: int, text: bytes):
         """Append a value in JSON's own notation. Raises ValueError for one that is too long."""
@@ -201,23 +205,23 @@ class Ring:
             elif self.kinds[i] == MORE:
                 self.kinds[i] = VOID
 
-    def claim(self, kind: int, t: int, cycle: int, slots: int) -> int:
+    def claim(self, kind: int, t: int, cycle: int, slots: int = 1) -> int:
         """Make room for a point of so many slots, date its first and return the index of that; -1
         when there is no room for it, which is counted.
         """
         tail = self.tail
         offset = t - tail.base
-        fresh = cycle != tail.cycle or not 0 <= offset <= _WORD
-        needed = slots + 1 if fresh else slots
-        while tail.pos + needed - self.head.pos > self.slots:
+        if cycle != tail.cycle or offset > _WORD:
+            offset = -1  # as of one before that base: it needs a base of its own
+        while tail.pos + slots + (offset < 0) - self.head.pos > self.slots:
             if not self._make_room():
                 self.dropped += 1
                 return -1
-        if fresh:
+        if offset < 0:
             i = tail.pos % self.slots
             self.kinds[i] = BASE if cycle < 0 else BASE + 1
             self.times[i] = t & _WORD
-            self.values[i] = t >> 32 & 0xFFFF | (max(cycle, 0) & 0xFFFF) << 16
+            self.values[i] = t >> 32 & 0xFFFF | (cycle & 0xFFFF) << 16
             tail.base = t
             tail.cycle = cycle
             tail.pos += 1

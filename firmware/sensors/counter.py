@@ -43,11 +43,8 @@ class Driver:
 
     def value(self, n: int) -> int:
         line = self._line
-        try:
-            left = memoryview(line)[self._written :] if self._written else line
-            self._written += self._file.write(left)
-        except OSError as error:
-            raise OSError("cannot append to %s: %s" % (self._path, error))
+        left = memoryview(line)[self._written :] if self._written else line
+        self._written += self._file.write(left)
         if self._written < len(line):
             raise OSError("%s took only a part of a line; is the disk full?" % self._path)
         self._line = _count_on(line)

@@ -97,7 +97,15 @@ class Sampler:
                     await asyncio.sleep_ms(wait_ms)
                 self._chip.read()
                 for n in range(len(self._channels)):
-                    self._take(n)
+                    channel, value = self._channels[n], None
+                    try:
+                        value = channel.corrected(self._chip.value(n))
+                        # The heat first.
+                        for listener in channel.listeners:
+                            listener(value, uptime.ms())
+                        self._buffer(channel, value)
+                    except Exception as error:  # as below; the other channels do not mind
+                        self._tell_failure(channel, error, value)
             except Exception as error:  # a driver may raise anything; the next reading is due
                 for channel in self._channels:
                     self._tell_failure(channel, error)
@@ -109,8 +117,10 @@ class Sampler:
                     due += (now - due + every_ms - 1) // every_ms * every_ms
             while True:
                 await asyncio.sleep_ms(min(due - now, self._poll_ms))
+                if self._poll_ms == _NO_POLL_MS:
+                    break
                 now = uptime.ms()
-                if due <= now or (self._poll_ms < _NO_POLL_MS and self._chip.changed()):
+                if due <= now or self._chip.changed():
                     break
 
     def _make(self):
@@ -120,32 +130,25 @@ class Sampler:
         self._chip = chip
         self._specs = None
 
-    def _take(self, n):
-        channel = self._channels[n]
-        what = "no reading"
-        try:
-            value = channel.corrected(self._chip.value(n))
-            what = "a reading is lost"
-            # The heat first.
-            for listener in channel.listeners:
-                listener(value, uptime.ms())
-            try:
-                offered = channel.offer and channel.offer(channel.index, channel.prop, value)
-            except MemoryError:
-                offered = False  # the buffer counts what it cannot take
-            if offered:
-                self._intake.retain()
-            else:
-                self._intake.put(channel.index, value)
-            if channel.failing is not None:
-                channel.log.info("reads again")
-                channel.failing = None
-        except Exception as error:  # as above; the other channels do not mind
-            self._tell_failure(channel, error, what)
+    def _buffer(self, channel, value):
+        if channel.offer and self._offered(channel, value):
+            self._intake.retain()
+        else:
+            self._intake.put(channel.index, value)
+        if channel.failing is not None:
+            channel.log.info("reads again")
+            channel.failing = None
 
-    def _tell_failure(self, channel, error, what="no reading"):
+    def _offered(self, channel, value) -> bool:
+        try:
+            return channel.offer(channel.index, channel.prop, value)
+        except MemoryError:
+            return False  # the buffer counts what it cannot take
+
+    def _tell_failure(self, channel, error, value=None):
         self._failed(channel.prop, error)
         text = str(error) or type(error).__name__
         if text != channel.failing:
-            channel.log.error("%s: %s", what, text)
+            what = "no reading: %s" if value is None else "a reading is lost: %s"
+            channel.log.error(what, text)
             channel.failing = text

@@ -1,10 +1,12 @@
-"""What an outage costs: readings that a power cut takes, and the time until all is well again.
+"""What an outage costs: readings that a power cut takes, those that come late or are not taken,
+and the time until all is well again.
 
 The firmware runs with its default settings, but for a feed a second, beside a thermometer as one
 writes it with umqtt.robust or chumicro-mqtt (`inside/live.py`): ten readings and a feed a second.
 """
 
 import contextlib
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -13,6 +15,7 @@ from statistics import median
 
 from tools.benchmarks import BenchmarkError, Job, Row, standing
 from tools.faults.far import Stalled
+from tools.faults.faults import Refuse
 from tools.platform.thread import PlatformThread
 from tools.simulated import Device
 
@@ -20,6 +23,7 @@ _EVERY_S = 0.1
 _CUT_S = 10  # without platform, and then the power cut
 _STALL_S = 10
 _AWAY_S = 6
+_GAP_S = 12  # without broker: HTTPS takes over meanwhile
 _SETTLED_S = 2
 _SPREAD_S = 2  # of starts, so that nobody's tries are in step
 _OURS = "the firmware"
@@ -28,11 +32,12 @@ _PEERS = {"umqtt.robust": "robust", "chumicro-mqtt": "chumicro"}  # as inside/li
 _LEFT_GOAL = 30  # readings
 _STALL_GOAL = 2000  # ms
 _HEALED_GOAL = 3000
+_GAP_GOAL = 10
 
 
 def rows(job: Job) -> list[Row]:
-    """Readings lost, and two times."""
-    return [_lost(job), _stalled(job), _healed(job)]
+    """Readings lost, and three times."""
+    return [_lost(job), _stalled(job), _healed(job), _gap(job)]
 
 
 def _lost(job: Job) -> Row:
@@ -165,6 +170,62 @@ def _healed(job: Job) -> Row:
         _HEALED_GOAL,
         timing=True,
         peers=worst,
+    )
+
+
+def _gap(job: Job) -> Row:
+    """For a while the broker refuses connections, and then nobody answers there: the longest time
+    in it from one reading to the next, of three devices the least, as what else the machine does
+    only adds to it.
+    """
+    seconds = 2 if job.quick else _GAP_S
+    kinds = {"refused": lambda: Refuse(seconds), "never answered": Stalled}
+    widest = {}
+    for name in _names(job):
+        job.note(f"sampling without broker: {name}")
+        with (
+            standing.platform(job, f"gap-{name}", ["c0"]) as platform,
+            standing.proxies(platform.info) as (info, (broker, _)),
+        ):
+            devices = standing.fleet(platform, name, 1 if job.quick else 3, info)
+            with _all(_run(job, name, devices, "gap"), _SPREAD_S / len(devices)):
+                _all_report(platform, devices, 0)
+                for kind, fault in kinds.items():
+                    begin_ms = _now_ms()
+                    broker.inject(fault())
+                    broker.cut()
+                    time.sleep(seconds)
+                    end_ms = _now_ms()
+                    broker.heal()
+                    _all_report(platform, devices, end_ms)
+                    time.sleep(_SETTLED_S)
+                    rows = platform.writes()
+                    gaps = [_widest(rows, device, begin_ms, end_ms) for device in devices]
+                    widest[name, kind] = min(gaps) - 1000 * _EVERY_S
+    told = [
+        f"{kind}: " + ", ".join(f"{name} {widest[name, kind]:.0f}" for name in _names(job))
+        for kind in kinds
+    ]
+    worst = {name: max(widest[name, kind] for kind in kinds) for name in _names(job)}
+    return Row(
+        "widest gap in sampling beside the period, broker away",
+        worst.pop(_OURS),
+        "ms",
+        "; ".join(told),
+        _GAP_GOAL,
+        timing=True,
+        peers=worst,
+    )
+
+
+def _widest(rows: list[dict], info: dict, begin_ms: int, end_ms: int) -> int:
+    """From a reading of that time, or the last one before it, to the next one or its end."""
+    device = info["device"]["id"]
+    times = sorted(row["t_ms"] for row in rows if row["device"] == device and row["prop"] == "c0")
+    return max(
+        min(then_ms, end_ms) - t_ms
+        for t_ms, then_ms in itertools.pairwise(times)
+        if t_ms < end_ms and then_ms > begin_ms
     )
 
 

@@ -89,9 +89,9 @@ def come_back(running: PlatformThread) -> None:
 
 
 def settings(info: dict) -> dict:
-    """A config.json with the highest rate of feeds that the firmware takes: 100 a second."""
+    """A config.json with the highest rate of feeds that the firmware takes: 1000 a second."""
     found = config(info)
-    found["feed"]["per_minute"] = 6000
+    found["feed"]["per_minute"] = 60000
     return found
 
 

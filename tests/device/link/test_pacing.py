@@ -209,7 +209,7 @@ def most(times, ms=MINUTE):
 
 def test_feeds_are_spaced_evenly():
     # A minute that has two seconds more.
-    for per_minute, ms in ((60, 1034), (600, 104), (1, 62000)):
+    for per_minute, ms in ((60, 1034), (600, 104), (1, 62000), (60000, 2)):
         pace = told(per_minute, 100)
         assert pace.ready(0)
         assert gap(pace, 0) == ms

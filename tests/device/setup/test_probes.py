@@ -392,5 +392,5 @@ def test_what_keeps_it_from_being_saved_is_told_and_nothing_is_tried():
     with Person() as person:
         assert setup.check() is False
     assert person.lines == [
-        "wrong  feed.per_minute: expected a whole number 1 to 6000 feeds, got 0"
+        "wrong  feed.per_minute: expected a whole number 1 to 60000 feeds, got 0"
     ], person.lines

@@ -262,7 +262,7 @@ def test_ctrl_c_during_the_trial_of_the_platform_leaves_everything_as_it_was():
 def test_what_is_wrong_elsewhere_is_told_and_not_saved():
     lab = Lab(onewire=[ROM], feed={"per_minute": 0})
     person = lab.answer(*DEVICE, *WIFI, "", "", "26", "", "", "")
-    assert person.told("  Not tried: feed.per_minute: expected a whole number 1 to 6000")
+    assert person.told("  Not tried: feed.per_minute: expected a whole number 1 to 60000")
     assert "Not saved:" in person.lines
     assert saved() == lab.given
 
