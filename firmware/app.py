@@ -126,12 +126,10 @@ class App:
         parts.add("the radio", lambda: self._make_radio(settings))
         clock = Clock(counter_ms=board.counter_ms)
         self._meter = meter = LoopMeter()
-        self._supervisor = supervisor = Supervisor(
-            board.watchdog, self._spill, self.safe, self._rests
-        )
-        self._services = services = Services(
-            settings, trial, clock, self._regulation, program, supervisor, meter, over is not None
-        )
+        kept = board.watchdog, self._spill, self.safe, self._rests
+        self._supervisor = supervisor = Supervisor(*kept)
+        given = settings, trial, clock, self._regulation, program, supervisor, meter
+        self._services = services = Services(*given, over is not None)
         also = (lambda now_ms: over(now_ms, supervisor.restart),) if over else ()
         loop = Loop(
             self._regulation,

@@ -304,7 +304,8 @@ def is_used(public: Public) -> bool:
 def interface() -> set[tuple[str, str]]:
     """(module, name) of what a driver must have, because all of them have it.
 
-    The tools ask for some of it, to print the reference. And what a board's prompt has.
+    The tools ask for some of it, to print the reference. And what a board's prompt has, and what
+    the linker calls.
     """
     drivers = {
         name: {found for node in tree.body for found in defined(node)}
@@ -315,6 +316,7 @@ def interface() -> set[tuple[str, str]]:
     assert len(drivers) > 1
     common = set.intersection(*drivers.values())
     prompt = {("firmware.setup.prompt", name) for name in SETUP}
+    prompt |= {("firmware.base.passing", name) for name in ("born", "rarely")}  # by tools/linker
     return prompt | {(driver, name) for driver in drivers for name in common}
 
 

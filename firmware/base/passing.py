@@ -5,21 +5,32 @@ An eighth of the firmware's RAM would be theirs. They are loaded when they are n
 nothing.
 """
 
+import gc
 import sys
+
+from micropython import const
+
+# Bytes that only a heap in PSRAM has free. Code is loaded from files there, 0.1 to 0.2 s each time.
+_PLENTY = const(2500000)
 
 _brought = None  # modules that came with what is rare, while that runs
 
 
 def passing(use, *given):
-    """What a function returns; the modules that it imported are forgotten, but for MicroPython's.
+    """What a function returns; the modules that it imported are forgotten, but for MicroPython's,
+    unless there is plenty of memory.
 
     Whoever still has something of theirs keeps it.
     """
     before = _ours()
     try:
-        return use(*given)
-    finally:
+        found = use(*given)
+    except BaseException:
         _forget(before)
+        raise
+    if gc.mem_free() < _PLENTY:
+        _forget(before)
+    return found
 
 
 def whole(use, *given):

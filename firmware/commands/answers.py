@@ -132,7 +132,6 @@ class Answers:
         self._used_ms = -_AT_ONCE * _SPACING_MS
         self._give()
 
-    @rare
     def keep(self, name: str, at_ms: int, decided: bool) -> None:
         """Remember since when a value is in force and, if somebody decided that, what it is."""
         kept_ms = self._store.time(name)
@@ -151,7 +150,6 @@ class Answers:
             self._log.error("%s is not kept: %s", name, type(error).__name__)
         self._store.date(name, at_ms)
 
-    @rare
     def date(self) -> None:
         """Date what was changed before the clock was known, or while it was wrong."""
         clock = self._clock
@@ -191,7 +189,6 @@ class Answers:
             self._store.put("before", self._program.before, at_ms)
         return True
 
-    @rare
     def _give(self):
         """As many of the answers that wait as may go now. Raises MemoryError; none is lost."""
         late = self._late
@@ -209,7 +206,6 @@ class Answers:
             self._send_one("lastcommand", verdict, None)
             verdicts.pop(0)
 
-    @rare
     def _send_one(self, name, value, at_ms):
         """Raises MemoryError where it is worth another try."""
         try:

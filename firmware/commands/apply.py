@@ -39,7 +39,6 @@ class Settable:
         self._owners = owners
         self.rows = rows
 
-    @rare
     def row(self, name: str):
         """The row of a property, or None where this device takes no such command."""
         for row in self.rows:
@@ -93,7 +92,6 @@ class Settable:
         owner = self._owners[row[_OWNER]]
         getattr(owner, "restore", owner.put)(row[_NAME], value, utc_s)
 
-    @rare
     def is_known(self, row, value) -> bool:
         """Whether what the platform has is in force already, or is the device's own answer."""
         if row[_KIND] == "object":
@@ -148,7 +146,6 @@ def _excerpt(payload):
     return text + "…" if len(payload) > _EXCERPT else text or "nothing"
 
 
-@rare
 def _is_answer(value, deepest):
     """Whether a configuration's part has a place where a secret is hidden."""
     if not deepest:

@@ -196,7 +196,6 @@ class Commands:
             self._obeyed = self._then = None
             raise
 
-    @rare
     def _finish(self):
         """Keep and answer the command that was put in force last, if that is still to be done."""
         if not self._obeyed:

@@ -82,7 +82,6 @@ class Regulation:
         self._told[name] = value
 
 
-@rare
 def _relay(settings, name, output, max_on_s=0):
     section = settings[name]
     if section is None:
@@ -91,7 +90,6 @@ def _relay(settings, name, output, max_on_s=0):
     return Relay(pin, settings["min_on_s"], settings["min_off_s"], max_on_s)
 
 
-@rare
 def _drive(relay, on: bool, at_once: bool, now_ms: int):
     if at_once and not on:
         relay.off()

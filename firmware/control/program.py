@@ -61,7 +61,6 @@ class Program:
         self._changed = []
         self._numbers = self._read(settings["schedule"])  # of control.schedule
 
-    @rare
     def get(self, name: str):
         """What is in force. On the platform a text is never null, and an object never a list."""
         if name == "setpoint":
@@ -127,7 +126,6 @@ class Program:
         if name in ("setpoint", "setpoint_cool", "preset") and utc_s:
             self.decided_s = self._done_s = max(utc_s, self.decided_s or 0)
 
-    @rare
     def take(self) -> tuple:
         """The names of what has changed since the last call, apart from what `put` named."""
         if not self._changed:

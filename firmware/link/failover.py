@@ -176,7 +176,6 @@ class Failover:
                 # A feed that was not acknowledged has waited for mqtt.grace_s already.
                 self._down_ms = now if session.unanswered_ms is None else session.unanswered_ms
 
-    @rare
     def _wide_gap(self, session) -> bool:
         """Could commands have come between the question for the state and the subscription?"""
         if not self._told or self._hurried or session.listening_ms is None:

@@ -309,7 +309,7 @@ class Network:
                 return
             self.context = None  # before the new one is made: there is no room for two
             gc.collect()
-            context = self._spare or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context: Any = self._spare or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             self._spare = None
             context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
             number = 0

@@ -61,8 +61,7 @@ _NAME_SIZE = const(10)  # what is around a name
 # Of the document's head: `{"dps":[`, and `{"t":"2026-11-22T14:05:17.123Z","dps":[`.
 _PLAIN_HEAD = const(8)
 _COMPACT_HEAD = const(39)
-# Of a point without its value: `{"t":"2026-11-22T14:05:17.123Z","v":` and `},`, then the same of
-# `{"tt":,"v":`, and how much less it is of `{"v":`.
+# Of a point without its value: `{"t":"…","v":` and `},`; of `{"tt":,"v":`; the less of `{"v":`.
 _PLAIN_AROUND = const(38)
 _TT_AROUND = const(13)
 _NO_TT = const(-6)
@@ -82,8 +81,7 @@ class Encoder:
     @rare
     def __init__(self, properties, compact: bool, max_points: int):
         """`properties`: a properties.Properties, as the rings count them."""
-        self._properties = properties
-        self._compact = compact
+        self._properties, self._compact = properties, compact
         self._texts = max(_PIECE_SIZE, _TEXT_SIZE * max_points)
         self._buffer = bytearray(_PIECE_SIZE)
         self._digits = bytearray(20)

@@ -166,7 +166,6 @@ class Journal:
         self._full = False
         self.uncommitted = 0
 
-    @rare
     def failed(self, error):
         """Appending raised this: what was not committed is to be appended again, in a new
         segment. That waits where the file system failed, and not where memory was short.
@@ -193,7 +192,6 @@ class Journal:
             # There is less room than the config says.
             self._limit = max(2 * self._segment_blocks, self._blocks())
 
-    @rare
     def remove(self, segment):
         """Remove a segment, whose points are delivered or given up."""
         if segment in self.segments:
@@ -234,14 +232,12 @@ class Journal:
         if max(self.newest, self.eras.newest) > latest_ms:
             self.newest = self.eras.newest = -1
 
-    @rare
     def _keep(self, era: int, offset_ms, newest: int):
         try:
             self.eras.keep(era, offset_ms, newest)
         except OSError as error:
             self.log.error("%s/eras cannot be written: %s", self.folder, error)
 
-    @rare
     def drop_oldest(self) -> bool:
         """Give up the oldest segment that is not being delivered; False if there is none."""
         for segment in self.segments:
@@ -253,7 +249,6 @@ class Journal:
                 return True
         return False
 
-    @rare
     def header(self, resolution_ms: int) -> list:
         """What a new segment says of itself, and of all that was written before it, as JSON in
         pieces. Every property's name and decimals are one text, so that a reader needs no more
@@ -287,7 +282,6 @@ class Journal:
             self._writer.file = open(self.tail.path(self.folder), "ab")  # noqa: SIM115 commit closes it
         return True
 
-    @rare
     def _begin(self) -> bool:
         if not self._make_room():
             return False
@@ -305,11 +299,9 @@ class Journal:
         self._writer = Writer(writer.file, size, seed)
         return True
 
-    @rare
     def _blocks(self) -> int:
         return sum([segment.blocks() for segment in self.segments + self._trash])
 
-    @rare
     def _make_room(self) -> bool:
         for segment in self.segments:
             if segment.size == _VOID:

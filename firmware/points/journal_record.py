@@ -45,7 +45,6 @@ _TABLE = b'"properties": "'
 _CHUNK = const(256)
 
 
-@rare
 def write_header(file, text: list) -> tuple:
     """Write a segment's header, twice; return (bytes written, seed for its records).
 

@@ -51,18 +51,15 @@ class Queue:
         the folder `journal`, or 0; `survived`: the counter of `clock` goes on since the last run;
         `lost`: points that are gone since the last run was cut short; see Intake.
         """
-        self.properties = properties
-        self._clock = clock
-        self._when_full = when_full
+        self.properties, self._clock, self._when_full = properties, clock, when_full
         self._thinner = None
         if when_full == "thin":
             from firmware.points.thin import Thinner
 
             self._thinner = Thinner()
-        self._ring = Ring(slots, self._make_room)
         encoder = Encoder(properties, compact, max_points)
-        self._live = Window(self._ring, encoder)
-        self._max_points = max_points
+        self._ring = ring = Ring(slots, self._make_room)
+        self._live, self._max_points = Window(ring, encoder), max_points
         # Or readings would go to flash before they are due, and the newest not be first.
         self._longest_ms = spill_after_ms // 2 if flash_kib else None
         self.max_age_ms = max_age_ms
@@ -72,18 +69,15 @@ class Queue:
         self.rejected = 0  # points that the platform will not have, set aside
         self._unfit = 0  # readings that could not be buffered at all
         self._overflowed = 0  # those that the log knows to have made the ring overflow
-        self._overflows = False
+        self._overflows = self._dated = self._live_went = False
         # Where there is no such property, the log tells.
         self._report = Report(0 if "dropped" in properties.names else lost)
         self._offset_ms = 0  # what dates the undated ones, once `_dated`
-        self._dated = False
         self._moved_ms = 0  # as clock.moved_ms was then
         self._first_undated = -1
-        self._era = 0
+        self._era = first_ms = 0
         self._backlog = None
-        self._live_went = False  # and was acknowledged, since the last feed from flash
         self._live_ms = -_NEVER_MS  # uptime at which it was
-        first_ms = 0
         if flash_kib:
             from firmware.points.spill import Backlog
 
@@ -93,9 +87,8 @@ class Queue:
             first_ms = self._backlog.journal.era_newest + 1
         # The first millisecond that the next reading of each property may have, for no two share
         # one; its low 32 bits and its high 16 bits, as a list of them would take 36 bytes each.
-        count = len(properties.names)
-        self._free_low = array("I", [first_ms & _WORD] * count)
-        self._free_high = array("H", [first_ms >> 32] * count)
+        self._free_low = array("I", [first_ms & _WORD] * len(properties.names))
+        self._free_high = array("H", [first_ms >> 32] * len(properties.names))
 
     @property
     def max_age_ms(self) -> int:
@@ -335,7 +328,6 @@ class Queue:
             self._date()
         return self._offset_ms
 
-    @rare
     def _date_for_now(self):
         """What is undated on flash gets the time that the clock has while it is not sure, in case
         the power is cut before it is.

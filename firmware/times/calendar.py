@@ -4,8 +4,6 @@ The port's own `time.gmtime` and `mktime` are not used: they end in 2038 or 2068
 1970 or from 2000. The calendar is the proleptic Gregorian one.
 """
 
-from firmware.base.rare import rare
-
 DAY_S = 86400
 
 # 2025-01-01. A clock that says less was never set since its power came.
@@ -37,7 +35,6 @@ def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int
     return ((((days(y, mo) + d - 1) * 24 + h) * 60 + mi) * 60 + s) * 1000 + ms
 
 
-@rare
 def from_iso(text: str) -> int:
     """Milliseconds since 1970 of `2017-05-01T14:00:57.467Z`, or with `+02:00` in place of the Z.
 

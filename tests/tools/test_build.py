@@ -45,14 +45,17 @@ def test_the_firmware_is_linked_and_compiled_with_its_libraries(root):
 def test_the_image_holds_the_same_files_and_the_same_bytes_each_time(root):
     built = build(root)
     image = built.image.read_bytes()
-    assert image == romfs(built.files)
-    assert all((built.files / path).read_bytes() in image for path in made(built))
+    assert image == romfs(built.in_image)
+    assert all((built.in_image / path).read_bytes() in image for path in made(built))
 
 
 def test_where_lines_come_from_is_written_down(root):
     built = build(root)
-    assert "firmware.app 3 firmware/link/wire.py" in built.places_file.read_text().splitlines()
-    assert (3, "firmware/link/wire.py") in built.places["firmware.app"]
+    assert (
+        "firmware.app 3 firmware/link/wire.py"
+        in built.places_file(image=True).read_text().splitlines()
+    )
+    assert (3, "firmware/link/wire.py") in built.places(image=False)["firmware.app"]
 
 
 def test_only_a_change_makes_another_build(root):

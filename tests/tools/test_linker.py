@@ -311,7 +311,7 @@ def test_a_value_that_is_given_once_is_written_into_the_code(tmp_path):
         ("from firmware.log import no", "line 1: firmware.log has no no"),
         ("from firmware.none import no", "line 1: there is no firmware.none"),
         ("import firmware.log", "line 1: write `from firmware"),
-        ("def f(**a): f(**a)", r"line 1: write the arguments by name instead of \*\*"),
+        ("def f(a): f(**a)", r"line 1: write the arguments by name instead of \*\*"),
         (
             "from firmware import log\ndef f(): from firmware import log as b",
             "line 2: firmware.log is loaded at the start: import it there",

@@ -11,7 +11,7 @@ def rooms():
 
 
 def test_every_module_is_in_a_room(rooms):
-    modules = list((ROOT / "firmware").rglob("*.py"))
+    modules = [p for p in (ROOT / "firmware").rglob("*.py") if p.name != "rare.py"]
     assert sum(room.modules for room in rooms.values()) == len(modules)
     folders = {path.name for path in (ROOT / "firmware").iterdir() if path.is_dir()}
     assert set(rooms) == (folders - {"__pycache__"}) | {"app"}
@@ -25,8 +25,9 @@ def test_a_room_costs_flash_and_heap(rooms):
 
 def test_units_take_less_than_their_modules(rooms):
     flash, heap = size.linked()
-    assert flash < sum(room.flash for room in rooms.values())
-    assert heap < 0.8 * sum(room.heap for room in rooms.values())
+    # What is rare is in units of its own, for the heap's sake.
+    assert flash < 1.05 * sum(room.flash for room in rooms.values())
+    assert heap < 0.35 * sum(room.heap for room in rooms.values())
 
 
 @pytest.mark.parametrize("word", [4, 8])
