@@ -10,7 +10,7 @@ import sys
 
 from micropython import const
 
-# Bytes that only a heap in PSRAM has free. Code is loaded from files there, 0.1 to 0.2 s each time.
+# Bytes that only a heap in PSRAM has free: there code is loaded from files, in 0.1 to 0.2 s.
 _PLENTY = const(2500000)
 
 _brought = None  # modules that came with what is rare, while that runs

@@ -237,7 +237,11 @@ class Network:
         memory than TLS needs?
         """
         # The largest block of the heap after the start, so it is made while the heap is whole.
-        self._spare: Any = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else None
+        self._spare: Any = None
+        try:
+            self._spare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else None
+        except (OSError, MemoryError):
+            pass  # `load` tells
         self.names = names
         self._ca = ca
         self._verify = verify
@@ -310,13 +314,13 @@ class Network:
             self.context = None  # before the new one is made: there is no room for two
             gc.collect()
             context: Any = self._spare or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._spare = None
             context.verify_mode = ssl.CERT_REQUIRED if self._verify else ssl.CERT_NONE
             number = 0
             left_out = []
             flaw = ""
             for certificate in _certificates(self._ca) if self._verify else ():
                 number += 1
+                self._spare = None  # it is spent, also where what follows fails
                 try:
                     context.load_verify_locations(cadata=certificate)
                 except ValueError as e:

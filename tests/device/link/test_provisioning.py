@@ -20,7 +20,7 @@ from provisions import (
 )
 from world import COMMANDS, DEVICE, MINUTE, SECRET, Shorter, World, nothing_more
 
-HEAP = "4M"
+HEAP = "2M"
 
 SECRETS = (FLEET_SECRET, SECRET, "hunter3")
 

@@ -199,8 +199,8 @@ def tight():
 async def test_too_little_memory_for_the_certificates_is_not_told_as_wrong_ones():
     # The random numbers' source has no memory; then a certificate, which has one error for all.
     for short in (Ssl(OSError(52)), Ssl(OSError(12)), Ssl(None, ValueError("invalid cert"))):
-        network = Network(NETWORK.names, CA, True, tight)
         with short:
+            network = Network(NETWORK.names, CA, True, tight)
             assert await told(network.load()) == "not enough memory for TLS"
         assert network.context is None
         await network.load()  # there is memory again

@@ -268,7 +268,7 @@ def test_a_connection_with_tls():
     """A real context, of real certificates, on a port where nobody listens in the end."""
     listening = socket.socket()
     port = bind(listening, None)
-    listening.listen(5)
+    listening.listen(200)  # those that a shortage left waiting
 
     class Client:
         def __init__(self):
@@ -294,7 +294,7 @@ def test_a_connection_with_tls():
         assert client.network.context
         gc.collect()
 
-    failures = shortages(Client, Client.connect, check, 1, 200)
+    failures = shortages(Client, Client.connect, check, 1, 90)
     listening.setblocking(False)
     try:
         while True:

@@ -141,9 +141,9 @@ async def test_a_certificate_that_cannot_be_read_is_left_out_of_a_bundle():
     write("bundle.pem", PEM * 3)
     flaws = [None, ValueError("invalid cert"), None]
     FakeContext.flaws = flaws.copy()
-    network = trusting("bundle.pem")
     stream_module.ssl = FakeSsl
     try:
+        network = trusting("bundle.pem")
         assert len(await logged(network.load())) == 1
         assert len(network.context.loaded) == 2
         assert await logged(network.load()) == []
