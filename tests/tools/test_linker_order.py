@@ -1,5 +1,7 @@
 """What a board's own module asks of the unit that loads it, which the computer's does not ask."""
 
+import pytest
+
 from tests.tools.test_linker import linked, run
 from tools import ROOT
 from tools.build import sources
@@ -37,13 +39,17 @@ def test_what_is_loaded_in_the_middle_of_a_unit_finds_there_what_it_needs(tmp_pa
     assert said == "esp32 1970 [0] 1970\n"
 
 
-def test_the_firmware_is_loaded_on_an_esp32(tmp_path):
+@pytest.mark.parametrize("divide", [False, True])
+def test_the_firmware_is_loaded_on_an_esp32(tmp_path, divide):
     """All that a board loads at its start, and the pins and the radio of it, in its units."""
     given = {p: t for p, t in sources(ROOT).items() if p.startswith("firmware/")}
     board = "firmware/board/__init__.py"
     given[board] = given[board].replace('sys.platform == "esp32"', "True")
     assert given[board] != sources(ROOT)[board]
-    units = {unit.path.removesuffix(".py").replace("/", "."): unit.source for unit in link(given)}
+    units = {
+        unit.path.removesuffix(".py").replace("/", "."): unit.source
+        for unit in link(given, divide)
+    }
     stand_in = ROOT / "tests/device/helpers/fake_esp32.py"
     (tmp_path / stand_in.name).write_text(stand_in.read_text())
     said = run(
