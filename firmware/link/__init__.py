@@ -32,11 +32,16 @@ async def send(stream, data, head=b""):
     for piece in data:
         left -= len(piece)
         if left >= 0:
-            if head and len(head) + len(piece) <= _JOINED:
-                piece = head + bytes(piece)
-            elif head:
-                await stream.write(head)
-            head = b""
+            if head:
+                try:
+                    joined = len(head) + len(piece) <= _JOINED and head + bytes(piece)
+                except MemoryError:  # no block of that size is free
+                    joined = None
+                if joined:
+                    piece = joined
+                else:
+                    await stream.write(head)
+                head = b""
             await stream.write(piece)
     if left:
         raise LinkError("the buffer overran a feed that was being sent")

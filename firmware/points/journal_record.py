@@ -32,6 +32,7 @@ from firmware.points.ring import BASE, KIND, MORE, PROPERTY, TEXT
 SIZE = const(11)
 _GROUP = const(64)  # records
 _GROUP_SIZE = const(704)  # bytes
+_FEW_SIZE = const(176)  # of 16 records
 _CHECKED = const(693)  # of them, by its last record
 _WORD = const(0xFFFFFFFF)
 _FORMAT = "<BII"
@@ -228,7 +229,10 @@ class Records:
         self._file = file
         self.header, self._indexes, self.offset, self.seed = read_header(file, properties)
         self._seed = self.seed  # of the header; of a base, once one was read
-        self._block = bytearray(_GROUP_SIZE)
+        try:
+            self._block = bytearray(_GROUP_SIZE)
+        except MemoryError:  # no block of that size is free: one by one, then
+            self._block = bytearray(_FEW_SIZE)
         self._view = memoryview(self._block)
         self._at = self._end = 0  # of what is left in it
         self._checked = 0  # where the numbers end that were checked together
@@ -342,7 +346,8 @@ class Records:
 
     def _load(self) -> bool:
         """Read the rest of a group; False at the end."""
-        view = self._view[: _GROUP_SIZE - (self.offset - self._begin) % _GROUP_SIZE]
+        left = _GROUP_SIZE - (self.offset - self._begin) % _GROUP_SIZE
+        view = self._view[: min(left, len(self._block))]
         size = self._file.readinto(view)
         end = size - size % SIZE
         checked = 0

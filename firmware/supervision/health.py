@@ -18,7 +18,7 @@ _TLS_KIB = const(30)
 _TLS_BLOCK_KIB = const(17)
 # So many bytes are allocated between two collections. As in boot.py; and where PSRAM is slow to
 # sweep.
-_LEAST_GARBAGE = const(16384)
+_LEAST_GARBAGE = const(1024)
 _MOST_GARBAGE = const(131072)
 
 # A row makes a property: its name, its owner, and the owner's attribute that has the value, or the
@@ -136,4 +136,4 @@ class Health:
             self.freeidf, self.largestidf = idf
             free -= idf[1]  # by which the heap is not to grow
         # A collection costs the same however little it finds. The half of what is free stays so.
-        gc.threshold(max(_LEAST_GARBAGE, min(free // 2, _MOST_GARBAGE)))
+        gc.threshold(max(_LEAST_GARBAGE, min(free // 8, _MOST_GARBAGE)))

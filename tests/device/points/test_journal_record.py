@@ -4,6 +4,7 @@ import io
 import json
 from binascii import crc32
 
+from firmware.points import journal_record
 from firmware.points.journal_record import Records, Writer, read_header, write_header
 from firmware.points.properties import NONE, Properties
 from model import Time
@@ -162,3 +163,29 @@ def test_ctrl_c_in_the_middle_of_a_record_costs_none_and_dates_none_falsely():
                 found.append(point)
         assert found == points and not records.damaged, (after, records.damaged)
     assert file.after > 0, "the last one was not pressed any more"
+
+
+def test_where_no_block_for_a_group_is_free_all_is_read_one_by_one():
+    file = io.BytesIO()
+    writer = Writer(file, *write_header(file, [b'{"properties": "a 0"}']))
+    points = [(0, 5000 * n, -1, n) for n in range(200)]
+    for point in points:
+        writer.put(*point)
+    refused = []
+
+    def limited(size=0):
+        if size > 176:
+            refused.append(size)
+            raise MemoryError
+        return bytearray(size)
+
+    for block in (bytearray, limited):
+        file.seek(0)
+        journal_record.bytearray = block  # in the place of Python's own
+        records = Records(file)
+        found = []
+        while records.next() >= 0:
+            found.append((records.kind, records.t, records.cycle, records.value))
+        assert found == points and not records.damaged
+    del journal_record.bytearray
+    assert refused == [704]
