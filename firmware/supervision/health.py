@@ -16,8 +16,7 @@ _KIB = const(1024)
 # Of a verified session over TLS 1.2, in KiB, at its peak; and of its largest block, for a record.
 _TLS_KIB = const(30)
 _TLS_BLOCK_KIB = const(17)
-# So many bytes are allocated between two collections. As in boot.py; and where PSRAM is slow to
-# sweep.
+# So many bytes are allocated between two collections: at least; and where PSRAM is slow to sweep.
 _LEAST_GARBAGE = const(1024)
 _MOST_GARBAGE = const(131072)
 
@@ -135,5 +134,6 @@ class Health:
         if idf:
             self.freeidf, self.largestidf = idf
             free -= idf[1]  # by which the heap is not to grow
-        # A collection costs the same however little it finds. The half of what is free stays so.
+        # A collection costs the same however little it finds. But what is made while garbage lies
+        # about comes behind it, and stays there: a heap that is nearly full falls into pieces.
         gc.threshold(max(_LEAST_GARBAGE, min(free // 8, _MOST_GARBAGE)))

@@ -143,17 +143,17 @@ def test_the_free_heap_is_measured_after_a_collection_and_its_lowest_is_kept():
     assert told == [4000, 4000, 1000, 1000, 3000, 1000], told
 
 
-def test_garbage_may_take_half_of_what_is_free_within_bounds():
+def test_garbage_may_take_an_eighth_of_what_is_free_within_bounds():
     collector = health.gc = Gc(20000, 100000, 4000000)
     try:
         made = Health(owners(), Has(()), None)
         for _ in range(2):
             made.report()
-        assert collector.thresholds == [16384, 50000, 131072]
+        assert collector.thresholds == [2500, 12500, 131072]
         # What the heap of a board could still grow by is for TLS.
         collector = health.gc = Gc(100000)
         with_board(Board(72704, 38912), lambda: Health(owners(), Has(()), None))
-        assert collector.thresholds == [(100000 - 38912) // 2]
+        assert collector.thresholds == [(100000 - 38912) // 8]
     finally:
         health.gc = gc
 
