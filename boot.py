@@ -11,7 +11,7 @@ try:
 except ImportError:  # MicroPython before 1.24 has no ROMFS either
     pass
 
-gc.threshold(4096)
+gc.threshold(16384)
 
 
 def _choose():
