@@ -2,9 +2,8 @@
 
 Before the modules are joined, each class that has methods marked `@rare` is divided. They become a
 class of a module of its own, with what they need of their module; in their place is a
-`__getattr__` that loads it. So do the functions of a module that are marked:
-their calls load it. A function takes 24 bytes of RAM for good and, loaded from a file, its code.
-Three in four are called at the start, in a fault or for a command only.
+`__getattr__` that loads it. So do the functions of a module that are marked: their calls load it.
+A function takes 24 bytes of RAM for good and, loaded from a file, its code.
 
 The lines of a divided module stay where they are: what went elsewhere is empty.
 """
@@ -32,21 +31,9 @@ def divided(sources: dict[str, str]) -> list[Module]:
     words = (word for word in sorted(VALUES, key=len) if word.islower() and word not in taken)
     found: list[Module] = []
     for module in parsed:
-        if module.name == _MARK_MODULE:
-            continue
         lines = list(module.lines)
-        parts: list = []
-        functions = [node for node in module.tree.body if _is_marked(module, node)]
-        if functions:
-            parts.append((functions, None))
-        for node in module.tree.body:
-            if isinstance(node, ast.ClassDef):
-                methods = [part for part in node.body if _is_marked(module, part)]
-                if methods and node.bases:
-                    raise module.fail(node, "a class that is derived has no rare methods")
-                if methods:
-                    parts.append((methods, node))
         moved = {}
+        parts = _parts(module)
         for rare, owner in parts:
             word = next(words)
             new = Module(f"{PACKAGE}/{word}.py", _apart(module, rare, owner))
@@ -58,19 +45,36 @@ def divided(sources: dict[str, str]) -> list[Module]:
             if owner:
                 new.stands_for = owner.name
                 at = rare[0].decorator_list[0].lineno - 1
-                indent = " " * rare[0].col_offset
-                lines[at] = (
-                    f'{indent}def __getattr__(self, name): return rarely("{word}", self, name)'
-                )
-                if any(method.name == "__init__" for method in rare):
-                    lines[at + 1] = f"{indent}__init__ = born"
+                for number, stub in enumerate(_stubs(rare, word)):
+                    lines[at + number] = " " * rare[0].col_offset + stub
             else:
                 moved = {node.name: new.name for node in rare}
         if parts:
             module = Module(module.path, _remaining(module, lines, lasting))
             module.moved = moved
-        found.append(module)
+        if module.name != _MARK_MODULE:
+            found.append(module)
     return found
+
+
+def _parts(module: Module) -> list:
+    """(what is rare, the class that it is of or None), for each module that it becomes."""
+    found: list = [([node for node in module.tree.body if _is_marked(module, node)], None)]
+    for node in module.tree.body:
+        if isinstance(node, ast.ClassDef):
+            methods = [part for part in node.body if _is_marked(module, part)]
+            if methods and node.bases:
+                raise module.fail(node, "a class that is derived has no rare methods")
+            found.append((methods, node))
+    return [part for part in found if part[0]]
+
+
+def _stubs(methods: list, word: str) -> list[str]:
+    """What stands in a class in the place of its rare methods."""
+    stubs = [f'def __getattr__(self, name): return rarely("{word}", self, name)']
+    if any(method.name == "__init__" for method in methods):
+        stubs.append("__init__ = born")
+    return stubs
 
 
 def whole(sources: dict[str, str]) -> list[Module]:
@@ -126,11 +130,9 @@ def _apart(module: Module, rare: list, owner: ast.ClassDef | None) -> str:
     """The text of a module of rare functions, or of the rare methods of a class."""
     used = _used(rare)
     lines = [""] * len(module.lines)
-    known = set()  # what needs no import from the class's own module
     for statement in reversed(module.tree.body):
         if isinstance(statement, ast.Assign) and module.is_constant(statement):
             own = statement.targets[0].id
-            known.add(own)
             if own in used and is_private(own):
                 used |= _used([statement.value])
                 span = slice(statement.lineno - 1, statement.end_lineno)
