@@ -12,7 +12,7 @@ from tools.simulated import Device, config
 _LEAST_KIB = 64
 _MOST_KIB = 512
 _STEP_KIB = 8
-_BUDGET_KIB = 152
+_BUDGET_KIB = 160  # in a ROMFS image each unit of what is rare leaves its name and its path
 
 _POINTS = 30  # temperatures, at ten a second, that have to come each way
 _WITHIN_S = 15
