@@ -99,6 +99,12 @@ def runs(device, version):
     return sum(f"app: firmware {version}," in line for line in device.log)
 
 
+def listens(device):
+    """Whether it does so since its last start."""
+    starts = [n for n, line in enumerate(device.log) if "app: firmware " in line]
+    return any("listening for commands" in line for line in device.log[starts[-1] :])
+
+
 def watched(device, condition, what="the result", seconds=120):
     """Wait for it; a process that ends is started again, as a board is by its watchdog."""
 
@@ -116,6 +122,8 @@ def watched(device, condition, what="the result", seconds=120):
 def heats(device, platform, version):
     """The thermostat runs, in this version, and obeys; and nothing of the update is left."""
     watched(device, lambda: latest(platform, "firmware") == version, f"version {version}")
+    # What comes between its question for the state and its subscription waits for the next one.
+    watched(device, lambda: listens(device), "that it listens")
     write(platform, {"setpoint": 25})
     watched(device, lambda: latest(platform, "relay") is True, "the relay on at 18 °C, 25 wanted")
     assert not (device.folder / "update.json").exists()
