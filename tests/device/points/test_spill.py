@@ -6,7 +6,7 @@ import time as system_time
 
 from flights import in_flight
 from model import T0, Time, known_clock
-from spilling import counters, delivered, elsewhere, spilling, values
+from spilling import Ticks, counters, delivered, elsewhere, spilling, values
 
 HEAP = "16M"
 
@@ -73,21 +73,6 @@ def test_a_ring_that_fills_up_is_spilled_before_it_loses_anything():
     queue.flush()
     assert queue.spilled == 1000
     assert values(delivered(queue)) == list(range(1000))
-
-
-class Ticks:
-    """The time module, on a machine that needs 2 ms from one look at the clock to the next."""
-
-    ms = 0
-
-    @classmethod
-    def ticks_ms(cls):
-        cls.ms += 2
-        return cls.ms
-
-    @staticmethod
-    def ticks_diff(a, b):
-        return a - b
 
 
 def test_a_tick_spills_no_longer_than_its_time():
