@@ -130,6 +130,7 @@ class App:
         self._supervisor = supervisor = Supervisor(*kept)
         given = settings, trial, clock, self._regulation, program, supervisor, meter
         self._services = services = Services(*given, over is not None)
+        parts.add("the network", services.make_network)
         also = (lambda now_ms: over(now_ms, supervisor.restart),) if over else ()
         loop = Loop(
             self._regulation,

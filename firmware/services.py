@@ -63,6 +63,7 @@ class Services:
         self._meter = meter
         self._safe = safe
         self.pause = Pause()  # the regulation's, which a command cuts
+        self._network: Any = None
         self._queue: Any = None
         self._intake: Any = None
         self._store: Any = None
@@ -81,6 +82,16 @@ class Services:
         self._ticks = 0
 
     # The parts, each made as a whole or not at all
+
+    @rare
+    def make_network(self) -> None:
+        """Early, as its TLS context is the largest block of the heap after the start."""
+        settings = self._settings
+        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
+        secure = any(scheme in ("mqtts", "wss", "https") for scheme in schemes)
+        tls = settings["tls"]
+        names = Resolver(board.name_servers, more=settings["network"]["dns"])
+        self._network = Network(names, tls["ca"] if secure else "", tls["verify"], tight)
 
     @rare
     def make_lamp(self) -> None:
@@ -132,17 +143,13 @@ class Services:
     def make_link(self, wifi) -> bool:
         """False: it lacks another part. `wifi`: the board's, or None."""
         commands, queue, intake = self._commands, self._queue, self._intake
-        if None in (commands, queue, wifi):
+        network = self._network
+        if None in (commands, queue, network, wifi):
             return False
         settings, clock = self._settings, self._clock
         supervisor, trial = self._supervisor, self._trial
         if settings["device"]["provision"]:
             settings["device"]["provision"]["mac"] = board.mac()
-        schemes = [parse_url(settings[way]["url"])[0] for way in ("mqtt", "https")]
-        secure = any(scheme in ("mqtts", "wss", "https") for scheme in schemes)
-        tls = settings["tls"]
-        names = Resolver(board.name_servers, more=settings["network"]["dns"])
-        network = Network(names, tls["ca"] if secure else "", tls["verify"], tight)
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
         keeper = Timekeeper(clock, ntp, network, wifi, url, self._set_time)
         calls = self._handle, commands.recover, commands.recovered, keeper.dated
@@ -173,13 +180,13 @@ class Services:
         if files.exists(_UPDATE):
             self._updates = True
             tasks.append(("update", self._run_updates))
-        health.log_memory(secure)
+        health.log_memory(network.secure)
         if wifi.broken:
             supervisor.restart_at_rest("failure")
         supervisor.add_all(tasks)
         self._uplink = uplink
         self._keeper = keeper
-        self._settings = None
+        self._settings = self._network = None
         self._owes = files.exists(starts.FAULT)
         return True
 

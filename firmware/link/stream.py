@@ -243,6 +243,7 @@ class Network:
         except (OSError, MemoryError):
             pass  # `load` tells
         self.names = names
+        self.secure = bool(ca)
         self._ca = ca
         self._verify = verify
         self._tight = tight
