@@ -77,6 +77,7 @@ class Services:
         self._updates = False  # there is a task for them
         self._owes = False  # a look for a fault to be told
         self._max_age_ms = round(1000 * settings["feed"]["max_age_s"])
+        self._confirm_ms = 0  # uptime at which a configuration on trial is decided
         self._waiting = {}
         self._lost = 0
         self._ticks = 0
@@ -147,7 +148,7 @@ class Services:
         if None in (commands, queue, network, wifi):
             return False
         settings, clock = self._settings, self._clock
-        supervisor, trial = self._supervisor, self._trial
+        supervisor = self._supervisor
         if settings["device"]["provision"]:
             settings["device"]["provision"]["mac"] = board.mac()
         ntp, url = settings["time"]["ntp"], settings["https"]["url"]
@@ -167,16 +168,15 @@ class Services:
         }
         health_s = settings["health"]["every_s"]
         health = Health(parts, intake.has, intake.tell, health_s)
-        confirm_ms = 1000 * settings["config"]["confirm_s"]
-        kept, failed = commands.configured, lambda: supervisor.restart("config")
+        self._confirm_ms = 1000 * settings["config"]["confirm_s"]
         tasks = [
             ("time", self._keep_time),
             ("link", uplink.run, _LINK_SILENCE_MS, uplink),
         ]
         if health_s:
             tasks.append(("health", health.run))
-        if trial.pending():
-            tasks.append(("trial", lambda: trial.run(self._reached, confirm_ms, kept, failed)))
+        if self._trial.pending():
+            tasks.append(("trial", self._run_trial))
         if files.exists(_UPDATE):
             self._updates = True
             tasks.append(("update", self._run_updates))
@@ -308,6 +308,15 @@ class Services:
     def _reached(self) -> list:
         # A configuration is not kept before the regulation has run with it.
         return self._uplink.reached() if self._uplink and self._ticks >= _PROVEN else []
+
+    def _run_trial(self):
+        return self._trial.run(self._reached, self._confirm_ms, self._tried)
+
+    def _tried(self, kept: bool):
+        if kept:
+            self._commands.configured()
+        else:
+            self._supervisor.restart("config")
 
     def _propose(self, part: dict) -> tuple:
         return propose(self._trial, part, self._uplink.reached() if self._uplink else [])

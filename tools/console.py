@@ -72,21 +72,21 @@ class Console:
                 pump = threading.Thread(target=_pump, args=(source, target, places), daemon=True)
                 pump.start()
                 self._pumps.append(pump)
-        self._asked = False
+        self.asked = False  # to be interrupted
         self.pid = self._process.pid
 
     def interrupt(self) -> None:
         """Ctrl-C. One that nobody hears is followed by a SIGINT. So is a second one, at once."""
-        if self._asked:
+        if self.asked:
             self._process.send_signal(signal.SIGINT)
             return
-        self._asked = True
+        self.asked = True
         os.write(self._line, CTRL_C)
         threading.Thread(target=self._insist, daemon=True).start()
 
     def _insist(self) -> None:
         began = awake = time.monotonic()
-        while self._unread() and self._process.poll() is None:
+        while self._process.poll() is None and self._unread():
             now = time.monotonic()
             if not _sleeps(self.pid):
                 awake = now
@@ -114,9 +114,23 @@ class Console:
             pump.join(timeout_s)
         return code
 
+    def close(self) -> None:
+        """To be called once it has ended."""
+        os.close(self._heard)
+        os.close(self._line)
 
-def attend(argv: list[str], environ: dict[str, str], folder: Path, places: linker.Places) -> int:
-    """Run MicroPython on this process's own output, whose signals are its own; how it ended."""
+
+def attend(
+    argv: list[str],
+    environ: dict[str, str],
+    folder: Path,
+    places: linker.Places,
+    again: int | None = None,
+) -> int:
+    """Run MicroPython on this process's own output, whose signals are its own; how it ended.
+
+    again: the exit code with which it asks to be run once more.
+    """
     console: Console | None = None
     early: list[int] = []
 
@@ -132,10 +146,17 @@ def attend(argv: list[str], environ: dict[str, str], folder: Path, places: linke
         signal.signal(number, tell)
     out, err = sys.stdout.fileno(), sys.stderr.fileno()
     same = os.path.samestat(os.fstat(out), os.fstat(err))
-    console = Console(argv, environ, folder, places, out, None if same else err)
-    for number in early:
-        tell(number)
-    return console.wait()
+    while True:
+        console = Console(argv, environ, folder, places, out, None if same else err)
+        while early:
+            tell(early.pop(0))
+        code = console.wait()
+        if code != again:
+            return code
+        last, console = console, None
+        if last.asked:  # it has not heard it any more
+            early.append(signal.SIGINT)
+        last.close()
 
 
 def end_like(code: int) -> None:

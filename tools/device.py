@@ -27,7 +27,8 @@ del image, file, vfs
 """
 
 # What a board does: boot.py and then main.py, and again when the firmware restarts the board, for
-# which it ends with the exit code of firmware/board/unix.py. What it had in RAM is forgotten then.
+# which it ends with an exit code. `run` then starts the interpreter anew. Others run it again in the
+# same one, where the collector may take a number for a pointer to something of the last run.
 #
 # A serial line's Ctrl-C is a byte on standard input (tools/console.py). It is read in a task of
 # its own, which the firmware's event loop runs beside the firmware's: there it is as safe to stop
@@ -61,7 +62,7 @@ while True:
         import boot, main
         break
     except SystemExit as end:
-        if end.args != (75,):
+        if end.args != (%d,) or %r:
             raise
     except MemoryError:
         forget()
@@ -70,6 +71,8 @@ while True:
     boot = main = None
     forget()
 """
+# Of firmware/board/unix.py, for a restart.
+_RESTART = 75
 # Less than this does not even hold what starts the firmware.
 _SMALLEST = 32 * 1024
 
@@ -79,11 +82,16 @@ class DeviceError(ToolError):
 
 
 def command(
-    heap: str | None = None, root: Path = ROOT, origin: Origin = "romfs", first: str = ""
+    heap: str | None = None,
+    root: Path = ROOT,
+    origin: Origin = "romfs",
+    first: str = "",
+    once: bool = False,
 ) -> tuple[list[str], dict[str, str]]:
     """The command line and the environment that run the firmware of `root`, freshly built.
 
     The process is to be started in the device's folder. first: Python to be run before.
+    once: a restart of the board ends it, with the code _RESTART.
     Raises BuildError, MicroPythonError, DeviceError.
     """
     if heap is not None and micropython.heap_bytes(heap) < _SMALLEST:
@@ -92,7 +100,7 @@ def command(
             "number without K or M is bytes"
         )
     path = [root, root / "lib"]
-    start = first + _START
+    start = first + _START % (_RESTART, once)
     if origin == "files":
         files = build(root).files
         path = [files, files / "lib"]
@@ -140,12 +148,14 @@ def run(
     """Run the firmware in `folder`; this process ends as MicroPython does, or with it.
 
     SIGINT is Ctrl-C on the board's serial line; other signals are passed on. first: as in
-    `command`. Raises DeviceError, BuildError, MicroPythonError.
+    `command`; it would be run at each restart, so then the interpreter stays the same.
+    Raises DeviceError, BuildError, MicroPythonError.
     """
     check(folder)
-    argv, environ = command(heap, root, origin, first)
+    argv, environ = command(heap, root, origin, first, once=not first)
+    again = None if first else _RESTART
     with _alone_in(folder):
-        code = console.attend(argv, environ, folder, places(root, origin))
+        code = console.attend(argv, environ, folder, places(root, origin), again)
     console.end_like(code)
 
 

@@ -24,6 +24,10 @@ _FROZEN = Path("build/frozen")
 _OUT = Path("build/image")
 _RELEASE = _OUT / "release"
 
+_NAMES = "firmware/names_of_modules.py"
+# What is loaded of MicroPython's own library.
+_LIBRARY = ["asyncio.core", "asyncio.funcs", "asyncio.lock", "asyncio.event", "umqtt.simple"]
+
 # What build.sh leaves in build/image: for an empty board, from the bootloader on; and the part of
 # it that goes into one of the two slots.
 _WHOLE = "firmware.bin"
@@ -94,11 +98,22 @@ def frozen_sources(root: Path = ROOT, out: Path | None = None, key: str = "") ->
     }
     starts = {path: text for path, text in texts.items() if "/" not in path}
     units = {path: unit.source for path, unit in linked(texts, divide=True).items()}
+    units[_NAMES] = _names([*units])
     shutil.rmtree(out, ignore_errors=True)
     for path, text in (starts | units).items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
         (out / path).write_text(text, encoding="utf-8")
     return [Path(path) for path in starts | units]
+
+
+def _names(paths: list[str]) -> str:
+    """A module that nobody loads. A name that frozen code has in it is in flash; the names of
+    modules are put together as each is loaded, and would take RAM for good.
+    """
+    modules = [path[: -len(".py")].replace("/", ".") for path in paths]
+    modules = [module.removesuffix(".__init__") for module in modules]
+    lines = [f"import {module}; {module.rpartition('.')[2]}" for module in modules + _LIBRARY]
+    return "\n".join(lines) + "\n"
 
 
 def build(root: Path = ROOT, key: str = "") -> None:

@@ -55,7 +55,6 @@ class Settable:
         owner = self._owners[row[_OWNER]]
         return owner.short_schedule() if row[_KIND] == "schedule" else owner.get(row[_NAME])
 
-    @rare
     def read(self, row, payload):
         """A payload's value. Raises ValueError, with words, before anything large is made of it.
         A range stands for a payload that the link could not keep, as long as that was.
@@ -78,7 +77,6 @@ class Settable:
             flaw = "has a key twice" if deep == -2 else "is not JSON"
             raise self._unexpected(row, "%s, which %s" % (got, flaw))
 
-    @rare
     def put(self, row, value, utc_s: "int | None") -> tuple:
         """As an owner's `put`, but never returns None alone."""
         self._check(row, value)
@@ -100,7 +98,6 @@ class Settable:
             return self._owners[row[_OWNER]].is_schedule(value)
         return value == self.get(row)
 
-    @rare
     def _check(self, row, value):
         if type(value) is range:  # as for `read`
             raise self._unexpected(row, value)
@@ -108,7 +105,6 @@ class Settable:
             got = "something else" if row[_KIND] == "object" else kinds.shown(value)
             raise self._unexpected(row, got)
 
-    @rare
     def _limits(self, row):
         owner = self._owners[row[_OWNER]]
         return owner.limits(row[_NAME]) if hasattr(owner, "limits") else row[_LIMITS]

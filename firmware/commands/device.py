@@ -31,7 +31,6 @@ class Device:
             return {}
         return 0 if name == "identify" else False
 
-    @rare
     def put(self, name: str, value, utc_s: "int | None" = None):
         """Put a value in force; see firmware/commands/apply.py for what it returns."""
         if name == "report_every":

@@ -47,7 +47,6 @@ class Commands:
         self._obeyed: list | None = None
         self._then = None
 
-    @rare
     def handle(self, name: str, payload: bytes) -> bool:
         """Whether a command that has just come was put in force. Raises nothing, ever."""
         self.recovered()  # what was missed is older
@@ -176,7 +175,6 @@ class Commands:
         kept = self._store.get("config")
         return kept[0] if kept and type(kept[0]) is list else ()
 
-    @rare
     def _execute(self, row, value, utc_ms, at_ms):
         """Put a value in force that was decided at `utc_ms`, 0 if not known; answer at `at_ms`.
 

@@ -21,14 +21,20 @@ _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one a
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
-# The sections in which two keys must have something in common: enough to find problems.
-COMPARED = ("device", "mqtt", "sensors", "thermostat")
+# The sections of which `_cross_check` reads something: enough to find problems.
+# fmt: off
+COMPARED = (
+    "device", "device.provision", "mqtt", "sensors",
+    "thermostat", "thermostat.cooler", "thermostat.failsafe", "thermostat.pi",
+)
+# fmt: on
 
 
 def check(given: dict, only=None, spent=False) -> tuple:
     """(settings, problems) of what a file holds; the settings are None if there is a problem.
 
-    only: the sections that are wanted, COMPARED among them; None: all. All are checked.
+    only: the sections that are wanted, COMPARED among them; None: all. All are checked, and None
+    stands for the others.
     spent: nobody needs `given` any more; each of its sections is let go when it is checked.
     """
     problems = []
@@ -67,8 +73,8 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                         bus = given.get("driver") if key == "pin" else key
                         _pin(problems, pins, where, kind, value, bus)
                 elif value is not None or default != "null":
-                    value = _section(problems, pins, source, level + 1, where, value)
-                settings[key] = value if only is None or key in only else None
+                    value = _section(problems, pins, source, level + 1, where, value, only=only)
+                settings[key] = value if _is_wanted(only, level, where, kind) else None
                 if spent and given[key]:
                     given[key] = True  # it is there, for what is required unless it is
             elif schema.is_required(default, given):
@@ -77,8 +83,8 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                 wanted += "; or %s%s in place of it" % (prefix, other) if other else ""
                 _add(problems, where, "missing; expected " + wanted)
             elif default == "{}":
-                value = _section(problems, pins, source, level + 1, where, {})
-                settings[key] = value if only is None or key in only else None
+                value = _section(problems, pins, source, level + 1, where, {}, only=only)
+                settings[key] = value if _is_wanted(only, level, where, kind) else None
             else:
                 settings[key] = schema.value(default)
     for key in given:
@@ -90,6 +96,10 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
             text = "unknown key; expected one of " + ", ".join(keys)
             _add(problems, prefix + key[:_LONGEST_KEY], text)
     return settings
+
+
+def _is_wanted(only, level, where, kind):
+    return only is None or where in only or (level > 0 and kind != "section")
 
 
 def _value(problems, pins, table, depth, name, kind, limits, value):

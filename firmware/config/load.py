@@ -8,7 +8,7 @@ from firmware.base import files
 from firmware.base.log import Log
 from firmware.config import check
 from firmware.config.reader import read
-from firmware.config.trial import CONFIG, GOOD, NEW
+from firmware.config.trial import CONFIG, GOOD
 
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
 
@@ -20,13 +20,6 @@ def load(path: str) -> tuple:
     except ValueError as error:
         return None, ["%s: %s" % (path, error)]
     return check.check(given, spent=True)
-
-
-def check_draft() -> None:
-    """Raise ValueError, with the first problem of NEW, if it has any."""
-    problems = check.check(read(NEW), check.COMPARED, True)[1]
-    if problems:
-        raise ValueError(problems[0])
 
 
 def load_good(trial, failed=()) -> tuple:

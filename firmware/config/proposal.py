@@ -21,7 +21,9 @@ def propose(trial, part: dict, worked: list) -> tuple:
     for path in (CONFIG, GOOD):
         try:
             changes = passing(_draft, path, part)
-            passing(_check_draft)
+            problems = passing(_problems)
+            if problems:
+                raise ValueError(problems[0])
             if changes:
                 passing(_put_on_trial, trial, path, part, worked)
             return hidden, changes
@@ -44,10 +46,16 @@ def _draft(path, part):
     return change.draft(path, part)
 
 
-def _check_draft():
-    from firmware.config import load
+def _problems():
+    from firmware.config import check
 
-    load.check_draft()
+    return check.check(passing(_read), check.COMPARED, True)[1]
+
+
+def _read():
+    from firmware.config import reader
+
+    return reader.read(NEW)
 
 
 def _put_on_trial(*given):

@@ -91,14 +91,14 @@ class Trial:
         files.replace_json(_MARK, mark)
         self.mark = mark
 
-    async def run(self, reached, until_ms: int, kept, given_up):
-        """Call `kept` or `given_up` as soon as it is decided, at the latest at that uptime; runs
+    async def run(self, reached, until_ms: int, decided):
+        """Call `decided(whether it is kept)` as soon as it is, at the latest at that uptime; runs
         for ever. reached(): the ways over which the platform was reached in this run.
         """
         while self.pending():
-            decided = self.decide(reached(), uptime.ms() >= until_ms)
-            if decided is not None:
-                (kept if decided else given_up)()
+            kept = self.decide(reached(), uptime.ms() >= until_ms)
+            if kept is not None:
+                decided(kept)
             await asyncio.sleep_ms(_LOOK_MS)
         await asyncio.Event().wait()
 
