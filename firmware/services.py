@@ -23,7 +23,6 @@ from firmware.board import board
 from firmware.commands import door
 from firmware.commands.device import Device
 from firmware.commands.store import Store
-from firmware.config.proposal import propose
 from firmware.link.dns import Resolver
 from firmware.link.stream import Network
 from firmware.link.timekeeper import Timekeeper
@@ -319,7 +318,8 @@ class Services:
             self._supervisor.restart("config")
 
     def _propose(self, part: dict) -> tuple:
-        return propose(self._trial, part, self._uplink.reached() if self._uplink else [])
+        reached = self._uplink.reached() if self._uplink else []
+        return passing(_propose, self._trial, part, reached)
 
     def _begin_update(self, tree: dict) -> dict:
         """Begin the update to the release of that manifest; returns the answer to it. Raises
@@ -373,6 +373,12 @@ class Services:
         # What is on flash is dated before the board's counter may jump.
         self._queue.tick()
         board.set_time(utc_ms)
+
+
+def _propose(*given):
+    from firmware.config import proposal
+
+    return proposal.propose(*given)
 
 
 def _make_update(*given):

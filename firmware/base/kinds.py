@@ -38,6 +38,7 @@ import json
 from micropython import const
 
 from firmware.base.characters import characters
+from firmware.base.rare import rare
 from firmware.base.url import is_address, parse_host, parse_url
 
 _LONGEST = const(40)  # characters of a value shown
@@ -89,6 +90,7 @@ def fits(kind: str, limits, value) -> bool:
     return kind != "id" or not any(c in value for c in ("/", "+", "#", " "))
 
 
+@rare
 def expected(kind: str, limits, unit: str) -> str:
     """What would be accepted, in words: `0.1 to 86400 seconds`."""
     if kind.endswith(" or null"):
@@ -147,6 +149,7 @@ def shown(value) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
+@rare
 def got(kind: str, limits, value) -> str:
     """What there is instead of a value of this kind, in words, but for what may be a secret."""
     if kind in ("text", "secret") and type(value) is str:
@@ -177,6 +180,7 @@ def got(kind: str, limits, value) -> str:
     return "%s: %s" % ("(hidden)" if "@" in value else shown(value), flaw)
 
 
+@rare
 def _flaw_of_url(schemes, url):
     """What is wrong with a URL, or None."""
     try:
@@ -186,6 +190,7 @@ def _flaw_of_url(schemes, url):
     return None if scheme in schemes else "its scheme is none of these"
 
 
+@rare
 def _bad_host(kind, hosts):
     """(host, what is wrong with it, or None where it is no text) of the first that is none."""
     for host in hosts:

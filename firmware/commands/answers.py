@@ -85,6 +85,7 @@ class Answers:
         except Exception as error:
             self._log.error("%s is not answered: %s", name, type(error).__name__)
 
+    @rare
     def changed(self, names: tuple, at_ms: int, tells: bool) -> None:
         """The program changed these by itself; they are told now, or later."""
         if tells:
@@ -126,6 +127,7 @@ class Answers:
         except MemoryError:
             self._log.warning("answers have to wait: out of memory")
 
+    @rare
     def hurry(self) -> None:
         """The device restarts: what waits goes now, as far as sixteen answers reach."""
         self._store.flush()

@@ -90,6 +90,7 @@ class Settable:
         owner = self._owners[row[_OWNER]]
         getattr(owner, "restore", owner.put)(row[_NAME], value, utc_s)
 
+    @rare
     def is_known(self, row, value) -> bool:
         """Whether what the platform has is in force already, or is the device's own answer."""
         if row[_KIND] == "object":
@@ -119,6 +120,7 @@ class Settable:
         return ValueError("", "expected %s, got %s" % (expected, got))
 
 
+@rare
 def words(name: str, error) -> str:
     """What is wrong, for a person. ValueErrors of two parts are ours: where, and what."""
     arguments = error.args
@@ -142,6 +144,7 @@ def _excerpt(payload):
     return text + "…" if len(payload) > _EXCERPT else text or "nothing"
 
 
+@rare
 def _is_answer(value, deepest):
     """Whether a configuration's part has a place where a secret is hidden."""
     if not deepest:

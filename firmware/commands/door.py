@@ -20,6 +20,7 @@ _OWNER = const(4)
 _LASTS = const(5)
 
 
+@rare
 def properties(owners) -> list:
     """(name, decimals) of every property that is answered. owners: the names of the owners."""
     answered = [(row[_NAME], 2) for row in COMMANDS if row[_OWNER] in owners]

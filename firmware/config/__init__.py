@@ -3,6 +3,7 @@ moment only: they, and the table of keys, are a tenth of all code.
 """
 
 from firmware.base.passing import passing, whole
+from firmware.base.rare import rare
 
 
 def wait_for_good(trial, make):
@@ -18,6 +19,7 @@ def wait_for_good(trial, make):
             failed.append((trial.crc, error))
 
 
+@rare
 def last_good() -> "dict | None":
     """The settings for safe mode, as of firmware/config/load.py."""
     return passing(_last_good)
@@ -28,6 +30,7 @@ def censored(text: str) -> str:
     return passing(_censored, text)
 
 
+@rare
 def update() -> tuple:
     """`update.key` and `update.confirm_s` as they are on flash: they are needed too seldom to be
     kept in RAM.
@@ -42,6 +45,7 @@ def _wait_for_good(trial, failed):
     return load.wait_for_good(trial, failed)
 
 
+@rare
 def _last_good():
     from firmware.config import load
 

@@ -15,7 +15,6 @@ def propose(trial, part: dict, worked: list) -> tuple:
     """
     if trial.mark:
         raise ValueError("another configuration is on trial; wait until it is kept or given up")
-    hidden = passing(_shown, part)
     problem = None
     # The second one is in force where the first is wrong.
     for path in (CONFIG, GOOD):
@@ -24,6 +23,7 @@ def propose(trial, part: dict, worked: list) -> tuple:
             problems = passing(_problems)
             if problems:
                 raise ValueError(problems[0])
+            hidden = passing(_shown, part)
             if changes:
                 passing(_put_on_trial, trial, path, part, worked)
             return hidden, changes

@@ -8,6 +8,8 @@ import errno
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 NO_ROOM = const("not enough memory for TLS")
 
 # By the names of `errno`, whose numbers differ from port to port; 23 and 24 are ENFILE and EMFILE,
@@ -52,6 +54,7 @@ _CONNACK = const(
 )
 
 
+@rare
 def words(error, host: str = "the server", ca=None) -> str:
     """What a person can do something with, for an error of a socket or of TLS; `ca`: the file that
     the host's certificate was checked by. Raises MemoryError where memory was short: the link
@@ -75,6 +78,7 @@ def words(error, host: str = "the server", ca=None) -> str:
     return "error " + text if text.isdigit() else text  # this port has no name for it
 
 
+@rare
 def _is_lack(number) -> bool:
     """Whether an error of a socket or of TLS is a lack of memory."""
     if number in (errno.ENOMEM, errno.ENOBUFS):
@@ -92,6 +96,7 @@ def _is_lack(number) -> bool:
     return high in (0x1180, 0x2880, 0x3400, 0x3F80, 0x4D80, 0x5180, 0x5580, 0x6180, 0x7F00)
 
 
+@rare
 def connack(code: int) -> str:
     return entry(_CONNACK, code) or "the broker refused the connection (code %d)" % code
 

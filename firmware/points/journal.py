@@ -31,7 +31,7 @@ _STEP_MS = const(8)  # of work in one go
 _ENOSPC = const(28)  # the same on every port, and not in `errno`
 _RETRY_MS = const(10000)  # after the file system failed
 _VOID = const(-1)  # size of a segment that was begun in vain
-_LINE_SIZE = const(400)  # bytes of a header that are put together before they are written
+_LINE_SIZE = const(60)  # bytes of a header that are put together: memory may be in pieces
 
 
 class Journal:
@@ -255,16 +255,18 @@ class Journal:
         than a piece either.
         """
         era = (self.era, self.era_first, self.era_newest)
-        text = ['{"resolution": %d, "newest": %d, ' % (resolution_ms, self.newest)]
-        text.append('"era": [%d, %d, %d], "properties": "' % era)
+        text = [b'{"resolution": %d, "newest": %d, ' % (resolution_ms, self.newest)]
+        line = '"era": [%d, %d, %d], "properties": "' % era
         space = ""
         for name, decimals in zip(self.properties.names, self.properties.decimals):
-            if len(text[-1]) > _LINE_SIZE:
-                text.append("")
-            text[-1] += "%s%s %d" % (space, name, decimals)
+            if len(line) > _LINE_SIZE:
+                text.append(line.encode())
+                line = ""
+            line += "%s%s %d" % (space, name, decimals)
             space = " "
-        text[-1] += '"}'
-        return [piece.encode() for piece in text]
+        line += '"}'
+        text.append(line.encode())
+        return text
 
     def _room_for(self, records: int) -> bool:
         if (

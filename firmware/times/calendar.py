@@ -4,6 +4,8 @@ The port's own `time.gmtime` and `mktime` are not used: they end in 2038 or 2068
 1970 or from 2000. The calendar is the proleptic Gregorian one.
 """
 
+from firmware.base.rare import rare
+
 DAY_S = 86400
 
 # 2025-01-01. A clock that says less was never set since its power came.
@@ -25,6 +27,7 @@ def is_leap(year: int) -> bool:
     return year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
 
 
+@rare
 def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int:
     """Milliseconds since 1970 of a UTC date and time. Raises ValueError if there is no such."""
     if not (1970 <= y <= 9999 and 1 <= mo <= 12 and 1 <= d <= days(y, mo + 1) - days(y, mo)):
@@ -35,6 +38,7 @@ def utc_ms(y: int, mo: int, d: int, h: int, mi: int, s: int, ms: int = 0) -> int
     return ((((days(y, mo) + d - 1) * 24 + h) * 60 + mi) * 60 + s) * 1000 + ms
 
 
+@rare
 def from_iso(text: str) -> int:
     """Milliseconds since 1970 of `2017-05-01T14:00:57.467Z`, or with `+02:00` in place of the Z.
 
@@ -64,6 +68,7 @@ def from_iso(text: str) -> int:
     return ms
 
 
+@rare
 def number(digits: str) -> int:
     """The number that digits say, or ValueError. int() would take signs and spaces, too."""
     if not digits.isdigit():

@@ -1,6 +1,7 @@
-"""After the start no block of more than 2 KiB is asked of the heap, whatever happens.
+"""After the start no block of more than 2 KiB is asked of the heap, whatever happens; and what
+takes readings to flash needs no large one.
 
-The heap is left in pieces of 2 KiB, so that a larger block is a MemoryError.
+The heap is left in pieces, so that a larger block is a MemoryError.
 """
 
 import gc
@@ -14,15 +15,18 @@ _NAMES = ["p%02d" % n + "x" * 37 for n in range(63)]
 
 
 class Pieces:
-    """with Pieces(): the free heap is in pieces of 2 KiB, and a little."""
+    """with Pieces(): the free heap is in pieces of that size, and a little."""
+
+    def __init__(self, size=_PIECE):
+        self._size = size
 
     def __enter__(self):
         gc.collect()
         self._kept = freed = None
         try:
             while True:
-                freed = [freed, bytearray(_PIECE)]
-                self._kept = [self._kept, bytearray(_PIECE)]
+                freed = [freed, bytearray(self._size)]
+                self._kept = [self._kept, bytearray(self._size)]
         except MemoryError:
             pass
         try:
@@ -33,7 +37,7 @@ class Pieces:
         let_go(freed)
         gc.collect()
         try:
-            bytearray(_PIECE + 300)
+            bytearray(self._size + 300)
             raise AssertionError("there is a larger one")
         except MemoryError:
             pass
@@ -96,6 +100,17 @@ def test_an_outage_with_spilling_a_restart_and_the_way_back():
             fill(queue, time, 200)
             assert drain(queue) > 10
             assert len(queue) == 0 and queue.damaged == 0
+
+
+def test_readings_go_to_flash_where_no_large_block_is_left():
+    time = Time()
+    names = ["%s%d" % (word, n) for n in range(20) for word in ("temperature", "state-")]
+    queue = make_queue(time, names, slots=512, flash_kib=256)
+    for n in range(200):
+        queue.put(n % len(names), n)
+    with Pieces(240):
+        queue.flush()
+        assert (queue.in_ram, queue.spilled) == (0, 200)
 
 
 def test_a_ring_that_is_thinned():
