@@ -158,9 +158,7 @@ class App:
             supervisor.add("parts", parts.run)
 
     def main(self):
-        """What the event loop is to run. It returns, with the reason, when the device is to be
-        restarted.
-        """
+        """What the event loop is to run. It returns why the device is to be restarted."""
         self._meter.install()  # now: what waits in the loop's own queue would not be heard again
         return self._supervisor.run()
 

@@ -18,6 +18,7 @@ _SHARED = ("device", "wifi", "network", "tls", "time")  # what every way to the 
 _HIDDEN = "(hidden)"  # stands for a secret in what is shown
 _DEEPEST = const(6)  # objects and lists within each other
 _LONGEST = const(1000)  # bytes of what is shown
+_LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 _SHORTEST = const(4)  # characters of a secret
 
 
@@ -79,15 +80,14 @@ def merge(target: dict, patch: dict) -> bool:
 def shown(part: dict) -> dict:
     """A copy of a part in which every secret is hidden; its sections alone where it is long.
 
-    Raises ValueError, with words, for a part of something else.
+    Raises ValueError, with words, for a part of something else: one that removes what there is
+    not, or that is such a copy.
     """
-    kinds = {row[0]: row[1] for row in schema.rows(io.StringIO(schema.TABLE))}
-    for key, value in part.items():
-        if key not in kinds:
-            expected = ", ".join([row[0] for row in schema.rows(io.StringIO(schema.TABLE))])
-            raise ValueError("%s: unknown key; expected one of %s" % (key[:40], expected))
-        if value is not None and type(value) is not (dict if kinds[key] == "section" else list):
-            raise ValueError("%s: expected a section of a configuration" % key)
+    known = [row[0] for row in schema.rows(io.StringIO(schema.TABLE))]
+    for key in part:
+        if key not in known:
+            text = "%s: unknown key; expected one of %s"
+            raise ValueError(text % (key[:_LONGEST_KEY], ", ".join(known)))
     copy = _redacted(part, schema.secrets(), _DEEPEST)
     return copy if _size(copy) <= _LONGEST else dict.fromkeys(copy, "(long)")
 

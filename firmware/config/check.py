@@ -21,11 +21,17 @@ _MOST_PROBLEMS = const(20)  # more would only cost memory: they are mended one a
 _LONGEST_KEY = const(40)  # characters of an unknown key that are repeated
 
 
-# The sections of which `_cross_check` reads something: enough to find problems.
+# The keys that `_cross_check` reads: enough to find problems.
 # fmt: off
 COMPARED = (
-    "device", "device.provision", "mqtt", "sensors",
-    "thermostat", "thermostat.cooler", "thermostat.failsafe", "thermostat.pi",
+    "device", "device.provision", "device.provision.by", "device.provision.value",
+    "mqtt", "mqtt.url", "sensors",
+    "thermostat", "thermostat.sensor", "thermostat.stale_after_s", "thermostat.mode",
+    "thermostat.cooler", "thermostat.cooler.pin", "thermostat.dead_band", "thermostat.hysteresis",
+    "thermostat.setpoint", "thermostat.setpoint_cool", "thermostat.min_on_s",
+    "thermostat.min_off_s", "thermostat.max_on_s", "thermostat.failsafe",
+    "thermostat.failsafe.on_s", "thermostat.failsafe.every_s", "thermostat.regulator",
+    "thermostat.pi", "thermostat.pi.cycle_s",
 )
 # fmt: on
 
@@ -33,8 +39,7 @@ COMPARED = (
 def check(given: dict, only=None, spent=False) -> tuple:
     """(settings, problems) of what a file holds; the settings are None if there is a problem.
 
-    only: the sections that are wanted, COMPARED among them; None: all. All are checked, and None
-    stands for the others.
+    only: the keys that are wanted, COMPARED among them; None: all. All are checked.
     spent: nobody needs `given` any more; each of its sections is let go when it is checked.
     """
     problems = []
@@ -57,10 +62,13 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
     prefix = name + "." if name else ""
     start = table.tell()
     settings = {}
+    found = 0
     for source, level in ((table, depth), (io.StringIO(more or ""), 0)):
         for key, kind, limits, default, _ in schema.rows(source, level):
             where = prefix + key
+            wanted = only is None or where in only
             if key in given:
+                found += 1
                 value = given[key]
                 other = default.partition(" unless ")[2]
                 if other and given.get(other) is not None:
@@ -74,32 +82,31 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                         _pin(problems, pins, where, kind, value, bus)
                 elif value is not None or default != "null":
                     value = _section(problems, pins, source, level + 1, where, value, only=only)
-                settings[key] = value if _is_wanted(only, level, where, kind) else None
+                if wanted:
+                    settings[key] = value
                 if spent and given[key]:
                     given[key] = True  # it is there, for what is required unless it is
             elif schema.is_required(default, given):
-                wanted = kinds.expected(kind, *schema.limits(limits))
+                text = "missing; expected " + kinds.expected(kind, *schema.limits(limits))
                 other = default.partition(" unless ")[2]
-                wanted += "; or %s%s in place of it" % (prefix, other) if other else ""
-                _add(problems, where, "missing; expected " + wanted)
+                text += "; or %s%s in place of it" % (prefix, other) if other else ""
+                _add(problems, where, text)
             elif default == "{}":
                 value = _section(problems, pins, source, level + 1, where, {}, only=only)
-                settings[key] = value if _is_wanted(only, level, where, kind) else None
-            else:
+                if wanted:
+                    settings[key] = value
+            elif wanted:
                 settings[key] = schema.value(default)
-    for key in given:
-        if key not in settings and more is not None:
-            table.seek(start)
-            keys = []
-            for source, level in ((table, depth), (io.StringIO(more), 0)):
-                keys.extend([row[0] for row in schema.rows(source, level)])
-            text = "unknown key; expected one of " + ", ".join(keys)
-            _add(problems, prefix + key[:_LONGEST_KEY], text)
+    if found < len(given) and more is not None:
+        table.seek(start)
+        keys = []
+        for source, level in ((table, depth), (io.StringIO(more), 0)):
+            keys.extend([row[0] for row in schema.rows(source, level)])
+        for key in given:
+            if key not in keys:
+                text = "unknown key; expected one of " + ", ".join(keys)
+                _add(problems, prefix + key[:_LONGEST_KEY], text)
     return settings
-
-
-def _is_wanted(only, level, where, kind):
-    return only is None or where in only or (level > 0 and kind != "section")
 
 
 def _value(problems, pins, table, depth, name, kind, limits, value):

@@ -19,6 +19,7 @@ def checked(device, **sections):
     given = json.loads(EXAMPLE)
     given["device"] = device
     given.update(sections)
+    assert check.check(given, check.COMPARED)[1] == check.check(given)[1]
     return check.check(given)
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from firmware.config import load
+from firmware.config import check, load
 
 # The design's example, with every key of the schema.
 EXAMPLE = """
@@ -33,7 +33,11 @@ def load_text(text):
 
 
 def checked(settings):
-    return load_text(json.dumps(settings))
+    settings_problems = load_text(json.dumps(settings))
+    # A command's configuration is looked through for problems alone: they are the same.
+    found = check.check(json.loads(json.dumps(settings)), check.COMPARED)[1]
+    assert found == settings_problems[1], found
+    return settings_problems
 
 
 def changed(path, value):
