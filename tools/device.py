@@ -27,8 +27,8 @@ del image, file, vfs
 """
 
 # What a board does: boot.py and then main.py, and again when the firmware restarts the board, for
-# which it ends with an exit code. `run` then starts the interpreter anew. Others run it again in the
-# same one, where the collector may take a number for a pointer to something of the last run.
+# which it ends with an exit code. `run` then starts the interpreter anew. Others run it again in
+# the same one, where the collector may take a number for a pointer to something of the last run.
 #
 # A serial line's Ctrl-C is a byte on standard input (tools/console.py). It is read in a task of
 # its own, which the firmware's event loop runs beside the firmware's: there it is as safe to stop

@@ -34,6 +34,7 @@ _TLS_PAUSE_MS = const(5)
 # A peer that sends faster than we read never lets us wait: others get their turn all the same.
 _TURN_MS = const(10)
 _HEADER = const(5)  # bytes of a record's (RFC 8446, section 5.1)
+_FEW = const(4096)  # bytes of certificates that are read at the start
 _IPPROTO_TCP = const(6)
 _TCP_NODELAY = const(1)
 _TCP = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ETIMEDOUT)
@@ -236,12 +237,6 @@ class Network:
         believed; unless `verify`, everybody is; "" where there is no TLS. `tight()`: is there less
         memory than TLS needs?
         """
-        # The largest block of the heap after the start, so it is made while the heap is whole.
-        self._spare: Any = None
-        try:
-            self._spare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else None
-        except (OSError, MemoryError):
-            pass  # `load` tells
         self.names = names
         self.secure = bool(ca)
         self._ca = ca
@@ -250,6 +245,17 @@ class Network:
         self.context: Any = None
         self._version: tuple | None = None  # of the file that the context is made of
         self._left_out: list = []  # the numbers of its certificates that are not in the context
+        # The context and the authorities take the largest blocks of the heap after the start, so
+        # they are made while the heap is whole.
+        self._spare: Any = None
+        try:
+            if ca:
+                self._spare = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                if not verify or os.stat(ca)[6] <= _FEW:
+                    for _ in self._loading():
+                        pass
+        except (LinkError, OSError, MemoryError):
+            pass  # `load` tells
 
     @rare
     async def connect(self, host: str, port: int, tls: bool = False) -> Stream:
@@ -305,6 +311,11 @@ class Network:
 
         A bundle may have a hundred certificates: other tasks get their turn between two of them.
         """
+        for _ in self._loading():
+            await asyncio.sleep_ms(0)
+
+    @rare
+    def _loading(self):
         version = None
         try:
             if self._verify:
@@ -327,7 +338,7 @@ class Network:
                 except ValueError as e:
                     left_out.append(number)
                     flaw = str(e)
-                await asyncio.sleep_ms(0)
+                yield
             if number and len(left_out) == number:
                 raise ValueError(flaw)
         except OSError as e:

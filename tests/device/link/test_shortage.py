@@ -209,6 +209,16 @@ async def test_too_little_memory_for_the_certificates_is_not_told_as_wrong_ones(
         assert "is no certificate" in str(await failure(trusting(CA).load()))
 
 
+async def test_the_authorities_are_read_while_the_heap_is_whole():
+    """A certificate of 1.4 KB is a text of 1.9 KB first: later there may be no such block."""
+    network = Network(NETWORK.names, CA, True)
+    context = network.context
+    assert context
+    with Ssl(AssertionError("another context is made")):
+        await network.load()
+    assert network.context is context
+
+
 async def test_too_little_memory_for_a_signature_is_not_told_as_a_wrong_one():
     wrong = OSError(-0x2700, "The certificate is not correctly signed by the trusted CA")
     stream = Stream(Failing(wrong), "h", CA, tight=True)
