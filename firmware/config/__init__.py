@@ -35,14 +35,20 @@ def update() -> tuple:
     """`update.key` and `update.confirm_s` as they are on flash: they are needed too seldom to be
     kept in RAM.
     """
-    section = (last_good() or {"update": {"key": None, "confirm_s": 300}})["update"]
-    return section["key"], section["confirm_s"]
+    return passing(_update)
 
 
 def _wait_for_good(trial, failed):
     from firmware.config import load
 
     return load.wait_for_good(trial, failed)
+
+
+@rare
+def _update():
+    from firmware.config import load
+
+    return load.update()
 
 
 @rare

@@ -10,6 +10,7 @@ from firmware.config import check
 from firmware.config.reader import read
 from firmware.config.trial import CONFIG, GOOD
 
+_UPDATE = ("update", "update.key", "update.confirm_s")
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
 
 
@@ -66,6 +67,20 @@ def last_good() -> "dict | None":
             return settings
         _log_all(problems)
     return None
+
+
+def update() -> tuple:
+    """`update.key` and `update.confirm_s` of the last good configuration."""
+    for path in (GOOD, CONFIG):
+        try:
+            given = read(path)
+        except ValueError:
+            continue
+        given = {key: given[key] for key in ("device", "update") if key in given}
+        settings = check.check(given, check.COMPARED + _UPDATE)[0]
+        if settings:
+            return settings["update"]["key"], settings["update"]["confirm_s"]
+    return None, 300
 
 
 def _log_all(problems):
