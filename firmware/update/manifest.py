@@ -13,6 +13,7 @@ from micropython import const
 from firmware import READS, VERSION, WRITES
 
 _BYTES = const(384)  # of a modulus, and of a signature
+_PART = const(512)  # bits that are multiplied at a time
 _SQUARINGS = const(16)  # 65537 is 2**16 + 1
 _PAUSE_MS = const(5)  # for the loop to go on; one squaring takes an ESP32 some 10 ms
 _INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
@@ -78,14 +79,25 @@ async def verify(tree: dict, key: str) -> None:
         raise ValueError("update.key: expected what `csipio keys show` prints")
     value = number
     for _ in range(_SQUARINGS):
-        value = value * value % modulus
+        value = _product(value, value, modulus)
         await asyncio.sleep_ms(_PAUSE_MS)
-    value = value * number % modulus
+    value = _product(value, number, modulus)
     digest = hashlib.sha256(signed(tree)).digest()
     padding = b"\xff" * (_BYTES - 3 - len(_INFO) - len(digest))
     block = b"\x00\x01" + padding + b"\x00" + _INFO + digest
     if number >= modulus or value.to_bytes(_BYTES, "big") != block:
         raise ValueError("its signature is not of this device's key" + _ANEW)
+
+
+def _product(value: int, other: int, modulus: int) -> int:
+    """Their product modulo a third one, of up to _BYTES each. In parts: the whole product would
+    need a block of twice that, where the heap may be in pieces.
+    """
+    product = 0
+    for at in range(8 * _BYTES - _PART, -1, -_PART):
+        part = other >> at & (1 << _PART) - 1
+        product = ((product << _PART) + value * part) % modulus
+    return product
 
 
 def signed(tree: dict) -> bytes:

@@ -4,55 +4,13 @@ takes readings to flash needs no large one.
 The heap is left in pieces, so that a larger block is a MemoryError.
 """
 
-import gc
 import os
 
 from model import T0, Time, known_clock, make_queue
+from pieces import Pieces
 
 HEAP = "512K"
-_PIECE = 2048
 _NAMES = ["p%02d" % n + "x" * 37 for n in range(63)]
-
-
-class Pieces:
-    """with Pieces(): the free heap is in pieces of that size, and a little."""
-
-    def __init__(self, size=_PIECE):
-        self._size = size
-
-    def __enter__(self):
-        gc.collect()
-        self._kept = freed = None
-        try:
-            while True:
-                freed = [freed, bytearray(self._size)]
-                self._kept = [self._kept, bytearray(self._size)]
-        except MemoryError:
-            pass
-        try:
-            while True:  # and what is left
-                self._kept = [self._kept, bytearray(8)]
-        except MemoryError:
-            pass
-        let_go(freed)
-        gc.collect()
-        try:
-            bytearray(self._size + 300)
-            raise AssertionError("there is a larger one")
-        except MemoryError:
-            pass
-
-    def __exit__(self, *_):
-        let_go(self._kept)
-        gc.collect()
-
-
-def let_go(chain):
-    """Link by link: an address of one that is left on the stack must not keep the others."""
-    while chain:
-        following = chain[0]
-        chain[0] = chain[1] = None
-        chain = following
 
 
 def sent(feed):

@@ -6,8 +6,10 @@ import firmware
 import releases
 from firmware.base import uptime
 from firmware.update import manifest
+from pieces import Pieces
 
 TIMEOUT_S = 180
+HEAP = "512K"
 
 
 def refused(tree, kind="files", chip="unix"):
@@ -139,3 +141,10 @@ async def test_the_loop_goes_on_while_it_is_checked():
         steps += 1
     assert steps > 16, "a turn for the others after each multiplication"
     assert uptime.ms() >= 0
+
+
+async def test_it_is_checked_in_a_heap_of_small_pieces():
+    """A number and its square would be 1.2 KB in two blocks."""
+    tree = releases.release()
+    with Pieces(600):
+        assert await wrong(tree) is None
