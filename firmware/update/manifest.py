@@ -13,7 +13,7 @@ from micropython import const
 from firmware import READS, VERSION, WRITES
 
 _BYTES = const(384)  # of a modulus, and of a signature
-_PART = const(512)  # bits that are multiplied at a time
+_PART = const(64)  # bits that are multiplied at a time
 _SQUARINGS = const(16)  # 65537 is 2**16 + 1
 _PAUSE_MS = const(5)  # for the loop to go on; one squaring takes an ESP32 some 10 ms
 _INFO = b"\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01\x05\x00\x04\x20"
@@ -95,8 +95,9 @@ def _product(value: int, other: int, modulus: int) -> int:
     """
     product = 0
     for at in range(8 * _BYTES - _PART, -1, -_PART):
-        part = other >> at & (1 << _PART) - 1
-        product = ((product << _PART) + value * part) % modulus
+        product = product << _PART
+        product = product + value * (other >> at & (1 << _PART) - 1)
+        product = product % modulus
     return product
 
 

@@ -144,7 +144,7 @@ async def test_the_loop_goes_on_while_it_is_checked():
 
 
 async def test_it_is_checked_in_a_heap_of_small_pieces():
-    """A number and its square would be 1.2 KB in two blocks."""
+    """A number and its square would be 1.2 KB in two blocks, a number alone is 384 bytes."""
     tree = releases.release()
-    with Pieces(600):
+    with Pieces(450):
         assert await wrong(tree) is None
