@@ -24,7 +24,7 @@ _FROZEN = Path("build/frozen")
 _OUT = Path("build/image")
 _RELEASE = _OUT / "release"
 
-_NAMES = "firmware/names_of_modules.py"
+NAMES = "firmware/names_of_modules.py"
 # What is loaded of MicroPython's own library.
 _LIBRARY = ["asyncio.core", "asyncio.funcs", "asyncio.lock", "asyncio.event", "umqtt.simple"]
 
@@ -98,7 +98,7 @@ def frozen_sources(root: Path = ROOT, out: Path | None = None, key: str = "") ->
     }
     starts = {path: text for path, text in texts.items() if "/" not in path}
     units = {path: unit.source for path, unit in linked(texts, divide=True).items()}
-    units[_NAMES] = _names([*units])
+    units[NAMES] = _names([*units])
     shutil.rmtree(out, ignore_errors=True)
     for path, text in (starts | units).items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)
@@ -111,8 +111,8 @@ def _names(paths: list[str]) -> str:
     modules are put together as each is loaded, and would take RAM for good.
     """
     modules = [path[: -len(".py")].replace("/", ".") for path in paths]
-    modules = [module.removesuffix(".__init__") for module in modules]
-    lines = [f"import {module}; {module.rpartition('.')[2]}" for module in modules + _LIBRARY]
+    modules = [module.removesuffix(".__init__") for module in modules] + _LIBRARY
+    lines = [f"import {module}; {module.rpartition('.')[2]}" for module in modules]
     return "\n".join(lines) + "\n"
 
 

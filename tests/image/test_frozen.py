@@ -9,7 +9,7 @@ import pytest
 
 from tools import ROOT, micropython
 from tools.build import BuildError, linked, sources
-from tools.image import frozen_sources
+from tools.image import NAMES, frozen_sources
 
 MANIFEST = ROOT / "image/CSIPIO_THERMOSTAT/manifest.py"
 # Modules that the ESP32 port has in C, of those that the firmware uses.
@@ -79,7 +79,8 @@ def frozen(tmp_path):
 
 
 def test_every_unit_is_frozen_and_no_other(frozen):
-    assert set(frozen.files) == {*linked(sources(ROOT), divide=True), "boot.py", "main.py"}
+    units = linked(sources(ROOT), divide=True)
+    assert set(frozen.files) == {*units, NAMES, "boot.py", "main.py"}
     assert all(source.is_file() for source in frozen.files.values())
 
 
@@ -101,6 +102,17 @@ def test_the_folder_is_the_one_that_the_sources_are_written_to():
 def test_a_unit_is_frozen_as_it_is_deployed(frozen):
     for name, unit in linked(sources(ROOT), divide=True).items():
         assert frozen.files[name].read_text() == unit.source
+
+
+def test_the_names_of_all_modules_are_in_the_image(frozen):
+    """Or each would be made in RAM, for good, as it is loaded."""
+    tree = ast.parse(frozen.files[NAMES].read_text())
+    imported = {a.name for node in tree.body if isinstance(node, ast.Import) for a in node.names}
+    last = {node.value.id for node in tree.body if isinstance(node, ast.Expr)}
+    for name in frozen.files:
+        module = name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+        if module.startswith("firmware") and name != NAMES:
+            assert module in imported and module.rpartition(".")[2] in last
 
 
 def test_what_is_left_of_an_earlier_build_is_not_frozen(tmp_path):
@@ -130,9 +142,9 @@ def test_all_that_the_firmware_imports_is_in_the_image(frozen):
                 imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module)
-    others = {name for name in imported if name.split(".")[0] != "firmware"}
+    others = {name for name in imported if name.split(".")[0] not in ("firmware", "asyncio")}
     # typing is imported for the type checker alone.
-    assert others - BUILT_IN - {"typing"} == frozen.required
+    assert others - BUILT_IN - {"typing"} == frozen.required - {"asyncio"}
 
 
 def test_no_constant_has_a_surrogate():

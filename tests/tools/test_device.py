@@ -61,9 +61,10 @@ def test_the_exit_code_is_the_firmwares(folder, root):
     assert process.returncode == 7
 
 
-def test_a_restart_of_the_board_begins_anew_in_the_same_process(folder, root, origin):
+def test_a_restart_of_the_board_begins_anew(folder, root, origin):
+    others = shutil.ignore_patterns("kinds.py", "url.py")
     for room in ("base", "board", "times"):
-        shutil.copytree(ROOT / "firmware" / room, root / "firmware" / room)
+        shutil.copytree(ROOT / "firmware" / room, root / "firmware" / room, ignore=others)
     (root / "firmware" / "app.py").write_text("""
 import os, sys
 from firmware.board import board as unix
@@ -80,6 +81,23 @@ def run():
     process = start(folder, root, origin=origin)
     output, _ = process.communicate(timeout=30)
     assert (output, process.returncode) == ("boot\n1 power-on\nboot\n1 command\n", 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process its number so")
+def test_nothing_of_the_run_before_is_left_after_a_restart(folder, root):
+    """It is another process: in the same one the collector took numbers for pointers to it."""
+    (root / "main.py").write_text("""
+import os, sys
+with open("/proc/self/stat") as file:
+    print(file.read().split()[0])
+if "again" in os.listdir():
+    sys.exit(0)
+open("again", "w").close()
+sys.exit(75)
+""")
+    output, _ = start(folder, root).communicate(timeout=30)
+    first, then = output.replace("boot\n", "").split()
+    assert first != then
 
 
 # What is in force when it comes: the event loop waits, or strings are made, or there is no loop.
