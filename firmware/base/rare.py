@@ -6,7 +6,7 @@ def rare(function):
     tools/linker/rare.py.
 
     Its call may raise MemoryError before anything was done, and costs some ms: not for what
-    switches a relay, takes a reading or is called where memory is short. Unlinked it is a function
-    as any other.
+    switches a relay, takes a reading or is called where memory is short. Nor may it leave a lambda
+    or a rare method behind: that keeps all of its code. Unlinked it is a function as any other.
     """
     return function
