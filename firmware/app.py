@@ -122,6 +122,7 @@ class App:
             zone = settings["time"]["zone"]
             program = Program(regulated, zone, self._regulation.thermostat)
         # Then the radio, which needs large blocks of memory.
+        # A rare method is loaded where its call is looked after, so each is called by a lambda.
         parts = Parts(self._failed)
         parts.add("the radio", lambda: self._make_radio(settings))
         clock = Clock(counter_ms=board.counter_ms)
@@ -130,7 +131,7 @@ class App:
         self._supervisor = supervisor = Supervisor(*kept)
         given = settings, trial, clock, self._regulation, program, supervisor, meter
         self._services = services = Services(*given, over is not None)
-        parts.add("the network", services.make_network)
+        parts.add("the network", lambda: services.make_network())
         also = (lambda now_ms: over(now_ms, supervisor.restart),) if over else ()
         loop = Loop(
             self._regulation,
@@ -150,9 +151,9 @@ class App:
         for sampler in samplers(specs, heard, services, supervisor.failed, services.offer):
             silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
             supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
-        parts.add("the lamp", services.make_lamp)
-        parts.add("the buffer", services.make_buffer)
-        parts.add("the commands", services.make_commands)
+        parts.add("the lamp", lambda: services.make_lamp())
+        parts.add("the buffer", lambda: services.make_buffer())
+        parts.add("the commands", lambda: services.make_commands())
         parts.add("the link", lambda: services.make_link(self._wifi))
         if not parts.complete():
             supervisor.add("parts", parts.run)

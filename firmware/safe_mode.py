@@ -37,7 +37,7 @@ def start(early: int, trial, make):
     over = _Over()
     _log.warning("safe mode for an hour: %d starts in a row ended early", early)
     faults.keep("safe mode", "no traceback; started by %s" % board.reset_cause())
-    settings = _made(config.last_good)
+    settings = _made(lambda: config.last_good())
     section = settings and settings["thermostat"]
     regulation = section and _made(
         lambda: Regulation(section, board.Output, None, uptime.ms(), Duty)

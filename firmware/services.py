@@ -349,10 +349,16 @@ class Services:
             self._uplink,
             board,
             self._supervisor,
-            lambda: self._ticks,
-            lambda value, why: self._commands.report("update", value, why),
+            self._steps,
+            self._report_update,
             self._rests,
         )
+
+    def _steps(self) -> int:
+        return self._ticks
+
+    def _report_update(self, value, why: "str | None"):
+        self._commands.report("update", value, why)
 
     def _rests(self, patient: bool) -> bool:
         return self._regulation is None or self._regulation.rests(uptime.ms(), patient)

@@ -73,6 +73,7 @@ class Console:
                 pump.start()
                 self._pumps.append(pump)
         self.asked = False  # to be interrupted
+        self.sent: int | None = None  # another signal
         self.pid = self._process.pid
 
     def interrupt(self) -> None:
@@ -101,6 +102,7 @@ class Console:
         return count[0] > 0
 
     def send_signal(self, number: int) -> None:
+        self.sent = number
         self._process.send_signal(number)
 
     def poll(self) -> int | None:
@@ -154,7 +156,10 @@ def attend(
         if code != again:
             return code
         last, console = console, None
-        if last.asked:  # it has not heard it any more
+        # What came too late for it is for the next one.
+        if last.sent is not None:
+            early.append(last.sent)
+        elif last.asked:
             early.append(signal.SIGINT)
         last.close()
 

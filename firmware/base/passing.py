@@ -39,7 +39,7 @@ def whole(use, *given):
     What is rare, in it or in what calls it, is loaded no longer than it runs.
     """
     global _brought
-    calls = _brought is not None
+    after = None if _brought is None else []
     _let_go()
     before = _ours()
     try:
@@ -48,8 +48,7 @@ def whole(use, *given):
         _forget(before)
         raise
     finally:
-        if calls:
-            _brought = []
+        _brought = after
 
 
 def away(word):

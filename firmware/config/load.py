@@ -71,15 +71,19 @@ def last_good() -> "dict | None":
 
 def update() -> tuple:
     """`update.key` and `update.confirm_s` of the last good configuration."""
+    problems = []
     for path in (GOOD, CONFIG):
         try:
             given = read(path)
-        except ValueError:
+        except ValueError as error:
+            problems.append("%s: %s" % (path, error))
             continue
         given = {key: given[key] for key in ("device", "update") if key in given}
-        settings = check.check(given, check.COMPARED + _UPDATE)[0]
+        settings, found = check.check(given, check.COMPARED + _UPDATE)
         if settings:
             return settings["update"]["key"], settings["update"]["confirm_s"]
+        problems.extend(found)
+    _log_all(problems)
     return None, 300
 
 

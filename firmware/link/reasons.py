@@ -54,7 +54,6 @@ _CONNACK = const(
 )
 
 
-@rare
 def words(error, host: str = "the server", ca=None) -> str:
     """What a person can do something with, for an error of a socket or of TLS; `ca`: the file that
     the host's certificate was checked by. Raises MemoryError where memory was short: the link
@@ -78,7 +77,6 @@ def words(error, host: str = "the server", ca=None) -> str:
     return "error " + text if text.isdigit() else text  # this port has no name for it
 
 
-@rare
 def _is_lack(number) -> bool:
     """Whether an error of a socket or of TLS is a lack of memory."""
     if number in (errno.ENOMEM, errno.ENOBUFS):
