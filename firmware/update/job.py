@@ -38,7 +38,7 @@ class Job:
         """
         manifest.check(tree, targets.kind(), targets.chip(board))
         self._tree = tree
-        self._key = key
+        self._modulus = manifest.modulus_of(key)  # 0 once the signature is checked
         self._board = board
         self._uplink = uplink
         self._tell = tell
@@ -55,12 +55,13 @@ class Job:
         """Returns when it has ended; never where the device is to restart."""
         tree, target = self._tree, self._target
         try:
-            if self._key:
-                await manifest.verify(tree, self._key)
+            if self._modulus:
+                await manifest.verify(tree, self._modulus)
                 if not resumed:
                     target.discard()
                     state.write({"state": "downloading", "manifest": tree})
-                tree["signature"] = self._key = ""  # a kilobyte
+                tree["signature"] = ""  # half a kilobyte
+                self._modulus = 0
             await self._download()
             await self._check()
             await target.prepare()

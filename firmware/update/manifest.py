@@ -67,16 +67,24 @@ def check(tree: dict, kind: str, chip: str) -> None:
         raise ValueError(text % tree["writes"])
 
 
-async def verify(tree: dict, key: str) -> None:
-    """Raise ValueError, with words, unless the holder of the key signed the manifest."""
-    modulus = number = 0
+def modulus_of(key: str) -> int:
+    """What a public key is for `verify`: 128 bytes less. Raises ValueError, with words."""
     try:
         modulus = _number(key)
+    except ValueError:
+        modulus = 0
+    if not modulus:
+        raise ValueError("update.key: expected what `csipio keys show` prints")
+    return modulus
+
+
+async def verify(tree: dict, modulus: int) -> None:
+    """Raise ValueError, with words, unless the holder of the key signed the manifest."""
+    number = 0
+    try:
         number = _number(tree["signature"])
     except ValueError:
         pass
-    if not modulus:
-        raise ValueError("update.key: expected what `csipio keys show` prints")
     value = number
     for _ in range(_SQUARINGS):
         value = _product(value, value, modulus)
