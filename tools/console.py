@@ -72,16 +72,16 @@ class Console:
                 pump = threading.Thread(target=_pump, args=(source, target, places), daemon=True)
                 pump.start()
                 self._pumps.append(pump)
-        self.asked = False  # to be interrupted
-        self.sent: int | None = None  # another signal
+        self.told: list[int] = []  # the signals that are meant for it
         self.pid = self._process.pid
 
     def interrupt(self) -> None:
         """Ctrl-C. One that nobody hears is followed by a SIGINT. So is a second one, at once."""
-        if self.asked:
+        asked = signal.SIGINT in self.told
+        self.told.append(signal.SIGINT)
+        if asked:
             self._process.send_signal(signal.SIGINT)
             return
-        self.asked = True
         os.write(self._line, CTRL_C)
         threading.Thread(target=self._insist, daemon=True).start()
 
@@ -102,7 +102,7 @@ class Console:
         return count[0] > 0
 
     def send_signal(self, number: int) -> None:
-        self.sent = number
+        self.told.append(number)
         self._process.send_signal(number)
 
     def poll(self) -> int | None:
@@ -157,10 +157,7 @@ def attend(
             return code
         last, console = console, None
         # What came too late for it is for the next one.
-        if last.sent is not None:
-            early.append(last.sent)
-        elif last.asked:
-            early.append(signal.SIGINT)
+        early.extend(last.told)
         last.close()
 
 

@@ -82,8 +82,6 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                         _pin(problems, pins, where, kind, value, bus)
                 elif value is not None or default != "null":
                     value = _section(problems, pins, source, level + 1, where, value, only=only)
-                if wanted:
-                    settings[key] = value
                 if spent and given[key]:
                     given[key] = True  # it is there, for what is required unless it is
             elif schema.is_required(default, given):
@@ -91,12 +89,13 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                 other = default.partition(" unless ")[2]
                 text += "; or %s%s in place of it" % (prefix, other) if other else ""
                 _add(problems, where, text)
+                continue
             elif default == "{}":
                 value = _section(problems, pins, source, level + 1, where, {}, only=only)
-                if wanted:
-                    settings[key] = value
-            elif wanted:
-                settings[key] = schema.value(default)
+            else:
+                value = schema.value(default) if wanted else None
+            if wanted:
+                settings[key] = value
     if found < len(given) and more is not None:
         table.seek(start)
         keys = []

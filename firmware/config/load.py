@@ -14,13 +14,15 @@ _UPDATE = ("update", "update.key", "update.confirm_s")
 _LOOK_MS = const(5000)  # between two looks for a configuration where there is none
 
 
-def load(path: str) -> tuple:
-    """(settings, problems) of a file, as of `check.check`."""
+def load(path: str, sections=None, only=None) -> tuple:
+    """(settings, problems) of a file, as of `check.check`. sections: those alone are looked at."""
     try:
         given = read(path)
     except ValueError as error:
         return None, ["%s: %s" % (path, error)]
-    return check.check(given, spent=True)
+    if sections:
+        given = {key: given[key] for key in sections if key in given}
+    return check.check(given, only, spent=True)
 
 
 def load_good(trial, failed=()) -> tuple:
@@ -73,13 +75,7 @@ def update() -> tuple:
     """`update.key` and `update.confirm_s` of the last good configuration."""
     problems = []
     for path in (GOOD, CONFIG):
-        try:
-            given = read(path)
-        except ValueError as error:
-            problems.append("%s: %s" % (path, error))
-            continue
-        given = {key: given[key] for key in ("device", "update") if key in given}
-        settings, found = check.check(given, check.COMPARED + _UPDATE)
+        settings, found = load(path, ("device", "update"), check.COMPARED + _UPDATE)
         if settings:
             return settings["update"]["key"], settings["update"]["confirm_s"]
         problems.extend(found)

@@ -19,8 +19,9 @@ def checked(device, **sections):
     given = json.loads(EXAMPLE)
     given["device"] = device
     given.update(sections)
-    assert check.check(given, check.COMPARED)[1] == check.check(given)[1]
-    return check.check(given)
+    settings, found = check.check(given)
+    assert check.check(given, check.COMPARED)[1] == found
+    return settings, found
 
 
 def problems(device, **sections):

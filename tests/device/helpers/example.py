@@ -33,11 +33,12 @@ def load_text(text):
 
 
 def checked(settings):
-    settings_problems = load_text(json.dumps(settings))
+    text = json.dumps(settings)
+    made, problems = load_text(text)
     # A command's configuration is looked through for problems alone: they are the same.
-    found = check.check(json.loads(json.dumps(settings)), check.COMPARED)[1]
-    assert found == settings_problems[1], found
-    return settings_problems
+    found = check.check(json.loads(text), check.COMPARED)[1]
+    assert found == problems, found
+    return made, problems
 
 
 def changed(path, value):
