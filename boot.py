@@ -73,6 +73,12 @@ def _watch():
     WDT(timeout=120000)
 
 
+# An image has the modules that a board runs, and flash may have others of these names.
+for place in ("/rom/lib", "/rom"):
+    if place in sys.path:
+        sys.path.remove(place)
+        sys.path.insert(0, place)
+
 _choose()
 
 # What an image has frozen in runs from flash. Files that an earlier deployment left on the file

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tools import ROOT, ToolError, linker, micropython
 from tools.build import Built, build, compile_to, romfs, sources
+from tools.build import linked as build_units
 
 # Runs inside MicroPython: mounts a ROMFS image, and tells what each import leaves in the heap.
 _MEASURE = """
@@ -48,8 +49,13 @@ for name in %r:
 FLASH_BUDGET = 228_000
 HEAP_BUDGETS = {4: 30_000, 8: 56_000}
 
-# What a thermostat with a thermometer and a journal loads, in units.
-_TYPICAL = ("firmware.app", "firmware.program", "firmware.spill", "firmware.sensors.room")
+# What a thermostat with a thermometer and a journal loads: the roots of its units.
+_TYPICAL = (
+    "firmware.app",
+    "firmware.control.program",
+    "firmware.points.spill",
+    "firmware.sensors.room",
+)
 
 
 @dataclass
@@ -96,7 +102,8 @@ def rooms(root: Path = ROOT) -> list[Room]:
 def linked(root: Path = ROOT) -> tuple[int, int]:
     """(bytes of the ROMFS image, bytes of heap) of the units that a typical device loads."""
     built = build(root)
-    heap = _measured(built.image, _TYPICAL)
+    units = {unit.root: unit.name for unit in build_units(sources(root), divide=True).values()}
+    heap = _measured(built.image, [units[module] for module in _TYPICAL])
     # The meanings of all keys, for setup.help, are in no room's modules.
     meanings = (built.files / linker.PACKAGE / "reference.mpy").stat().st_size
     return built.image.stat().st_size - meanings, sum(size or 0 for size in heap.values())

@@ -59,7 +59,7 @@ def away(word):
     before = _ours()
     running = _brought is not None
     try:
-        module = __import__("firmware." + word, None, None, ("module",))
+        module = __import__(word)
         if running:
             _brought.extend([name for name in _ours() if name not in before])
         return module
@@ -117,7 +117,8 @@ def _ours():
 
 
 def _is_ours(name):
-    return name.startswith("firmware.") or name.startswith("umqtt")
+    # The linker calls a unit by a word that begins with a capital.
+    return name < "[" or name.startswith("firmware.") or name.startswith("umqtt")
 
 
 def _drop(name):

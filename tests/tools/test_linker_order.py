@@ -46,16 +46,15 @@ def test_the_firmware_is_loaded_on_an_esp32(tmp_path, divide):
     board = "firmware/board/__init__.py"
     given[board] = given[board].replace('sys.platform == "esp32"', "True")
     assert given[board] != sources(ROOT)[board]
-    units = {
-        unit.path.removesuffix(".py").replace("/", "."): unit.source
-        for unit in link(given, divide)
-    }
+    made = link(given, divide)
+    units = {unit.path.removesuffix(".py").replace("/", "."): unit.source for unit in made}
+    esp32 = next(unit.name for unit in made if unit.root == "firmware.board.esp32")
     stand_in = ROOT / "tests/device/helpers/fake_esp32.py"
     (tmp_path / stand_in.name).write_text(stand_in.read_text())
     said = run(
         units,
         "import fake_esp32; fake_esp32.install()\n"
-        "from firmware import app, esp32\n"
+        f"from firmware import app\nimport sys, {esp32}\nesp32 = sys.modules['{esp32}']\n"
         "esp32.set_time(1764408600000)\n"
         "print(esp32.reset_cause(), fake_esp32.RTC.set[:3], bool(app.run))",
         tmp_path,

@@ -40,6 +40,7 @@ class Unit:
     path: str  # its file, below the root
     source: str
     starts: list[tuple[int, str]]  # as in Places
+    root: str = ""  # the module that it is made for
 
 
 def link(sources: dict[str, str], divide: bool = False, apart: bool = False) -> list[Unit]:
@@ -56,7 +57,12 @@ def link(sources: dict[str, str], divide: bool = False, apart: bool = False) -> 
     cut = units.apart(modules) if apart else units.cut(modules)
     home = {name: unit for unit, members in cut.items() for name in members}
     chosen = names.choose(modules, cut, home)
-    flat = {unit: unit for unit in cut} if apart else units.flat_names(modules, cut)
+    if apart:
+        flat = {unit: unit for unit in cut}
+    elif divide:
+        flat = units.short_names(modules, cut)
+    else:
+        flat = units.flat_names(modules, cut)
     passing = units.passing(modules)
     for module in modules.values():
         if module.word:
@@ -128,7 +134,7 @@ class _Joined:
         root = self._modules[self._unit]
         stays = name == self._unit and not root.word
         path = root.path if stays else name.replace(".", "/") + ".py"
-        return Unit(name, path, "\n".join(lines) + "\n", starts)
+        return Unit(name, path, "\n".join(lines) + "\n", starts, self._unit)
 
     def _edits(self, module: Module) -> Iterator[Edit]:
         for statement in module.statements:
@@ -181,7 +187,8 @@ class _Joined:
                 parts.append(f"from {self._flat.get(there, there)} import {_as(name, here)}")
             elif there == target:
                 package, _, last = self._flat[target].rpartition(".")
-                parts.append(f"from {package} import {_as(last, here)}")
+                start = f"from {package} import" if package else "import"
+                parts.append(f"{start} {_as(last, here)}")
             else:
                 raise module.fail(node, f"{target} is loaded at the start: import it there")
         return "; ".join(parts)

@@ -38,6 +38,9 @@ def _words(group: str) -> list[str]:
 ARGUMENTS = _words("arguments")
 VALUES = _words("values")
 ATTRIBUTES = _words("attributes")
+# Names of units, the short ones first. No module of MicroPython's is called so: its names are in
+# small letters, by which firmware/base/passing.py knows them.
+UNITS = sorted((word for word in VALUES if word[0].isupper()), key=len)
 MESSAGES = "awritestr"  # the text of texts.Messages, another word of every ROM
 ROM = frozenset(ARGUMENTS + VALUES + ATTRIBUTES)
 FOREIGN = frozenset((_HERE / "foreign.txt").read_text().partition("\n\n")[2].split())
@@ -79,7 +82,7 @@ def choose(modules: dict[str, Module], cut, home) -> Names:
             unit: _of_unit(modules, unit, members, exports, keywords, by_name)
             for unit, members in cut.items()
         },
-        _of_attributes(modules, cut),
+        _of_attributes(modules, by_name.intersection(cut)),
         keywords,
     )
 
@@ -88,7 +91,7 @@ def _by_name(modules) -> set[str]:
     """Modules of which something may be found by its name: those that a module stands for as a
     value, those imported under a condition, and those that no import names.
     """
-    found = set(modules)
+    found = {name for name, module in modules.items() if not module.word or module.stands_for}
     for module in modules.values():
         for node in module.inner:
             for target, _ in module.targets(node, modules):
@@ -171,12 +174,12 @@ def _variants(own: str, module: str) -> Iterator[str]:
         yield f"{own}_{module.rpartition('.')[2]}{n if n > 1 else ''}"
 
 
-def _of_attributes(modules: dict[str, Module], cut) -> dict[Key, str]:
+def _of_attributes(modules: dict[str, Module], by_name: set[str]) -> dict[Key, str]:
     """What attributes are called. No two of a class, or of those it is derived from, are alike."""
     kin = _kin(modules)
     kept = {*FOREIGN, *_texts(modules)}
-    for root in cut:
-        kept |= modules[root].defined  # of a module that is found by its name
+    for root in by_name:
+        kept |= modules[root].defined
     beside: dict[Key, set[Key]] = {}  # those that stand with it in a class
     for own in kin:
         for key in own.keys:

@@ -12,7 +12,7 @@ import ast
 from collections.abc import Iterator
 
 from tools.linker.module import FUNCTIONS, PACKAGE, Edit, Module, bound, is_ours, is_private
-from tools.linker.names import VALUES
+from tools.linker.names import UNITS
 from tools.linker.texts import edited
 
 _MARK = "rare"
@@ -26,9 +26,7 @@ def divided(sources: dict[str, str]) -> list[Module]:
     """The modules of the firmware, and those of what is rare. Raises LinkError."""
     parsed = [Module(path, text) for path, text in sources.items()]
     lasting = {module.name for module in parsed if _lasts(module)}
-    taken = {module.name.rpartition(".")[2] for module in parsed}
-    # As names of files, too, where A and a are one.
-    words = (word for word in sorted(VALUES, key=len) if word.islower() and word not in taken)
+    words = iter(UNITS)
     found: list[Module] = []
     for module in parsed:
         lines = list(module.lines)

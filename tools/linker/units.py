@@ -4,6 +4,7 @@ import ast
 import itertools
 
 from tools.linker.module import FUNCTIONS, MAIN, PACKAGE, LinkError
+from tools.linker.names import UNITS
 
 _PASSING = ("firmware.base.passing", "passing")
 
@@ -105,12 +106,29 @@ def passing(modules: dict) -> set[str]:
 
 def flat_names(modules: dict, cut: Cut) -> dict[str, str]:
     """Each unit's name: that of its root, in the package itself unless it is found by its name."""
-    imported = {target for m in modules.values() for target in (*m.lazy, *m.eager)}
+    imported = _imported(modules)
     last = [root.rpartition(".")[2] for root in cut]
     return {
         root: f"{PACKAGE}.{name}" if root in imported and last.count(name) == 1 else root
         for root, name in zip(cut, last, strict=True)
     }
+
+
+def short_names(modules: dict, cut: Cut) -> dict[str, str]:
+    """Each unit's name: a word outside of the package unless it is found by its name.
+
+    MicroPython puts a module's dotted name together in RAM, and keeps it for good; and so it does
+    with the path of its file.
+    """
+    imported = _imported(modules) - {MAIN}
+    words = iter(sorted(set(UNITS) - {module.word for module in modules.values()}, key=UNITS.index))
+    return {
+        root: modules[root].word or (next(words) if root in imported else root) for root in cut
+    }
+
+
+def _imported(modules):
+    return {target for m in modules.values() for target in (*m.lazy, *m.eager)}
 
 
 def _packages(modules) -> set[str]:
