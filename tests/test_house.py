@@ -95,6 +95,8 @@ def by_name(name: str, argument: ast.expr) -> set[str]:
     """What `__import__` of that expression may import."""
     if isinstance(argument, ast.Constant):
         return {argument.value}
+    if name == "firmware.base.passing":
+        return set()  # a unit that only the linker makes: see firmware/base/rare.py
     if isinstance(argument, ast.BinOp) and isinstance(argument.left, ast.Constant):
         # "firmware.sensors." + name: the modules of that package that this module names.
         strings = {node.value for node in ast.walk(modules()[name]) if is_text(node)}

@@ -24,6 +24,7 @@ _FROZEN = Path("build/frozen")
 _OUT = Path("build/image")
 _RELEASE = _OUT / "release"
 
+UNITS = "units"  # the folder of the firmware's modules that are outside of its package
 NAMES = "firmware/names_of_modules.py"
 # What is loaded of MicroPython's own library.
 _LIBRARY = ["asyncio.core", "asyncio.funcs", "asyncio.lock", "asyncio.event", "umqtt.simple"]
@@ -97,8 +98,9 @@ def frozen_sources(root: Path = ROOT, out: Path | None = None, key: str = "") ->
         path: text for path, text in sources(root, key).items() if not path.startswith("lib/")
     }
     starts = {path: text for path, text in texts.items() if "/" not in path}
-    units = {path: unit.source for path, unit in linked(texts, divide=True).items()}
-    units[NAMES] = _names([*units])
+    made = linked(texts, divide=True)
+    units = {path if "/" in path else f"{UNITS}/{path}": made[path].source for path in made}
+    units[NAMES] = _names([path for path in made if "/" in path])
     shutil.rmtree(out, ignore_errors=True)
     for path, text in (starts | units).items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)

@@ -26,14 +26,14 @@ from firmware.commands.table import COMMANDS
 from firmware.config import schema
 from firmware.setup import meanings
 
-for driver in sensors.DRIVERS:
+for driver in sensors.drivers():
     module = sensors.driver(driver)
     measures = ["%s, %s" % row[:2] if row[1] else row[0] for row in module.MEASURES]
     print(json.dumps({"table": "driver", "name": driver, "meaning": "; ".join(measures)}))
 for name, kind, expected, default, meaning in meanings.every():
     table = "configuration"
     driver, _, key = name.partition(".")
-    if driver in sensors.DRIVERS:
+    if driver in sensors.drivers():
         table = "driver " + driver
         name = "sensors[]." + key
     row = {"table": table, "name": name, "kind": kind, "expected": expected, "meaning": meaning}

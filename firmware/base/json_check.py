@@ -7,6 +7,8 @@ through the value: a board's stack has room for fifty calls.
 
 from micropython import const
 
+from firmware.base.rare import rare
+
 _MOST = const(32)  # brackets within brackets
 
 _SPACE = b" \t\r\n"
@@ -20,6 +22,7 @@ _SIGNS = b'"[]{},:'
 _VALUE = b'"[{0'  # what a value begins with
 
 
+@rare
 def depth(file) -> int:
     """How deep the brackets of a file nest; 33 stands for everything deeper than 32.
 
@@ -99,6 +102,7 @@ def depth(file) -> int:
             return -1 if allowed or quoted else most
 
 
+@rare
 def _is_word(word: bytes) -> bool:
     """Whether it is a number (RFC 8259, section 6), true, false or null."""
     if word in (b"true", b"false", b"null"):

@@ -15,8 +15,8 @@ from micropython import const
 
 from firmware.base import json_check, kinds
 from firmware.base.log import harmless
+from firmware.base.passing import passing
 from firmware.base.rare import rare
-from firmware.commands.table import COMMANDS
 
 _NAME = const(0)  # columns of the table
 _KIND = const(1)
@@ -31,18 +31,31 @@ _EXCERPT = const(40)  # bytes of a payload shown in the log
 _LONGEST_REASON = const(160)  # characters
 
 
-class Settable:
-    """rows: of the table; those count whose owner this device has."""
+def table() -> tuple:
+    """The rows of firmware/commands/table.py. They take 1 KB, and stay while they are used."""
+    return passing(_table)
 
-    def __init__(self, owners: dict, rows=COMMANDS):
-        """owners: parts of the device by the name that a row gives."""
+
+def _table():
+    from firmware.commands.table import COMMANDS
+
+    return COMMANDS
+
+
+class Settable:
+    def __init__(self, owners: dict, rows=()):
+        """owners: parts of the device by the name that a row gives. rows: beside the table's."""
         self._owners = owners
-        self.rows = rows
+        self._more = rows
+
+    def rows(self) -> list:
+        """The rows whose owner this device has."""
+        return [row for row in table() + self._more if row[_OWNER] in self._owners]
 
     def row(self, name: str):
         """The row of a property, or None where this device takes no such command."""
-        for row in self.rows:
-            if row[_NAME] == name and row[_OWNER] in self._owners:
+        for row in self.rows():
+            if row[_NAME] == name:
                 return row
         return None
 

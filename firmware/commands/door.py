@@ -12,8 +12,7 @@ from firmware.base.log import Log
 from firmware.base.passing import passing
 from firmware.base.rare import rare
 from firmware.commands.answers import Answers
-from firmware.commands.apply import Settable, words
-from firmware.commands.table import COMMANDS
+from firmware.commands.apply import Settable, table, words
 
 _NAME = const(0)  # columns of the table
 _OWNER = const(4)
@@ -23,16 +22,16 @@ _LASTS = const(5)
 @rare
 def properties(owners) -> list:
     """(name, decimals) of every property that is answered. owners: the names of the owners."""
-    answered = [(row[_NAME], 2) for row in COMMANDS if row[_OWNER] in owners]
+    answered = [(row[_NAME], 2) for row in table() if row[_OWNER] in owners]
     return answered + [("lastcommand", 0)]
 
 
 class Commands:
     @rare
-    def __init__(self, owners: dict, send, store, clock, log=Log, rows=COMMANDS):
+    def __init__(self, owners: dict, send, store, clock, log=Log, rows=()):
         """owners: the parts of the device that commands set, by the names of the table; see
         firmware/commands/apply.py. send: called with a property's name, its value and the time in
-        ms since 1970, None for now, to be sent as a point. log: makes a log.
+        ms since 1970, None for now, to be sent as a point. log: makes a log. rows: see Settable.
         """
         program = owners.get("program")
         self._program = program
@@ -97,10 +96,10 @@ class Commands:
         did.
         """
         since = self._since() if tried else ()
-        for row in self._settable.rows:
+        for row in self._settable.rows():
             name = row[_NAME]
             kept = self._store.get(name)
-            if not kept or row[_LASTS] != "kept" or not self._settable.row(name):
+            if not kept or row[_LASTS] != "kept":
                 continue
             if name in tried and name not in since:
                 continue  # it would hide what the configuration says of it

@@ -123,7 +123,7 @@ def _value(problems, pins, table, depth, name, kind, limits, value):
             more = ""
             if kind == "sensors":
                 driver = entry.get("driver") if type(entry) is dict else None
-                more = sensors.driver(driver).KEYS if driver in sensors.DRIVERS else None
+                more = sensors.driver(driver).KEYS if driver in sensors.drivers() else None
             table.seek(start)
             where = "%s[%d]" % (name, len(entries))
             entries.append(_section(problems, pins, table, depth + 1, where, entry, more))

@@ -21,7 +21,7 @@ import json
 
 from firmware.commands.table import COMMANDS
 from firmware.control.limits import MODES, SCHEDULE_ENTRIES, SETPOINT_C
-from firmware.sensors import DRIVERS
+from firmware.sensors import drivers
 from firmware.supervision.health import names
 
 # With all that the firmware reports of itself, 24 sensors make as many properties as fit into the
@@ -263,13 +263,14 @@ def value(cell: str):
     """What a cell says, or names; () where it is empty."""
     if cell == "=REPORTED":
         return names()
+    if cell == "=DRIVERS":
+        return drivers()
     if cell.startswith("required"):
         return None
     if cell.startswith("="):
         return {
             "=SETPOINT_C": SETPOINT_C,
             "=MODES": MODES,
-            "=DRIVERS": DRIVERS,
             "=SCHEDULE_ENTRIES": SCHEDULE_ENTRIES,
         }[cell]
     return json.loads(cell) if cell else ()

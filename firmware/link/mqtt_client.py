@@ -20,7 +20,7 @@ from firmware.link import LinkError, deadlines
 from firmware.link.failover import Outcome
 from firmware.link.mqtt_session import Session
 from firmware.link.packets import PINGRESP, PUBACK, SUBACK
-from firmware.link.stream import within
+from firmware.link.stream import handed, within
 
 _WINDOW = const(8)  # feeds in flight
 # It looks for something to do so often while an answer is awaited, and so often while none is: a
@@ -112,7 +112,7 @@ class MqttClient:
             self._pace.hurried = True
             self._subscription = (self._next_pid(), now)
             session.subscribe(self._commands + b"#", self._subscription[0])
-            reader = asyncio.create_task(self._read(session, outcome))
+            reader = asyncio.create_task(handed([self._read(session, outcome)]))
             self._log.info("connected to %s:%d", self._host, self._port)
             carried = False
             while self._failure is None:

@@ -373,9 +373,18 @@ def opened(family: int, kind: int, proto: int):
 async def within(ms: int, what: str, awaitable):
     """Await something under a total deadline; LinkError says `what` took too long."""
     try:
-        return await asyncio.wait_for_ms(awaitable, ms)
+        return await asyncio.wait_for_ms(handed([awaitable]), ms)
     except asyncio.TimeoutError:
         raise _late(what, ms)
+
+
+async def handed(one: list):
+    """Await the one thing in a list; to be a task in its place.
+
+    MicroPython's queue keeps a task that has ended until others have gone through it, and with it
+    what the task ran. Of this one that is no module which had only passed.
+    """
+    return await one.pop()
 
 
 def _late(what: str, ms: int) -> LinkError:

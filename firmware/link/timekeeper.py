@@ -27,7 +27,7 @@ from firmware.base.rare import rare
 from firmware.base.url import parse_host
 from firmware.link import LinkError, deadlines
 from firmware.link.pacing import draw
-from firmware.link.stream import within
+from firmware.link.stream import handed, within
 from firmware.times.calendar import EARLIEST_MS, iso
 from firmware.times.clock import WRONG_MS, system_ms
 
@@ -106,7 +106,7 @@ class Timekeeper:
                 asking = alone(lambda: passing(_http_date).ask(self._url, self._names, clock))
                 try:
                     # A session over MQTT lasts for hours; a time server may answer before its end.
-                    date = await asyncio.wait_for(asking, wait_s)
+                    date = await asyncio.wait_for(handed([asking]), wait_s)
                     self._by_date = self._by_date or date is not None
                     found = date or found
                 except asyncio.TimeoutError:

@@ -15,31 +15,35 @@ A driver is a module `firmware/sensors/<name>.py` with
               changed()  only where a reading is due at every change: whether there was one
                          since the last reading; asked every POLL_MS, a constant of the module
 
-and its name in DRIVERS. What keeps a reading from being taken is an OSError that says why, and
+and its name in `drivers`. What keeps a reading from being taken is an OSError that says why, and
 what to look at. A reading has three steps because they allocate nothing but the values, where a
 coroutine would. A driver knows its bus and nothing else.
 """
 
 from firmware.base.rare import rare
 
-DRIVERS = (
-    "bme280",
-    "bmp280",
-    "chip",
-    "contact",
-    "counter",
-    "dht22",
-    "ds18x20",
-    "ntc",
-    "room",
-    "rssi",
-    "sht3x",
-    "sht4x",
-)
+
+@rare
+def drivers() -> tuple:
+    """Their names."""
+    return (
+        "bme280",
+        "bmp280",
+        "chip",
+        "contact",
+        "counter",
+        "dht22",
+        "ds18x20",
+        "ntc",
+        "room",
+        "rssi",
+        "sht3x",
+        "sht4x",
+    )
 
 
 def driver(name: str):
-    """The module of one of DRIVERS."""
+    """The module of a driver, one of `drivers`."""
     return __import__("firmware.sensors." + name, None, None, ("Driver",))
 
 
@@ -56,6 +60,7 @@ def quantity(spec: dict) -> tuple:
     raise ValueError(" or ".join([row[0] for row in rows]))
 
 
+@rare
 def limits(spec: dict) -> "tuple | None":
     """(lowest, highest) that an entry's sensor can measure at all; None where there are none."""
     lowest, highest = quantity(spec)[2:]

@@ -185,4 +185,4 @@ def _told(is_given, value, kind, default):
 def driver_keys(entry) -> str:
     """The table of the keys that the driver of a sensor's entry has; "" while it has none."""
     name = entry.get("driver") if type(entry) is dict else None
-    return sensors.driver(name).KEYS if name in sensors.DRIVERS else ""
+    return sensors.driver(name).KEYS if name in sensors.drivers() else ""

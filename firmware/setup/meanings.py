@@ -21,7 +21,7 @@ def every(path: str = ""):
     for row in _rows(io.StringIO(table), "", 0):
         if not path or is_within(row[0], path):
             yield row
-    for driver in sensors.DRIVERS:
+    for driver in sensors.drivers():
         if not path or is_within(path, driver):
             for row in _rows(io.StringIO(keys(driver)), driver + ".", 0):
                 if path in ("", driver, row[0]):

@@ -139,7 +139,7 @@ class _Wizard:
         """The property of the sensor; None for no sensor."""
         path, entry = self._entry()
         usual = "ds18x20" if board.outputs is None else "room"
-        names = ", ".join(sensors.DRIVERS)
+        names = ", ".join(sensors.drivers())
         driver = entry.get("driver", usual)
         name = self._ask("What measures the room, of %s, or none" % names, driver, _driver)
         if name is None:
@@ -310,8 +310,8 @@ def _driver(told):
     name = told.lower()
     if name == _NONE:
         return None
-    if name not in sensors.DRIVERS:
-        raise ValueError("expected one of " + ", ".join(sensors.DRIVERS))
+    if name not in sensors.drivers():
+        raise ValueError("expected one of " + ", ".join(sensors.drivers()))
     measured, unit = sensors.driver(name).MEASURES[0][:2]
     if unit not in ("°C", ""):
         raise ValueError("expected a thermometer; a %s measures %s" % (name, measured))

@@ -25,3 +25,4 @@ FIRMWARE = "$(BOARD_DIR)/../../build/frozen"
 module("boot.py", base_path=FIRMWARE)
 module("main.py", base_path=FIRMWARE)
 package("firmware", base_path=FIRMWARE)
+freeze(FIRMWARE + "/units")

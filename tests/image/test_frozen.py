@@ -66,9 +66,12 @@ class Manifest:
     def require(self, name):
         self.required.add(name)
 
-    def freeze(self, path, names):
-        assert path == "$(PORT_DIR)/modules"
-        self.of_the_port.update(names)
+    def freeze(self, path, names=()):
+        if names:
+            assert path == "$(PORT_DIR)/modules"
+            self.of_the_port.update(names)
+        else:
+            self.files.update({source.name: source for source in self.path(path).glob("*")})
 
 
 @pytest.fixture
@@ -143,7 +146,8 @@ def test_all_that_the_firmware_imports_is_in_the_image(frozen):
                 imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module)
-    others = {name for name in imported if name.split(".")[0] != "firmware"}
+    own = {name.removesuffix(".py") for name in frozen.files if "/" not in name}
+    others = {name for name in imported - own if name.split(".")[0] != "firmware"}
     # typing is imported for the type checker alone.
     assert others - BUILT_IN - {"typing"} == frozen.required
 

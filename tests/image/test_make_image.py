@@ -80,7 +80,7 @@ def test_the_build_runs_in_the_pinned_container_on_the_frozen_sources(root, caps
     assert started.endswith(f" espressif/idf:{pinned()['IDF_VERSION']} image/build.sh\n")
     assert f"--volume {root}:/project --workdir /project" in started
     assert f"--user {os.getuid()}:{os.getgid()}" in started
-    assert (root / "seen.log").read_text().split() == ["boot.py", "firmware", "main.py"]
+    assert (root / "seen.log").read_text().split() == ["boot.py", "firmware", "main.py", "units"]
     assert "build/image/release" in capsys.readouterr().out
 
 

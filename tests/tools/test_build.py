@@ -106,10 +106,7 @@ def test_the_firmware_itself_is_few_files():
 
 def test_each_driver_is_a_file_that_is_found_by_its_name():
     tree = ast.parse((ROOT / "firmware/sensors/__init__.py").read_text())
-    drivers = next(
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "DRIVERS"
-    )
+    names = next(node for node in tree.body if getattr(node, "name", "") == "drivers").body[-1]
+    drivers = ast.literal_eval(names.value)
     folder = build(ROOT).files / "firmware/sensors"
     assert {path.stem for path in folder.glob("*.mpy")} == set(drivers)

@@ -121,7 +121,9 @@ def short_names(modules: dict, cut: Cut) -> dict[str, str]:
     with the path of its file.
     """
     imported = _imported(modules) - {MAIN}
-    words = iter(sorted(set(UNITS) - {module.word for module in modules.values()}, key=UNITS.index))
+    words = iter(
+        sorted(set(UNITS) - {module.word for module in modules.values()}, key=UNITS.index)
+    )
     return {
         root: modules[root].word or (next(words) if root in imported else root) for root in cut
     }

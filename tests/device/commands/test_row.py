@@ -3,9 +3,8 @@
 import json
 
 from door import T0, Door, verdict
-from firmware.commands.table import COMMANDS
 
-ROWS = COMMANDS + (
+ROWS = (
     ("display_brightness", "whole number or null", (0, 100), "percent", "display", "kept", ""),
     ("beep", "whole number", (0, 10), "seconds", "display", "seconds", ""),
     ("calibrate", "true or false", (), "", "display", "once", ""),

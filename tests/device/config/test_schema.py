@@ -4,13 +4,13 @@ import io
 
 from firmware.base import kinds
 from firmware.config import schema
-from firmware.sensors import DRIVERS, driver
+from firmware.sensors import driver, drivers
 
 NESTED = ("section", "sections", "sensors")
 
 
 def texts():
-    return [schema.TABLE] + [driver(name).KEYS for name in DRIVERS]
+    return [schema.TABLE] + [driver(name).KEYS for name in drivers()]
 
 
 def walk(table, depth=0):

@@ -7,7 +7,6 @@ from firmware.commands.apply import Settable
 from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
-from firmware.commands.table import COMMANDS
 from firmware.control.limits import PRESETS
 from firmware.control.program import Program
 from firmware.times.calendar import iso
@@ -78,7 +77,7 @@ class Door:
     folder.
 
     program: the class of the program. tried, failed: as for Commands.restore. more: other owners;
-    rows: instead of the table's.
+    rows: beside the table's.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class Door:
         program=Program,
         answer=None,
         more=(),
-        rows=COMMANDS,
+        rows=(),
     ):
         self.time = Time()
         self.clock = Clock(self.time)

@@ -3,11 +3,11 @@
 import io
 
 from firmware.config.schema import rows
-from firmware.sensors import DRIVERS, chips, driver, limits, quantity
+from firmware.sensors import chips, driver, drivers, limits, quantity
 
 
 def test_every_driver_says_what_it_measures_and_has_a_class():
-    for name in DRIVERS:
+    for name in drivers():
         module = driver(name)
         for name_of_it, unit, lowest, highest in module.MEASURES:
             assert name_of_it and type(unit) is str, name
