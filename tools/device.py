@@ -34,7 +34,7 @@ del image, file, vfs
 # its own, which the firmware's event loop runs beside the firmware's: there it is as safe to stop
 # as anywhere.
 _START = """
-import gc, sys
+import sys
 def keys(core):
     line = sys.stdin.buffer
     key = True
@@ -46,9 +46,26 @@ def keys(core):
             break
         if key == b"\\x03":
             raise KeyboardInterrupt
-def listen():
+def run():
     import asyncio
     asyncio.create_task(keys(asyncio.core))
+    del asyncio
+    __import__("boot")
+    del sys.modules["boot"]  # a board forgets it, too
+    import main
+"""
+# Where a restart ends the interpreter.
+_ONCE = """
+try:
+    run()
+except MemoryError:
+    sys.modules.clear()
+    print(%r)
+    sys.exit(2)
+"""
+# Where it does not.
+_AGAIN = """
+import gc
 def scrub(n):
     return n and scrub(n - 1)
 def forget():
@@ -58,19 +75,18 @@ def forget():
     gc.collect()
 while True:
     try:
-        listen()
-        import boot, main
+        run()
         break
     except SystemExit as end:
-        if end.args != (%d,) or %r:
+        if end.args != (%d,):
             raise
     except MemoryError:
         forget()
-        print("csipio: the heap is too small for the firmware; give it more, as by --heap 256K")
+        print(%r)
         sys.exit(2)
-    boot = main = None
     forget()
 """
+_TOO_SMALL = "csipio: the heap is too small for the firmware; give it more, as by --heap 256K"
 # Of firmware/board/unix.py, for a restart.
 _RESTART = 75
 # Less than this does not even hold what starts the firmware.
@@ -100,7 +116,8 @@ def command(
             "number without K or M is bytes"
         )
     path = [root, root / "lib"]
-    start = first + _START % (_RESTART, once)
+    again = _ONCE % _TOO_SMALL if once else _AGAIN % (_RESTART, _TOO_SMALL)
+    start = first + _START + again
     if origin == "files":
         files = build(root).files
         path = [files, files / "lib"]

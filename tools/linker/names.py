@@ -91,7 +91,7 @@ def _by_name(modules) -> set[str]:
     """Modules of which something may be found by its name: those that a module stands for as a
     value, those imported under a condition, and those that no import names.
     """
-    found = {name for name, module in modules.items() if not module.word or module.stands_for}
+    found = {name for name, module in modules.items() if not module.word}
     for module in modules.values():
         for node in module.inner:
             for target, _ in module.targets(node, modules):
@@ -180,6 +180,8 @@ def _of_attributes(modules: dict[str, Module], by_name: set[str]) -> dict[Key, s
     kept = {*FOREIGN, *_texts(modules)}
     for root in by_name:
         kept |= modules[root].defined
+    for module in modules.values():
+        kept |= module.fixed
     beside: dict[Key, set[Key]] = {}  # those that stand with it in a class
     for own in kin:
         for key in own.keys:

@@ -1,8 +1,8 @@
 """Take what is rare out of its module (see firmware/base/rare.py).
 
-Before the modules are joined, each class that has methods marked `@rare` is divided. They become a
-class of a module of its own, with what they need of their module; in their place is a
-`__getattr__` that loads it. So do the functions of a module that are marked: their calls load it.
+Before the modules are joined, each that has functions or methods marked `@rare` is divided. They
+become a module of their own, with what they need of theirs. The methods are those of a class in
+it; in their place is a `__getattr__` that loads it. The calls of the functions load it, too.
 A function takes 24 bytes of RAM for good and, loaded from a file, its code.
 
 The lines of a divided module stay where they are: what went elsewhere is empty.
@@ -29,42 +29,44 @@ def divided(sources: dict[str, str]) -> list[Module]:
     words = iter(UNITS)
     found: list[Module] = []
     for module in parsed:
-        lines = list(module.lines)
-        moved = {}
-        parts = _parts(module)
-        for rare, owner in parts:
+        functions, methods, owner = _parts(module)
+        if functions or methods:
             word = next(words)
-            new = Module(f"{PACKAGE}/{word}.py", _apart(module, rare, owner))
+            new = Module(f"{PACKAGE}/{word}.py", _apart(module, functions, methods, owner))
             new.path, new.home, new.word = module.path, module.name, word
             found.append(new)
-            for node in rare:
+            lines = list(module.lines)
+            for node in functions + methods:
                 start = node.decorator_list[0].lineno - 1
                 lines[start : node.end_lineno] = [""] * (node.end_lineno - start)
             if owner:
                 new.stands_for = owner.name
-                at = rare[0].decorator_list[0].lineno - 1
-                for number, stub in enumerate(_stubs(rare, word)):
-                    lines[at + number] = " " * rare[0].col_offset + stub
-            else:
-                moved = {node.name: new.name for node in rare}
-        if parts:
+                new.fixed.add(_CLASS)
+                at = methods[0].decorator_list[0].lineno - 1
+                for number, stub in enumerate(_stubs(methods, word)):
+                    lines[at + number] = " " * methods[0].col_offset + stub
             module = Module(module.path, _remaining(module, lines, lasting))
-            module.moved = moved
+            module.moved = {node.name: new.name for node in functions}
         if module.name != _MARK_MODULE:
             found.append(module)
     return found
 
 
-def _parts(module: Module) -> list:
-    """(what is rare, the class that it is of or None), for each module that it becomes."""
-    found: list = [([node for node in module.tree.body if _is_marked(module, node)], None)]
+def _parts(module: Module) -> tuple[list, list, ast.ClassDef | None]:
+    """The functions that are rare, the methods, and the class that these are of."""
+    functions = [node for node in module.tree.body if _is_marked(module, node)]
+    found: list = []
+    owner = None
     for node in module.tree.body:
         if isinstance(node, ast.ClassDef):
             methods = [part for part in node.body if _is_marked(module, part)]
             if methods and node.bases:
                 raise module.fail(node, "a class that is derived has no rare methods")
-            found.append((methods, node))
-    return [part for part in found if part[0]]
+            if methods and owner:
+                raise module.fail(node, "one class of a module has rare methods")
+            if methods:
+                found, owner = methods, node
+    return functions, found, owner
 
 
 def _stubs(methods: list, word: str) -> list[str]:
@@ -124,8 +126,9 @@ def _is_super(node) -> bool:
     return isinstance(node, ast.Name) and node.id == "super"
 
 
-def _apart(module: Module, rare: list, owner: ast.ClassDef | None) -> str:
-    """The text of a module of rare functions, or of the rare methods of a class."""
+def _apart(module: Module, functions: list, methods: list, owner: ast.ClassDef | None) -> str:
+    """The text of a module of rare functions, and of the rare methods of a class."""
+    rare = functions + methods
     used = _used(rare)
     lines = [""] * len(module.lines)
     for statement in reversed(module.tree.body):
@@ -141,15 +144,14 @@ def _apart(module: Module, rare: list, owner: ast.ClassDef | None) -> str:
             lines[statement.lineno - 1] = _imports(statement, used)
     outside = (ast.Import, ast.ImportFrom)
     own = bound([part for part in module.tree.body if not isinstance(part, outside)]) & used
+    own -= {function.name for function in functions}
     edits: list[Edit] = []
     if owner:
         lines[owner.lineno - 1] = f"class {_CLASS}:"
-        for method in rare:
-            edits += _direct(module, method, rare)
+        for method in methods:
+            edits += _direct(module, method, methods)
             if method.name == "__init__":
                 edits.append(module.in_line(method, "__init__", "born"))
-    else:
-        own -= {function.name for function in rare}
     if own:
         lines[0] = f"from {module.name} import {', '.join(sorted(own))}"
     moved = edited(module, edits)
