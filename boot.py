@@ -108,4 +108,5 @@ def _finish_deployment():
 _finish_deployment()
 
 # main.py goes on with the same names, and these would stay in memory.
-del _choose, _mount, _watch, _finish_deployment, place
+for place in ("_choose", "_mount", "_watch", "_finish_deployment"):
+    del globals()[place]

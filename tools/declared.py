@@ -16,7 +16,7 @@ from tools.platform.control import COMMAND, DEFAULT_PROPERTIES
 # Runs inside MicroPython. Without a configuration it is a device that has everything but sensors.
 _PRINT = """
 import json, sys
-from firmware.commands.table import COMMANDS
+from firmware.commands import table
 from firmware.config import load
 from firmware.supervision import health
 settings, problems = None, []
@@ -30,7 +30,7 @@ print(json.dumps({
         "health": settings["health"],
     },
     "health": health.names(),
-    "commands": [row[:6] for row in COMMANDS],
+    "commands": [row[:6] for row in table.rows()],
 }))
 """
 # The firmware's kinds of values as the platform's types.

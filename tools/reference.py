@@ -22,7 +22,7 @@ _PRINT_ROWS = """
 import json
 from firmware import sensors
 from firmware.base import kinds
-from firmware.commands.table import COMMANDS
+from firmware.commands import table as commands
 from firmware.config import schema
 from firmware.setup import meanings
 
@@ -40,7 +40,7 @@ for name, kind, expected, default, meaning in meanings.every():
     row["required"] = default.startswith("required") and default
     row["default"] = schema.value(default)
     print(json.dumps(row))
-for name, kind, limits, unit, owner, lasts, meaning in COMMANDS:
+for name, kind, limits, unit, owner, lasts, meaning in commands.rows():
     row = {"table": "commands", "name": name, "kind": kind, "meaning": meaning}
     row["expected"] = kinds.expected(kind, limits, unit)
     print(json.dumps(row))

@@ -45,6 +45,18 @@ _LONGEST = const(40)  # characters of a value shown
 _PROPERTY = "abcdefghijklmnopqrstuvwxyz0123456789_-$"
 
 
+def limits(cell: str, value) -> tuple:
+    """(limits, unit) of a cell: `5 to 60 seconds`, `["high", "low"]`, `=SETPOINT_C °C`, `8` or
+    nothing. value: what reads a word that stands for limits alone, such as the last three.
+    """
+    if cell.startswith("["):
+        return json.loads(cell), ""
+    words = cell.split(" ")
+    if len(words) < 3:
+        return value(words[0]), "".join(words[1:])
+    return (json.loads(words[0]), json.loads(words[2])), "".join(words[3:])
+
+
 def fits(kind: str, limits, value) -> bool:
     """Whether a value, as json.loads gives it, is of this kind and within its limits."""
     if kind.endswith(" or null"):

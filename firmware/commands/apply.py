@@ -15,8 +15,8 @@ from micropython import const
 
 from firmware.base import json_check, kinds
 from firmware.base.log import harmless
-from firmware.base.passing import passing
 from firmware.base.rare import rare
+from firmware.commands import table
 
 _NAME = const(0)  # columns of the table
 _KIND = const(1)
@@ -31,32 +31,22 @@ _EXCERPT = const(40)  # bytes of a payload shown in the log
 _LONGEST_REASON = const(160)  # characters
 
 
-def table() -> tuple:
-    """The rows of firmware/commands/table.py. They take 1 KB, and stay while they are used."""
-    return passing(_table)
-
-
-def _table():
-    from firmware.commands.table import COMMANDS
-
-    return COMMANDS
-
-
 class Settable:
-    def __init__(self, owners: dict, rows=()):
-        """owners: parts of the device by the name that a row gives. rows: beside the table's."""
+    def __init__(self, owners: dict, rows=table.TABLE):
+        """owners: parts of the device by the name that a row gives. rows: in place of TABLE."""
         self._owners = owners
-        self._more = rows
+        self._table = rows
 
-    def rows(self) -> list:
-        """The rows whose owner this device has."""
-        return [row for row in table() + self._more if row[_OWNER] in self._owners]
+    def rows(self, name: "str | None" = None):
+        """The rows whose owner this device has; name: of one property."""
+        for row in table.rows(self._table, name):
+            if row[_OWNER] in self._owners:
+                yield row
 
     def row(self, name: str):
         """The row of a property, or None where this device takes no such command."""
-        for row in self.rows():
-            if row[_NAME] == name:
-                return row
+        for row in self.rows(name):
+            return row
         return None
 
     def get(self, row):

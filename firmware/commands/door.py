@@ -11,8 +11,9 @@ from firmware.base import kinds
 from firmware.base.log import Log
 from firmware.base.passing import passing
 from firmware.base.rare import rare
+from firmware.commands import table
 from firmware.commands.answers import Answers
-from firmware.commands.apply import Settable, table, words
+from firmware.commands.apply import Settable, words
 
 _NAME = const(0)  # columns of the table
 _OWNER = const(4)
@@ -22,13 +23,13 @@ _LASTS = const(5)
 @rare
 def properties(owners) -> list:
     """(name, decimals) of every property that is answered. owners: the names of the owners."""
-    answered = [(row[_NAME], 2) for row in table() if row[_OWNER] in owners]
+    answered = [(row[_NAME], 2) for row in table.rows() if row[_OWNER] in owners]
     return answered + [("lastcommand", 0)]
 
 
 class Commands:
     @rare
-    def __init__(self, owners: dict, send, store, clock, log=Log, rows=()):
+    def __init__(self, owners: dict, send, store, clock, log=Log, rows=table.TABLE):
         """owners: the parts of the device that commands set, by the names of the table; see
         firmware/commands/apply.py. send: called with a property's name, its value and the time in
         ms since 1970, None for now, to be sent as a point. log: makes a log. rows: see Settable.

@@ -85,7 +85,8 @@ def _section(problems, pins, table, depth, name, given, more="", only=None, spen
                 if spent and given[key]:
                     given[key] = True  # it is there, for what is required unless it is
             elif schema.is_required(default, given):
-                text = "missing; expected " + kinds.expected(kind, *schema.limits(limits))
+                text = "missing; expected "
+                text += kinds.expected(kind, *kinds.limits(limits, schema.value))
                 other = default.partition(" unless ")[2]
                 text += "; or %s%s in place of it" % (prefix, other) if other else ""
                 _add(problems, where, text)
@@ -113,7 +114,7 @@ def _value(problems, pins, table, depth, name, kind, limits, value):
     if kind in ("zone", "schedule"):
         _check_by_use(problems, name, kind, value)
         return value
-    limits, unit = schema.limits(limits)
+    limits, unit = kinds.limits(limits, schema.value)
     if not kinds.fits(kind, limits, value):
         _unexpected(problems, name, kind, limits, unit, value)
     elif kind in ("sections", "sensors"):

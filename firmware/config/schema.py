@@ -17,10 +17,9 @@ while a configuration is checked. The meanings are for docs/; they are not in th
 """
 
 import io
-import json
 
-from firmware.commands.table import COMMANDS
-from firmware.control.limits import MODES, SCHEDULE_ENTRIES, SETPOINT_C
+from firmware.commands import table as commands
+from firmware.control import limits
 from firmware.sensors import drivers
 from firmware.supervision.health import names
 
@@ -232,8 +231,8 @@ def rows(table: io.StringIO, depth: int = 0):
     """The rows of a section, from where the table stands to the section's end.
 
     table: TABLE, or a driver's KEYS, as a file. depth: how many sections it is in. A row is (key,
-    kind, limits, default, meaning), cells of which `limits` and `value` read two. After the row of
-    a section the table stands at the section's own; those that nobody reads there are left out.
+    kind, limits, default, meaning), cells of which kinds.limits and `value` read two. After the row
+    of a section the table stands at the section's own; those that nobody reads there are left out.
     """
     indent = "  " * depth
     while True:
@@ -249,16 +248,6 @@ def rows(table: io.StringIO, depth: int = 0):
             yield key.strip(), kind.strip(), limits.strip(), default.strip(), meaning
 
 
-def limits(cell: str) -> tuple:
-    """(limits, unit) of `5 to 60 seconds`, `["high", "low"]`, `=SETPOINT_C °C`, `8` or nothing."""
-    if cell.startswith("["):
-        return json.loads(cell), ""
-    words = cell.split(" ")
-    if len(words) < 3:
-        return value(words[0]), "".join(words[1:])
-    return (json.loads(words[0]), json.loads(words[2])), "".join(words[3:])
-
-
 def value(cell: str):
     """What a cell says, or names; () where it is empty."""
     if cell == "=REPORTED":
@@ -267,13 +256,7 @@ def value(cell: str):
         return drivers()
     if cell.startswith("required"):
         return None
-    if cell.startswith("="):
-        return {
-            "=SETPOINT_C": SETPOINT_C,
-            "=MODES": MODES,
-            "=SCHEDULE_ENTRIES": SCHEDULE_ENTRIES,
-        }[cell]
-    return json.loads(cell) if cell else ()
+    return limits.value(cell)
 
 
 def is_required(default: str, given: dict) -> bool:
@@ -295,4 +278,4 @@ def secrets() -> list:
 def is_reserved(name: str) -> bool:
     """Whether the firmware itself writes this property; a sensor's readings would mix with it."""
     own = ("lastcommand", "relay", "relay2", "cooler", "fault")
-    return name in own or name in names() or name in [row[0] for row in COMMANDS]
+    return name in own or name in names() or name in [row[0] for row in commands.rows()]

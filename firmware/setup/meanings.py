@@ -39,7 +39,7 @@ def _tables():
 
 def _rows(table, prefix, depth):
     for key, kind, limits, default, meaning in schema.rows(table, depth):
-        expected = kinds.expected(kind, *schema.limits(limits))
+        expected = kinds.expected(kind, *kinds.limits(limits, schema.value))
         yield prefix + key, kind, expected, default, " ".join(meaning.split())
         if kind in ("section", "sections", "sensors"):
             below = "." if kind == "section" else "[]."

@@ -12,6 +12,7 @@ import sys
 from micropython import const
 
 from firmware import sensors
+from firmware.base import kinds
 from firmware.board import board
 from firmware.config import schema
 from firmware.setup import draft as drafts
@@ -190,7 +191,7 @@ class _Wizard:
             return
         names = ["0x%02x" % address for address in found]
         print("  On these pins: " + (", ".join(names) or "nothing; check wires and pull-ups"))
-        choices, _ = schema.limits(row[2])
+        choices, _ = kinds.limits(row[2], schema.value)
         fitting = [name for name in names if name in choices]
         if not fitting:
             return

@@ -12,7 +12,7 @@ from tools.platform.control import Control
 # Runs inside MicroPython.
 _PRINT_NAMES = """
 import json
-from firmware.commands.table import COMMANDS
+from firmware.commands import table
 from firmware.control.heating import Regulation
 from firmware.supervision import health
 
@@ -28,7 +28,7 @@ section.update(dict.fromkeys(("relay", "stage2", "cooler"), pin))
 section.update({"mode": "heat", "regulator": "hysteresis", "failsafe": None})
 regulation = Regulation(section, lambda *pin: Output(), None, 0)
 print(json.dumps({
-    "commands": {row[0]: [row[1], row[2]] for row in COMMANDS},
+    "commands": {row[0]: [row[1], row[2]] for row in table.rows()},
     "reported": [name for name, value in regulation.state()] + health.names(),
 }))
 """

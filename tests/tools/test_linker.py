@@ -356,24 +356,6 @@ def test_messages_are_cut_out_of_one_text_when_they_are_needed(tmp_path):
     )
 
 
-def test_meanings_are_left_out_and_nothing_else(tmp_path):
-    source = """
-        ROWS = (
-            ("a", "number", (0, 5), "°C", "b", "kept", "what °C it is; "
-                "over two lines"), ("b", "text", (0, 5), "", "c", "once", "short"),
-        )
-        AFTER = ("a", "b", "c", "d", "e", "f", "g")
-        """
-    (made,) = linked(app=source).values()
-    space = {}
-    exec(made, space)
-    assert space["ROWS"] == (
-        ("a", "number", (0, 5), "°C", "b", "kept", ""),
-        ("b", "text", (0, 5), "", "c", "once", ""),
-    )
-    assert space["AFTER"] == ("a", "b", "c", "d", "e", "f", "g")
-
-
 def test_of_a_table_that_is_a_text_the_bare_cells_are_left():
     source = """\
     \'\'\'A table:

@@ -151,8 +151,6 @@ class _Joined:
         yield from names.short_arguments(module, self._names.keywords)
         for value in module.literals:
             yield from module.replaced(value, f"const({ast.unparse(value)})")
-        for meaning in texts.meanings(module):
-            yield from module.replaced(meaning, '""')
         yield from texts.bare_classes(module)
         yield from texts.bare_tables(module)
 

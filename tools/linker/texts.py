@@ -1,4 +1,4 @@
-"""The texts of a unit: messages, the meanings in tables; and how edits are carried out."""
+"""The texts of a unit: messages, and tables; and how edits are carried out."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,6 @@ from tools.linker.names import MESSAGES, ROM
 _INTERNED = 10  # characters: shorter strings are kept as names are
 _WORDS = 4  # characters of a text of several words, or with places for values
 _KEY = 2  # characters of a key of the settings
-_COLUMNS = 7  # of a row in a table of tuples
 _CELLS = 4  # of a row in a table that is a text, before its meaning
 
 
@@ -33,11 +32,10 @@ class Messages:
     def edits(self, module: Module, every: bool) -> Iterator[Edit]:
         """Replace a module's messages by slices; every: all texts, as of a unit that passes."""
         self._every = every
-        gone = meanings(module)
         for function in ast.walk(module.tree):
             if isinstance(function, FUNCTIONS):
                 for statement in function.body:
-                    yield from self._inside(module, statement, gone)
+                    yield from self._inside(module, statement)
                 if function.name == "__init__" or function in module.tree.body:
                     yield from self._keys(module, function)
 
@@ -48,14 +46,14 @@ class Messages:
                 if isinstance(key, str) and _is_key(key) and not self._is_one(key):
                     yield from self._cut(module, node.slice)
 
-    def _inside(self, module, node, gone):
-        if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.JoinedStr)) or node in gone:
+    def _inside(self, module, node):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.JoinedStr)):
             return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             return  # a docstring
         if not isinstance(node, ast.Constant):
             for child in ast.iter_child_nodes(node):
-                yield from self._inside(module, child, gone)
+                yield from self._inside(module, child)
         elif isinstance(node.value, str) and self._is_one(node.value):
             yield from self._cut(module, node)
 
@@ -77,20 +75,6 @@ def _is_message(text: str) -> bool:
 
 def _is_key(text: str) -> bool:
     return text.isascii() and len(text) >= _KEY and text not in ROM
-
-
-def meanings(module: Module) -> list[ast.Constant]:
-    """The last column of the module's tables of tuples, which is for people."""
-    return [
-        row.elts[-1]
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Tuple)
-        for row in node.elts
-        if isinstance(row, ast.Tuple)
-        and len(row.elts) == _COLUMNS
-        and isinstance(row.elts[-1], ast.Constant)
-        and isinstance(row.elts[-1].value, str)
-    ]
 
 
 def bare_classes(module: Module) -> Iterator[Edit]:

@@ -3,10 +3,9 @@
 import os
 
 from door import T0, Door, verdict
-from firmware.commands import apply
-from firmware.commands.table import COMMANDS
+from firmware.commands import apply, table
 
-SETTABLE = apply.Settable(dict.fromkeys([row[4] for row in COMMANDS]))
+SETTABLE = apply.Settable(dict.fromkeys([row[4] for row in table.rows()]))
 
 
 def read(name, payload):

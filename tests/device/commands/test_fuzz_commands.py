@@ -5,10 +5,10 @@ import os
 import random
 
 import fuzz
+from firmware.commands import table
 from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
-from firmware.commands.table import COMMANDS
 from firmware.config import load
 from firmware.config.check import check as check_config
 from firmware.config.proposal import propose
@@ -153,7 +153,7 @@ def secret(data):
     return any(word.encode() in data for word in SECRETS)
 
 
-ANSWERED = [row[0] for row in COMMANDS] + ["lastcommand"]
+ANSWERED = [row[0] for row in table.rows()] + ["lastcommand"]
 NAMES = sorted(PAYLOADS)
 ALL = [payload for name in NAMES for payload in PAYLOADS[name]]
 _device = []

@@ -3,11 +3,15 @@
 import json
 
 from door import T0, Door, verdict
+from firmware.commands.table import TABLE
 
 ROWS = (
-    ("display_brightness", "whole number or null", (0, 100), "percent", "display", "kept", ""),
-    ("beep", "whole number", (0, 10), "seconds", "display", "seconds", ""),
-    ("calibrate", "true or false", (), "", "display", "once", ""),
+    TABLE
+    + """\
+display_brightness|whole number or null|0 to 100 percent|display kept|
+beep|whole number|0 to 10 seconds|display seconds|
+calibrate|true or false||display once|
+"""
 )
 
 

@@ -34,7 +34,7 @@ def test_every_row_is_whole_and_its_default_fits():
     for text in texts():
         for (key, kind, limits, default, meaning), _ in walk(io.StringIO(text)):
             assert key and meaning.strip(), key
-            limits, unit = schema.limits(limits)
+            limits, unit = kinds.limits(limits, schema.value)
             assert kinds.expected(kind, limits, unit), key
             if kind == "section":
                 assert default in ("required", "null", "{}"), key
@@ -112,7 +112,7 @@ def test_limits_and_values():
         ('["high", "low"]', (["high", "low"], "")),
         ("=SETPOINT_C °C", ((5, 35), "°C")),
     ):
-        assert schema.limits(cell) == limits, cell
+        assert kinds.limits(cell, schema.value) == limits, cell
     for cell, value in (("null", None), ("21.0", 21.0), ("[]", []), ('"a b"', "a b"), ("", ())):
         assert schema.value(cell) == value, cell
     assert "uptime" in schema.value("=REPORTED")

@@ -7,6 +7,7 @@ from firmware.commands.apply import Settable
 from firmware.commands.device import Device
 from firmware.commands.door import Commands
 from firmware.commands.store import Store
+from firmware.commands.table import TABLE
 from firmware.control.limits import PRESETS
 from firmware.control.program import Program
 from firmware.times.calendar import iso
@@ -77,7 +78,7 @@ class Door:
     folder.
 
     program: the class of the program. tried, failed: as for Commands.restore. more: other owners;
-    rows: beside the table's.
+    rows: in place of the table's.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Door:
         program=Program,
         answer=None,
         more=(),
-        rows=(),
+        rows=TABLE,
     ):
         self.time = Time()
         self.clock = Clock(self.time)
