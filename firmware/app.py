@@ -131,7 +131,6 @@ class App:
         self._supervisor = supervisor = Supervisor(*kept)
         given = settings, trial, clock, self._regulation, program, supervisor, meter
         self._services = services = Services(*given, over is not None)
-        parts.add("the network", lambda: services.make_network())
         also = (lambda now_ms: over(now_ms, supervisor.restart),) if over else ()
         loop = Loop(
             self._regulation,
@@ -145,6 +144,9 @@ class App:
             services.pause,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
+        # Those with the largest blocks first, before memory is in pieces.
+        parts.add("the network", lambda: services.make_network())
+        parts.add("the buffer", lambda: services.make_buffer())
         heard = {}
         if regulated:
             heard[regulated["sensor"]] = (self._regulation.thermostat.reading,)
@@ -152,7 +154,6 @@ class App:
             silence_ms = _SENSOR_SILENCE_MS + 2 * sampler.every_ms
             supervisor.add(sampler.name, sampler.run, silence_ms, sampler)
         parts.add("the lamp", lambda: services.make_lamp())
-        parts.add("the buffer", lambda: services.make_buffer())
         parts.add("the commands", lambda: services.make_commands())
         parts.add("the link", lambda: services.make_link(self._wifi))
         if not parts.complete():

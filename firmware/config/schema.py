@@ -231,8 +231,9 @@ def rows(table: io.StringIO, depth: int = 0):
     """The rows of a section, from where the table stands to the section's end.
 
     table: TABLE, or a driver's KEYS, as a file. depth: how many sections it is in. A row is (key,
-    kind, limits, default, meaning), cells of which kinds.limits and `value` read two. After the row
-    of a section the table stands at the section's own; those that nobody reads there are left out.
+    kind, limits, default, meaning), cells of which kinds.limits and `value` read two. After the
+    row of a section the table stands at the section's own; those that nobody reads there are left
+    out.
     """
     indent = "  " * depth
     while True:

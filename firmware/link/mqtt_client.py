@@ -112,7 +112,7 @@ class MqttClient:
             self._pace.hurried = True
             self._subscription = (self._next_pid(), now)
             session.subscribe(self._commands + b"#", self._subscription[0])
-            reader = asyncio.create_task(handed([self._read(session, outcome)]))
+            reader = asyncio.create_task(handed([self._read(session, outcome), None]))
             self._log.info("connected to %s:%d", self._host, self._port)
             carried = False
             while self._failure is None:

@@ -373,18 +373,21 @@ def opened(family: int, kind: int, proto: int):
 async def within(ms: int, what: str, awaitable):
     """Await something under a total deadline; LinkError says `what` took too long."""
     try:
-        return await asyncio.wait_for_ms(handed([awaitable]), ms)
+        box = [awaitable, None]
+        await asyncio.wait_for_ms(handed(box), ms)
+        return box.pop()
     except asyncio.TimeoutError:
         raise _late(what, ms)
 
 
-async def handed(one: list):
-    """Await the one thing in a list; to be a task in its place.
+async def handed(box: list):
+    """Await the first of the two things in a list, and leave its result there alone; to be a task
+    in its place.
 
     MicroPython's queue keeps a task that has ended until others have gone through it, and with it
-    what the task ran. Of this one that is no module which had only passed.
+    what the task ran and returned: whole modules that were only to pass. Of this one it is nothing.
     """
-    return await one.pop()
+    box[0] = await box.pop(0)
 
 
 def _late(what: str, ms: int) -> LinkError:

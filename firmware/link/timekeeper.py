@@ -106,7 +106,9 @@ class Timekeeper:
                 asking = alone(lambda: passing(_http_date).ask(self._url, self._names, clock))
                 try:
                     # A session over MQTT lasts for hours; a time server may answer before its end.
-                    date = await asyncio.wait_for(handed([asking]), wait_s)
+                    box = [asking, None]
+                    await asyncio.wait_for(handed(box), wait_s)
+                    date = box.pop()
                     self._by_date = self._by_date or date is not None
                     found = date or found
                 except asyncio.TimeoutError:
