@@ -144,8 +144,7 @@ class App:
             services.pause,
         )
         supervisor.add("regulation", loop.run, _REGULATION_SILENCE_MS, loop)
-        # Those with the largest blocks first, before memory is in pieces.
-        parts.add("the network", lambda: services.make_network())
+        parts.add("the network", lambda: services.make_network())  # the large blocks first
         parts.add("the buffer", lambda: services.make_buffer())
         heard = {}
         if regulated:

@@ -12,6 +12,8 @@ from micropython import const
 
 # Bytes that only a heap in PSRAM has free: there code is loaded from files, in 0.1 to 0.2 s.
 _PLENTY = const(2500000)
+# Modules that are kept for what is rare and may call them once more: a loop calls two or three.
+_MOST = const(3)
 
 _brought = None  # modules that came with what is rare, while that runs
 
@@ -54,7 +56,8 @@ def whole(use, *given):
 def away(word):
     """A module of what is rare: see firmware/base/rare.py. The linker calls it by a word.
 
-    While something rare runs it is kept for what that may call, with what it needs itself.
+    While something rare runs the last few are kept for what that may call, with what they need
+    themselves.
     """
     before = _ours()
     running = _brought is not None
@@ -62,6 +65,8 @@ def away(word):
         module = __import__(word)
         if running:
             _brought.extend([name for name in _ours() if name not in before])
+            while len(_brought) > _MOST:
+                _drop(_brought.pop(0))
         return module
     except Exception:
         running = False

@@ -385,7 +385,7 @@ async def handed(box: list):
     in its place.
 
     MicroPython's queue keeps a task that has ended until others have gone through it, and with it
-    what the task ran and returned: whole modules that were only to pass. Of this one it is nothing.
+    what the task ran and returned: whole modules that were only to pass. Here that is nothing.
     """
     box[0] = await box.pop(0)
 

@@ -15,7 +15,8 @@ import struct
 from micropython import const
 
 from firmware.base.rare import rare
-from firmware.points.journal_record import Records, Writer, write_header
+from firmware.points.journal_record import Writer, write_header
+from firmware.points.journal_segment import read
 
 _DATED = const(0)
 _ENDED = const(1)
@@ -37,14 +38,14 @@ class Eras:
         """Read the file; that there is none is no damage."""
         try:
             with open(self._path, "rb") as file:
-                self._read(Records(file))
+                self._read(read(file))
         except OSError as error:
             self.damaged += error.errno != errno.ENOENT
         except ValueError:
             self.damaged += 1
 
     @rare
-    def _read(self, records: Records):
+    def _read(self, records):
         while records.next() >= 0:
             t = records.t
             if records.kind == _NEWEST:

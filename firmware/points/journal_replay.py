@@ -1,12 +1,13 @@
 """Readings on their way from flash to the platform: through a small ring of their own.
 
-A segment is removed when all its points have left that ring, by acknowledgement.
+A segment is removed when all its points have left that ring, by acknowledgement. This is in memory
+while something is on flash.
 """
 
 from micropython import const
 
-from firmware.base.rare import rare
-from firmware.points.journal_record import SIZE, Records
+from firmware.points.journal_reader import Records
+from firmware.points.journal_record import SIZE
 from firmware.points.journal_segment import Segment
 from firmware.points.properties import NONE
 from firmware.points.ring import HOLE, KIND, MAX_TEXT, MORE, TEXT, VOID, Ring
@@ -27,7 +28,6 @@ _LEAST_SLOTS = const(64)
 class Replay:
     """Reads the journal, oldest first, into `ring`, which takes no memory while it is not used."""
 
-    @rare
     def __init__(self, journal):
         self.ring = Ring(0)
         self.undated = 0  # points that can never be dated

@@ -4,8 +4,9 @@ import os
 
 from micropython import const
 
+from firmware.base.passing import passing
 from firmware.base.rare import rare
-from firmware.points.journal_record import SIZE, Records
+from firmware.points.journal_record import SIZE
 from firmware.points.ring import BASE
 
 BLOCK = const(4096)
@@ -36,7 +37,7 @@ class Segment:
         """Find what is in it, by the kinds alone: 512 KiB take a second. Raises as `ending`."""
         self.size = os.stat(path)[6]
         with open(path, "rb") as file:
-            self.resolution_ms = Records(file).header["resolution"]
+            self.resolution_ms = read(file).header["resolution"]
             chunk = bytearray(64 * SIZE)
             while True:
                 size = file.readinto(chunk)
@@ -45,6 +46,17 @@ class Segment:
                 for k in range(0, size, SIZE):
                     if chunk[k] < BASE:
                         self.points += 1
+
+
+def read(file, properties=None):
+    """A journal_reader.Records of an open file: its module is in memory while there is one."""
+    return passing(_records)(file, properties)
+
+
+def _records():
+    from firmware.points.journal_reader import Records
+
+    return Records
 
 
 @rare
@@ -56,7 +68,7 @@ def ending(path: str, properties) -> tuple:
     has other properties or a torn record. Raises OSError; ValueError: it is no segment.
     """
     with open(path, "rb") as file:
-        records = Records(file, properties)
+        records = read(file, properties)
         newest = records.header["newest"]
         era, first, last = records.header["era"]
         whole = (os.stat(path)[6] - records.offset) % SIZE == 0

@@ -9,7 +9,8 @@ import time
 
 from micropython import const
 
-from firmware.points.journal_record import Records, Writer, write_header
+from firmware.points.journal_reader import Records
+from firmware.points.journal_record import Writer, write_header
 from firmware.points.properties import NONE
 from firmware.points.ring import KIND, MORE
 from firmware.points.thin import Measure, Thinner

@@ -210,7 +210,7 @@ class Queue:
     @property
     def undated(self) -> int:
         """Points that could not be dated, and were not sent."""
-        return self._backlog.replay.undated if self._backlog else 0
+        return self._backlog.undated if self._backlog else 0
 
     @property
     def untold(self) -> int:
@@ -286,7 +286,7 @@ class Queue:
         """As Window.release, of both windows."""
         self._live.release()
         if self._backlog:
-            self._backlog.window.release()
+            self._backlog.release()
 
     @rare
     def refuse(self, feed):
@@ -318,7 +318,7 @@ class Queue:
         feed.window.set_aside(feed)
         self.rejected += 1
         if self._backlog:
-            self._backlog.replay.settle()
+            self._backlog.settle()
 
     def _dating(self):
         """What turns the time of an undated point into ms since 1970; None while unknown."""

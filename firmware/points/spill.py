@@ -12,10 +12,15 @@ it is, the more have to gather: the flash lives on, however long outages are and
 
 from micropython import const
 
+try:
+    from typing import Any
+except ImportError:  # the board has no typing, and asks for no types
+    Any = None
+
+from firmware.base.passing import passing
 from firmware.base.rare import rare
 from firmware.points.in_flight import Window
 from firmware.points.journal import Journal
-from firmware.points.journal_replay import Replay
 from firmware.points.ring import Cursor
 
 # Ages are known to an eighth of spill_after_ms, and the work of spilling takes time, too.
@@ -32,6 +37,7 @@ _BATCH = const(16)
 _DEARER = const(16)
 _COST_MS = const(180000)  # in which the purse gets what one time costs
 _PURSE_MS = const(86400000)  # 480 times
+_SHORT_MS = const(2000)  # after memory was short for reading
 
 
 class Backlog:
@@ -41,9 +47,12 @@ class Backlog:
     def __init__(self, live, encoder, spill_after_ms: int, *kept):
         """`kept`: what the journal is made with, in the folder `journal`."""
         self.journal = Journal("journal", *kept)
-        self.replay = Replay(self.journal)
-        self.window = Window(self.replay.ring, encoder)
+        self.replay: Any = None  # while there is something to read, and
+        self.window: Window | None = None  # of its ring
+        self._undated = 0  # points that can never be dated, of those before this one
+        self._short_ms = 0  # uptime until which memory is taken to be short for it
         self._live = live
+        self._encoder = encoder
         self._spacing_ms = spill_after_ms // _MARKS
         self._after_ms = spill_after_ms - 2 * self._spacing_ms
         # (seq of the ring's tail, uptime): a point before that is older than this. Uptime, for
@@ -57,16 +66,25 @@ class Backlog:
 
     def points(self) -> int:
         """Points on flash, also those that are on their way from there."""
-        return self.journal.points() + len(self.replay.ring)
+        return self.journal.points() + (len(self.replay.ring) if self.replay else 0)
+
+    @property
+    def undated(self) -> int:
+        """Points that could not be dated, and were not sent."""
+        return self._undated + (self.replay.undated if self.replay else 0)
 
     def waiting(self, max_points: int) -> bool:
         """Is there a feed from flash, and the memory to hold it while it is in flight?"""
+        if not self._reads():
+            return False
         ring = self.replay.ring
         room = not len(ring) or ring.room() > min(max_points, ring.slots // 2)
         return self.window.unsent() > 0 or (room and self.replay.more())
 
     def take(self, max_points: int, alone: bool, latest_ms: int):
         """As Window.take, of what is no later than `latest_ms`."""
+        if not self._reads():
+            return None
         self.replay.fill(self.window.unsent(), max_points, latest_ms)
         return self.window.take(max_points, 0, alone)
 
@@ -128,7 +146,37 @@ class Backlog:
     def acknowledged(self):
         """A feed was, of this window or of the live one."""
         self.well_ms = self.journal.uptime_ms()
-        self.replay.settle()
+        self.settle()
+
+    def settle(self):
+        """Remove what was acknowledged, or set aside, as a whole; forget how to read when nothing
+        is left.
+        """
+        replay = self.replay
+        if replay:
+            replay.settle()
+            if not (self.journal.segments or len(replay.ring) or self.window.in_flight):
+                self._undated += replay.undated
+                self.replay = self.window = None
+
+    def release(self):
+        if self.window:
+            self.window.release()
+
+    def _reads(self) -> bool:
+        """Whether what is on flash can be read. Where memory is short for that it stays there."""
+        if self.replay:
+            return True
+        now = self.journal.uptime_ms()
+        if not self.journal.segments or now < self._short_ms:
+            return False
+        try:
+            replay = passing(_replay)(self.journal)
+            self.window = Window(replay.ring, self._encoder)
+            self.replay = replay
+        except MemoryError:
+            self._short_ms = now + _SHORT_MS
+        return self.replay is not None
 
     def _pressing(self, now: int) -> bool:
         """Is it time for a spill? If so, it is paid for."""
@@ -181,3 +229,9 @@ class Backlog:
         self.journal.failed(error)
         if not isinstance(error, OSError):
             raise error
+
+
+def _replay():
+    from firmware.points.journal_replay import Replay
+
+    return Replay

@@ -3,5 +3,5 @@
 
 def in_flight(queue) -> int:
     """Feeds that were taken, and neither acknowledged nor released."""
-    backlog = queue._backlog
-    return len(queue._live.in_flight) + (len(backlog.window.in_flight) if backlog else 0)
+    window = queue._backlog and queue._backlog.window
+    return len(queue._live.in_flight) + (len(window.in_flight) if window else 0)

@@ -4,8 +4,9 @@ import io
 import json
 from binascii import crc32
 
-from firmware.points import journal_record
-from firmware.points.journal_record import Records, Writer, read_header, write_header
+from firmware.points import journal_reader
+from firmware.points.journal_reader import Records, read_header
+from firmware.points.journal_record import Writer, write_header
 from firmware.points.properties import NONE, Properties
 from model import Time
 from spilling import spill, spilling
@@ -181,11 +182,11 @@ def test_where_no_block_for_a_group_is_free_all_is_read_one_by_one():
 
     for block in (bytearray, limited):
         file.seek(0)
-        journal_record.bytearray = block  # in the place of Python's own
+        journal_reader.bytearray = block  # in the place of Python's own
         records = Records(file)
         found = []
         while records.next() >= 0:
             found.append((records.kind, records.t, records.cycle, records.value))
         assert found == points and not records.damaged
-    del journal_record.bytearray
+    del journal_reader.bytearray
     assert refused == [704]

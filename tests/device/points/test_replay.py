@@ -26,6 +26,8 @@ def taken(queue):
 
 
 def columns(queue):
+    if not queue._backlog.replay:
+        return 0
     ring = queue._backlog.replay.ring
     return len(ring.kinds) + 4 * len(ring.times) + 4 * len(ring.values)
 

@@ -4,7 +4,7 @@ nothing is lost or called damaged, no half-made object stays, and the next attem
 
 from firmware.times.clock import Clock
 from model import T0, Time, points
-from shortage import shortages
+from shortage import short, shortages
 from spilling import counters, elsewhere, spilling
 
 TIMEOUT_S = 240
@@ -29,6 +29,7 @@ class Device:
         assert self.queue.spilled == on_flash and not self.queue.in_ram
         if restart:
             self.start(known)
+        self.queue.due()  # what reads the journal is loaded
         self.put(in_ram)
 
     def start(self, known=True):
@@ -119,6 +120,24 @@ def test_a_segment_after_another_on_their_way_from_flash():
             device.queue.take()
 
     everywhere(lambda: Device(500, **MANY), read, 30, 7)
+
+
+def test_what_reads_the_journal_waits_for_the_memory_that_it_takes():
+    """Meanwhile what is in RAM goes."""
+    device = Device()
+    device.put(20)
+    device.queue.flush()
+    device.put(5)
+    queue = device.queue
+    for blocks in range(0, 1500, 100):
+        assert not short(blocks, queue._backlog.waiting, 100), blocks
+        assert not queue._backlog.replay, blocks
+        assert queue.due() and queue.take().points == 5, blocks
+        queue.release()
+        device.time.ms += 1999
+        assert not queue._backlog.waiting(100), blocks
+        device.time.ms += 1
+    device.whole(0)
 
 
 def test_spilling_into_a_new_segment():

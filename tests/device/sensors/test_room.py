@@ -3,8 +3,9 @@
 import io
 
 from drivers import create, failure, spec
+from firmware.base.kinds import limits
 from firmware.board import board, unix
-from firmware.config.schema import limits, rows
+from firmware.config.schema import rows, value
 from firmware.sensors import room
 
 
@@ -76,7 +77,7 @@ def test_a_demonstration_moves_visibly():
 
 def test_a_room_stays_within_its_range():
     lowest, highest = room.MEASURES[0][2:]
-    keys = {key: limits(cell)[0] for key, _, cell, _, _ in rows(io.StringIO(room.KEYS))}
+    keys = {key: limits(cell, value)[0] for key, _, cell, _, _ in rows(io.StringIO(room.KEYS))}
     for key in ("start", "outside"):
         assert keys[key][0] >= lowest and keys[key][1] <= highest, key
     assert keys["outside"][1] + keys["heater"][1] <= highest
