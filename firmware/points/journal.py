@@ -83,6 +83,13 @@ class Journal:
         """Points on flash that have not been read back."""
         return sum([segment.points for segment in self.segments])
 
+    def next(self):
+        """The oldest segment that can be read and nobody is at work on, or None."""
+        for segment in self.segments:
+            if not segment.busy:
+                return None if segment is self.tail and self.uncommitted else segment
+        return None
+
     # Writing
 
     def ready(self) -> bool:

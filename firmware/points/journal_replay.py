@@ -47,7 +47,7 @@ class Replay:
         """Can anything be read that is not in the ring yet?"""
         if self._resting():
             return False
-        return self._segment is not None or self._next() is not None
+        return self._segment is not None or self._journal.next() is not None
 
     def fill(self, unsent: int, wanted: int, latest_ms: int):
         """Read on until the ring has `wanted` points to send, of which it has `unsent`. What is
@@ -82,7 +82,12 @@ class Replay:
         while self._done and self._done[0][1] <= self.ring.head.seq:
             self._journal.remove(self._done[0][0])
             self._done.pop(0)
-        if self._segment is None and self.ring.slots and not len(self.ring) and not self._next():
+        if (
+            self._segment is None
+            and self.ring.slots
+            and not len(self.ring)
+            and not self._journal.next()
+        ):
             self.ring.resize(0)
 
     def _grow(self):
@@ -97,17 +102,9 @@ class Replay:
     def _resting(self) -> bool:
         return self._tries > 0 and self._journal.uptime_ms() - self._failed_at < _RETRY_MS
 
-    def _next(self):
-        """The oldest segment that nobody is at work on, or None."""
-        journal = self._journal
-        for segment in journal.segments:
-            if not segment.busy:
-                return None if segment is journal.tail and journal.uncommitted else segment
-        return None
-
     def _choose(self) -> bool:
         """Begin with the next segment; False if there is none."""
-        segment = self._next()
+        segment = self._journal.next()
         if segment is None:
             return False
         if segment is self._journal.tail:

@@ -75,8 +75,9 @@ class Backlog:
 
     def waiting(self, max_points: int) -> bool:
         """Is there a feed from flash, and the memory to hold it while it is in flight?"""
-        if not self._reads():
-            return False
+        if not self.replay:
+            now = self.journal.uptime_ms()
+            return self.journal.next() is not None and now >= self._short_ms
         ring = self.replay.ring
         room = not len(ring) or ring.room() > min(max_points, ring.slots // 2)
         return self.window.unsent() > 0 or (room and self.replay.more())
@@ -165,17 +166,13 @@ class Backlog:
 
     def _reads(self) -> bool:
         """Whether what is on flash can be read. Where memory is short for that it stays there."""
-        if self.replay:
-            return True
-        now = self.journal.uptime_ms()
-        if not self.journal.segments or now < self._short_ms:
-            return False
-        try:
-            replay = passing(_replay)(self.journal)
-            self.window = Window(replay.ring, self._encoder)
-            self.replay = replay
-        except MemoryError:
-            self._short_ms = now + _SHORT_MS
+        if not self.replay and self.waiting(0):
+            try:
+                replay = passing(_replay)(self.journal)
+                self.window = Window(replay.ring, self._encoder)
+                self.replay = replay
+            except MemoryError:
+                self._short_ms = self.journal.uptime_ms() + _SHORT_MS
         return self.replay is not None
 
     def _pressing(self, now: int) -> bool:

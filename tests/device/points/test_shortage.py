@@ -29,7 +29,8 @@ class Device:
         assert self.queue.spilled == on_flash and not self.queue.in_ram
         if restart:
             self.start(known)
-        self.queue.due()  # what reads the journal is loaded
+        if on_flash:
+            assert self.queue._backlog._reads()  # what that needs is loaded
         self.put(in_ram)
 
     def start(self, known=True):
@@ -130,7 +131,8 @@ def test_what_reads_the_journal_waits_for_the_memory_that_it_takes():
     device.put(5)
     queue = device.queue
     for blocks in range(0, 1500, 100):
-        assert not short(blocks, queue._backlog.waiting, 100), blocks
+        assert queue._backlog.waiting(100), blocks
+        assert short(blocks, queue._backlog.take, 100, False, 1 << 48) is None, blocks
         assert not queue._backlog.replay, blocks
         assert queue.due() and queue.take().points == 5, blocks
         queue.release()
