@@ -4,6 +4,8 @@ A segment is removed when all its points have left that ring, by acknowledgement
 while something is on flash.
 """
 
+import gc
+
 from micropython import const
 
 from firmware.points.journal_reader import Records
@@ -23,6 +25,9 @@ _SLOTS = const(503)
 _FEWER_SLOTS = MAX_TEXT // 4 + 2
 # Where there are not even these, in blocks of a quarter of a KiB.
 _LEAST_SLOTS = const(64)
+_SLOT_SIZE = const(9)  # bytes
+# That stay free: while points are on their way over HTTPS the platform's state may be asked for.
+_SPARE = const(8192)
 
 
 class Replay:
@@ -91,10 +96,13 @@ class Replay:
             self.ring.resize(0)
 
     def _grow(self):
+        gc.collect()
+        spare = gc.mem_free() - _SPARE
         for slots in (_SLOTS, _FEWER_SLOTS):
             try:
-                self.ring.resize(slots)
-                return
+                if spare > _SLOT_SIZE * slots:
+                    self.ring.resize(slots)
+                    return
             except MemoryError:
                 pass
         self.ring.resize(_LEAST_SLOTS)

@@ -174,6 +174,23 @@ def test_what_is_frozen_comes_before_files_that_an_earlier_deployment_left(tmp_p
     assert ast.literal_eval(done.stdout) == [".frozen", "", "/lib", *setup]
 
 
+def test_an_image_comes_before_files_of_the_same_names_and_after_what_is_frozen(tmp_path):
+    (tmp_path / "boot.py").write_bytes((ROOT / "boot.py").read_bytes())
+    for path, first in (
+        (":/lib:/rom:/rom/lib", ["/rom", "/rom/lib"]),
+        (":.frozen:/lib:/rom:/rom/lib", [".frozen", "/rom", "/rom/lib"]),
+    ):
+        done = subprocess.run(
+            micropython.command("-c", "import sys, boot\nprint(sys.path)"),
+            env=os.environ | {"MICROPYPATH": path},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ast.literal_eval(done.stdout)[: len(first)] == first
+
+
 def test_the_public_key_is_frozen_in(tmp_path):
     (tmp_path / "firmware").mkdir()
     head = tmp_path / "firmware/__init__.py"

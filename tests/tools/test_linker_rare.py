@@ -9,6 +9,7 @@ from tests.tools.test_linker import run
 from tools import ROOT
 from tools.build import sources
 from tools.linker import LinkError, link, translated
+from tools.linker.names import UNITS
 
 PASSING = (ROOT / "firmware/base/passing.py").read_text()
 MARK = (ROOT / "firmware/base/rare.py").read_text()
@@ -72,7 +73,7 @@ def run():
         ring.none
     except AttributeError as e:
         print(e)
-    print(sorted(n for n in sys.modules if n.startswith("firmware.")))
+    print(sorted(n for n in sys.modules if n.startswith("firmware.") or n < "["))
 """
 
 
@@ -133,7 +134,8 @@ def test_one_that_calls_another_loads_it_once(tmp_path):
         from firmware.a import A
         from firmware.b import B
         def run():
-            print(A(B()).first(), len([n for n in sys.modules if n.startswith("firmware.")]))
+            ours = [n for n in sys.modules if n.startswith("firmware.") or n < "["]
+            print(A(B()).first(), len(ours))
         """
     a = """
         import sys
@@ -158,11 +160,67 @@ def test_one_that_calls_another_loads_it_once(tmp_path):
     assert said == "(2, 3, 0) 1\n"
 
 
+def test_no_more_than_three_are_kept_while_another_runs(tmp_path):
+    """Each is 500 bytes, and the start calls dozens of them."""
+    classes = {
+        f"m{n}": f"{IMPORT}class C{n}:\n    @rare\n    def f(self):\n        return {n}\n"
+        for n in range(6)
+    }
+    names = ", ".join(f"C{n}()" for n in range(6))
+    app = "import sys\n" + "".join(f"from firmware.m{n} import C{n}\n" for n in range(6))
+    app += f"""
+{IMPORT}class App:
+    @rare
+    def all(self):
+        counts = []
+        for one in ({names}):
+            one.f()
+            counts.append(len([n for n in sys.modules if n < "["]))
+        return counts
+def run():
+    print(App().all(), [n for n in sys.modules if n < "["])
+"""
+    said = run(linked(app=app, **classes), "from firmware import app; app.run()", tmp_path)
+    assert said == "[1, 2, 3, 3, 3, 3] []\n"
+
+
+def test_a_unit_that_is_not_found_by_its_name_has_a_word_of_the_rom(tmp_path):
+    """Outside of the package: a dotted name is put together in RAM, and kept for good."""
+    app = """
+        import sys
+        from firmware.base.passing import passing
+        from firmware.a import A
+        def run(): print(A().first(), passing(use), [n for n in sys.modules if n < "["])
+        def use():
+            from firmware.lazy import two
+            return two()
+        """
+    a = f"{IMPORT}class A:\n    @rare\n    def first(self):\n        return 1\n"
+    lazy = "def two(): return 2\n"
+    units = linked(app=app, a=a, lazy=lazy, sensors_bme="RANGE = None")
+    words = set(units) - {"firmware.app", "firmware.sensors.bme"}
+    assert len(words) == 2 and words < set(UNITS)
+    assert run(units, "from firmware import app; app.run()", tmp_path) == "1 2 []\n"
+    whole = linked(False, app=app, a=a, lazy=lazy, sensors_bme="RANGE = None")
+    assert set(whole) == {"firmware.app", "firmware.lazy", "firmware.sensors.bme"}
+
+
+def test_the_words_are_enough_for_all_units_and_no_two_are_one_file():
+    """Where capitals are not told from small letters, too."""
+    given = {p: t for p, t in sources(ROOT).items() if p.startswith("firmware/")}
+    names = [unit.name for unit in link(given, divide=True) if "." not in unit.name]
+    assert len({name.lower() for name in names}) == len(names)
+    assert {name for name in names if name != "firmware"} < set(UNITS)
+
+
 def test_what_only_something_rare_imports_goes_with_it_unless_it_has_classes(tmp_path):
     app = """
         import sys
         from firmware.a import A
-        def run(): print(A().first(), sorted(n for n in sys.modules if n.startswith("firmware.")))
+        def run():
+            found = A().first()
+            ours = sorted(n for n in sys.modules if n.startswith("firmware.") or n < "[")
+            print(found, ours)
         """
     a = """
         from firmware import tell, kept
@@ -198,6 +256,11 @@ def test_a_traceback_leads_to_its_source(tmp_path):
     [
         ("class A(B):\n    @rare\n    def f(self): pass", "line 4: a class that is derived"),
         ("class A:\n    @rare\n    @property\n    def f(self): pass", "has no other decorator"),
+        (
+            "class A:\n    @rare\n    def f(self): pass\n\n\n"
+            "class B:\n    @rare\n    def f(self): pass",
+            "one class of a module has rare methods",
+        ),
         ("class A:\n    @rare\n    def __len__(self): pass", "__len__ is found by MicroPython"),
         ("class A:\n    @rare\n    def f(self): super().f()", "neither `global` nor `super`"),
         ("@rare\ndef f():\n    global a\n    a = 1", "neither `global` nor `super`"),

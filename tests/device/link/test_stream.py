@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import socket
 
 from firmware.link import LinkError
@@ -216,6 +217,51 @@ async def test_a_deadline_gives_the_result_and_the_error_of_what_it_is_around():
     found = await failure(within(1000, "it", error()))
     assert str(found) == "mine"
     assert found.refused
+
+
+async def test_what_it_ran_is_forgotten_with_its_result():
+    """MicroPython's queue keeps a task that has ended while others go on."""
+
+    class Result:
+        def __init__(self):
+            self.large = bytearray(20000)
+
+    async def run(failing):
+        large = bytearray(20000)
+        await asyncio.sleep_ms(1)
+        if failing:
+            raise LinkError("it failed")
+        return Result() if large else None
+
+    async def use(failing):
+        return len((await within(1000, "it", run(failing))).large)
+
+    async def beside():
+        while True:
+            await asyncio.sleep_ms(2)
+
+    others = [asyncio.create_task(beside()) for _ in range(4)]
+    await asyncio.sleep_ms(5)
+    try:
+        for failing in (False, True):
+            scrub(30)
+            gc.collect()
+            before = gc.mem_alloc()
+            try:
+                assert await use(failing) == 20000
+            except LinkError:
+                assert failing
+            scrub(30)
+            gc.collect()
+            assert gc.mem_alloc() - before < 10000, failing
+    finally:
+        for task in others:
+            task.cancel()
+
+
+def scrub(n):
+    """The collector takes what is left on the C stack for pointers."""
+    return n and scrub(n - 1)
 
 
 async def test_sockets_are_closed_whatever_ends_them():
