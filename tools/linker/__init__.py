@@ -6,8 +6,8 @@ people. What a board loads are *units*: `firmware.app` with everything that is i
 starts, and one unit for each module that is imported only where the configuration asks for it,
 with what only that one needs. A unit has the public names of the module it is made for, its root;
 all others lose theirs. It lies in the package itself, as `firmware.journal` does for
-`firmware.points.journal`: a package, too, takes RAM. For code that runs from flash it lies outside,
-and has a word of MicroPython's ROM for a name (`units.short_names`).
+`firmware.points.journal`: a package, too, takes RAM. For code that runs from flash it lies outside
+of that, and has a word of MicroPython's ROM for a name (`units.short_names`).
 
 An import that does not stand at a module's outermost level may not happen: it makes a unit. So
 does a module that no import names, such as a sensor's driver: that is found by its name, and keeps
