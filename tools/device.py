@@ -46,7 +46,7 @@ def keys(core):
             break
         if key == b"\\x03":
             raise KeyboardInterrupt
-def run():
+def from_boot():
     import asyncio
     asyncio.create_task(keys(asyncio.core))
     del asyncio
@@ -57,7 +57,7 @@ def run():
 # Where a restart ends the interpreter.
 _ONCE = """
 try:
-    run()
+    from_boot()
 except MemoryError:
     sys.modules.clear()
     print(%r)
@@ -75,7 +75,7 @@ def forget():
     gc.collect()
 while True:
     try:
-        run()
+        from_boot()
         break
     except SystemExit as end:
         if end.args != (%d,):
